@@ -1,0 +1,150 @@
+//! What one may ask of any table.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use base::{Principal, Result, Timestamp};
+use futures::Stream;
+
+use crate::{Expr, Value};
+
+/// Batches on the way; each has the schema that the request asked for.
+pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
+
+/// One question to one table. Column names are API field names, everywhere.
+///
+/// The order of work is: `at`, then `predicate` and `search`, then `nearest`, then `order`, then
+/// `limit_by`, then `limit`. The answer has the columns `fields` in that order, followed by
+/// `_score` (Float64) when `search` is set, and `_distance` (Float32) and `_query` (UInt32, the
+/// index of the query vector) when `nearest` is set.
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    /// The type's name in the central schema.
+    pub table: Arc<str>,
+    /// Columns of the answer.
+    pub fields: Vec<Arc<str>>,
+    /// Rows that are wanted.
+    pub predicate: Option<Expr>,
+    /// The order of rows; nulls last, both ways. Ties are in no order: add the key to fix it.
+    pub order: Vec<Order>,
+    /// At most this many rows.
+    pub limit: Option<usize>,
+    /// At most this many rows for each value of a field, in `order`: how references of many
+    /// parents are fetched at once.
+    pub limit_by: Option<LimitBy>,
+    /// Rows after this position: one value for each item of `order`.
+    pub after: Option<Vec<Value>>,
+    /// Rows whose vector is near.
+    pub nearest: Option<Nearest>,
+    /// Rows whose text matches.
+    pub search: Option<Search>,
+    /// An older state of the table.
+    pub at: Option<SnapshotRef>,
+    /// Who asks.
+    pub principal: Principal,
+}
+
+impl ScanRequest {
+    /// All rows of `table`, with `fields`.
+    pub fn new(
+        table: impl Into<Arc<str>>,
+        fields: impl IntoIterator<Item = impl Into<Arc<str>>>,
+        principal: Principal,
+    ) -> Self {
+        ScanRequest {
+            table: table.into(),
+            fields: fields.into_iter().map(Into::into).collect(),
+            predicate: None,
+            order: Vec::new(),
+            limit: None,
+            limit_by: None,
+            after: None,
+            nearest: None,
+            search: None,
+            at: None,
+            principal,
+        }
+    }
+}
+
+/// One sort key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Order {
+    /// The field.
+    pub field: Arc<str>,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// A limit for each value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitBy {
+    /// The field whose values group the rows.
+    pub field: Arc<str>,
+    /// Rows for each value.
+    pub count: usize,
+}
+
+/// A vector search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nearest {
+    /// The field that carries the vector (`@vector` or of type `Vector`).
+    pub field: Arc<str>,
+    /// What to be near to; several are answered in one scan.
+    pub query: NearestQuery,
+    /// Neighbours for each query.
+    pub count: usize,
+    /// Compare with every row instead of asking the index.
+    pub exact: bool,
+}
+
+/// What to be near to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NearestQuery {
+    /// Vectors as they are.
+    Vectors(Vec<Vec<f32>>),
+    /// The vectors of these rows, by key; a row is not its own neighbour. A key without a row or
+    /// without a vector has no neighbours.
+    Rows(Vec<Value>),
+}
+
+/// A text search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Fields with `@search`; empty means all of the table's.
+    pub fields: Vec<Arc<str>>,
+    /// The query: words (all must occur), `"a phrase"`, `prefix*`, `fuzzy~`, `-not`, `OR`.
+    pub text: String,
+}
+
+/// An older state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotRef {
+    /// The snapshot with this id, as `headwater snapshots` lists it.
+    Id(i64),
+    /// The state at this time.
+    Time(Timestamp),
+}
+
+/// Tables that can be read.
+#[async_trait]
+pub trait Scan: Send + Sync {
+    /// Starts a scan. Errors: `NotFound` for an unknown table, field or snapshot; `InvalidInput` for
+    /// a request that the table cannot answer; `Denied`.
+    async fn scan(&self, request: ScanRequest) -> Result<BatchStream>;
+
+    /// How many rows the request would give without `limit`, `limit_by`, `order` and `after`.
+    async fn count(&self, request: ScanRequest) -> Result<u64>;
+
+    /// The id of the table's present snapshot, for cursors that pin it; 0 when it has none.
+    async fn snapshot(&self, table: &str) -> Result<i64>;
+}
+
+/// Computes an expression over a batch.
+pub trait Evaluate: Send + Sync {
+    /// One value a row, in the Arrow form of the expression's type.
+    fn evaluate(&self, expr: &Expr, batch: &RecordBatch, viewer: &Principal) -> Result<ArrayRef>;
+}

@@ -1,0 +1,23 @@
+//! Tables of events, features, media and vectors, in Iceberg and Lance, over one object store.
+//!
+//! ```text
+//! files → source → decode → RawBatch → stage → StagedFiles → commit → Snapshot → compact → query → BatchStream
+//! ```
+//!
+//! In: files to import, write requests, scan requests, SQL. Out: durable snapshots and batches. This
+//! is the only crate that names datafusion, iceberg, lance, parquet and tantivy. Not here: GraphQL
+//! (`mesh`), the order of schema changes (`schema::plan`, `server::apply`), HTTP.
+//!
+//! All bytes pass one `Arc<dyn ObjectStore>` ([`Config::objects`]): Iceberg through
+//! `storage`, Lance through `lance_store`, text indexes through `search`.
+
+pub mod catalog;
+pub mod commit;
+pub mod lake;
+pub mod stage;
+pub mod storage;
+pub mod store;
+pub mod table;
+
+pub use lake::{Config, Lake, Limits};
+pub use table::{Snapshot, Table};
