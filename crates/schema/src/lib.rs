@@ -12,6 +12,7 @@
 
 pub mod model;
 pub mod plan;
+pub mod propose;
 
 pub use model::{
     Argument, Bucket, ColumnSpec, Cost, Derived, EnumType, FieldDef, FieldId, FieldKind, ListSize,
