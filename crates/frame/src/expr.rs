@@ -3,8 +3,10 @@
 //! evaluator compute it, held equal by a property test.
 //!
 //! Semantics are SQL's: null in, null out, except where a node says otherwise; `AND`/`OR` are
-//! three-valued. Integer overflow and integer division by zero are errors; float arithmetic is
-//! IEEE 754.
+//! three-valued and, like `CASE` and `COALESCE`, compute only the operands that decide them, from
+//! left to right. Integer overflow and integer division by zero are errors; float arithmetic is
+//! IEEE 754, and floats compare by its `totalOrder`, as Arrow's do. Decimals are computed at the scale
+//! of the result's type: products round half away from zero, quotients are truncated.
 
 use crate::{DataType, Value};
 

@@ -5,6 +5,7 @@
 //! [`WriteRequest`] with the traits [`Scan`], [`Write`] and [`Evaluate`], and an in-memory table
 //! store that answers them. Not here: SQL, files, GraphQL, parsing of expression text (`schema`).
 
+pub mod convert;
 pub mod data_type;
 pub mod expr;
 pub mod interpret;
@@ -16,7 +17,7 @@ pub mod write;
 pub use data_type::{DataType, Field};
 pub use expr::{BinaryOp, Expr, Function, Node, Span, UnaryOp};
 pub use interpret::RowInterpreter;
-pub use memory::MemoryTables;
+pub use memory::{Distance, MemoryTable, MemoryTables};
 pub use scan::{
     BatchStream, Evaluate, LimitBy, Nearest, NearestQuery, Order, Scan, ScanRequest, Search,
     SnapshotRef,

@@ -106,8 +106,8 @@ pub struct Nearest {
 pub enum NearestQuery {
     /// Vectors as they are.
     Vectors(Vec<Vec<f32>>),
-    /// The vectors of these rows, by key; a row is not its own neighbour. A key without a row or
-    /// without a vector has no neighbours.
+    /// The vectors of these rows, by key (of several fields: a `Value::Struct`); a row is not its own
+    /// neighbour. A key without a row or without a vector has no neighbours.
     Rows(Vec<Value>),
 }
 
