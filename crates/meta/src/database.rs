@@ -1,0 +1,186 @@
+//! The open database. In: closures that work on a transaction. Out: their results, once the
+//! transaction is committed. Not here: connections (`pool`) and single statements (`transaction`).
+//!
+//! The databases may refuse a transaction because of another one that ran at the same time. The
+//! closure is then run again, after a pause, until the patience of [`Options`] is used up.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::rng::Rng;
+use base::{Kind, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::backoff::Backoff;
+use crate::failure::{Failure, gave_up};
+use crate::pool::{Mode, Pool};
+use crate::{Param, Row, Tx};
+
+/// How a database is used by this process.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long one call may wait for its turn, all attempts together.
+    pub patience: Duration,
+    /// Connections at most: all of them on Postgres, the reading ones on SQLite.
+    pub connections: u32,
+    /// Where the pauses between attempts are drawn from.
+    pub rng: Rng,
+}
+
+impl Options {
+    /// Thirty seconds of patience and eight connections.
+    pub fn new() -> Self {
+        Options { patience: Duration::from_secs(30), connections: 8, rng: Rng::from_entropy() }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options::new()
+    }
+}
+
+/// An open database; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pool: Pool,
+    options: Options,
+}
+
+impl Database {
+    /// Opens `sqlite:///path/to/meta.db` (created when missing), `sqlite::memory:` (gone with the
+    /// last clone) or `postgres://user@host/database`.
+    pub async fn open(url: &str) -> Result<Self> {
+        Database::open_with(url, Options::new()).await
+    }
+
+    /// Opens with other limits than the usual ones.
+    pub async fn open_with(url: &str, options: Options) -> Result<Self> {
+        let pool = insist(&options, || Pool::open(url, &options)).await?;
+        let database = Database { shared: Arc::new(Shared { pool, options }) };
+        crate::migrate::prepare(&database).await?;
+        Ok(database)
+    }
+
+    /// Runs `f` on one consistent snapshot; it may run again, so it must have no other effect.
+    pub async fn read<T, F>(&self, f: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+    {
+        self.run(Mode::Read, f).await
+    }
+
+    /// Runs `f` as one serialisable transaction and commits it when `f` succeeds; it may run
+    /// again, so it must have no other effect. Dropping the future rolls back, unless the commit
+    /// is on its way already.
+    pub async fn write<T, F>(&self, f: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+    {
+        self.run(Mode::Write, f).await
+    }
+
+    /// One query in a read transaction of its own.
+    pub async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
+        let (sql, params) = (Arc::<str>::from(sql), Arc::<[Param]>::from(params));
+        self.read(move |tx| {
+            let (sql, params) = (Arc::clone(&sql), Arc::clone(&params));
+            async move { tx.query(&sql, &params).await }.boxed()
+        })
+        .await
+    }
+
+    /// One query for at most one row, in a read transaction of its own.
+    pub async fn query_one(&self, sql: &str, params: &[Param]) -> Result<Option<Row>> {
+        let (sql, params) = (Arc::<str>::from(sql), Arc::<[Param]>::from(params));
+        self.read(move |tx| {
+            let (sql, params) = (Arc::clone(&sql), Arc::clone(&params));
+            async move { tx.query_one(&sql, &params).await }.boxed()
+        })
+        .await
+    }
+
+    /// One statement in a write transaction of its own; gives the number of changed rows.
+    pub async fn execute(&self, sql: &str, params: &[Param]) -> Result<u64> {
+        let (sql, params) = (Arc::<str>::from(sql), Arc::<[Param]>::from(params));
+        self.write(move |tx| {
+            let (sql, params) = (Arc::clone(&sql), Arc::clone(&params));
+            async move { tx.execute(&sql, &params).await }.boxed()
+        })
+        .await
+    }
+
+    /// Brings the tables of `owner` up to date: each of `steps` runs once, in order, wherever it
+    /// has not run yet. Steps are only ever appended to the list. A database that has more steps
+    /// than are known here was written by a newer Headwater and is refused.
+    pub async fn migrate(&self, owner: &'static str, steps: &'static [&'static str]) -> Result<()> {
+        crate::migrate::migrate(self, owner, steps).await
+    }
+
+    /// The database as people name it: a path, or a URL without its password.
+    pub fn place(&self) -> &str {
+        self.shared.pool.place()
+    }
+
+    /// The file of a SQLite database; `None` when it is in memory or is Postgres.
+    pub fn file(&self) -> Option<&Path> {
+        self.shared.pool.file()
+    }
+
+    /// Whether this is a Postgres-wire database, for code that reports it.
+    pub fn is_postgres(&self) -> bool {
+        self.shared.pool.is_postgres()
+    }
+
+    /// Closes all connections, also those of clones, and waits until they are closed.
+    pub async fn close(&self) {
+        self.shared.pool.close().await;
+    }
+
+    async fn run<T, F>(&self, mode: Mode, f: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+    {
+        insist(&self.shared.options, || self.attempt(mode, &f)).await
+    }
+
+    async fn attempt<T, F>(&self, mode: Mode, f: &F) -> Result<T, Failure>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+    {
+        let mut tx = Tx::begin(&self.shared.pool, mode).await?;
+        let outcome = f(&mut tx).await;
+        tx.finish(outcome).await
+    }
+}
+
+/// Attempts until one succeeds, fails for good, or the patience is used up.
+async fn insist<T, A>(options: &Options, attempt: impl Fn() -> A) -> Result<T>
+where
+    A: Future<Output = Result<T, Failure>>,
+{
+    let mut backoff = Backoff::new(&options.rng, options.patience);
+    loop {
+        match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(Failure { error, again: false }) => return Err(error),
+            Err(Failure { error, again: true }) => {
+                tracing::debug!(%error, "the metadata database asks for another attempt");
+                if !backoff.pause().await {
+                    return Err(if error.kind() == Kind::Unavailable {
+                        gave_up(error)
+                    } else {
+                        error
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The behaviour of the metadata database, the same on SQLite and on Postgres.
+
+mod transactions;
