@@ -10,6 +10,7 @@
 //! out (`server::apply`), tables (`lake`), execution of queries (`mesh`); no I/O but reading the
 //! schema folder in `load`.
 
+pub mod diff;
 pub mod model;
 pub mod plan;
 pub mod propose;

@@ -1,6 +1,129 @@
 //! An ordered list of steps from one deployed schema to the next, as an immutable value.
+//!
+//! ```text
+//! diff → Changes → steps (each change's storage work) → order → words → Plan → check
+//! ```
+//!
+//! In: two schemas. Out: a [`Plan`], or diagnostics that say which change cannot be carried out
+//! and how to do it in two. Not here: carrying a plan out (`server::apply`, through `lake`).
 
 use std::sync::Arc;
+
+use crate::diff::{Change, Pairing, StorageEffect, WireEffect, diff};
+use crate::model::Schema;
+
+mod check;
+mod order;
+mod render;
+mod state;
+mod steps;
+pub mod stored;
+mod words;
+
+pub use check::{Violation, check};
+use state::TableState;
+
+/// What leads from one schema to the next; never changed once made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Fingerprint of the schema that must be deployed when the plan is applied.
+    pub base: Arc<str>,
+    /// Fingerprint of the schema that is deployed afterwards.
+    pub target: Arc<str>,
+    /// Everything that changes, also what needs no storage work.
+    pub changes: Vec<Change>,
+    /// The storage work, in order.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step with what it does and costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStep {
+    /// The step.
+    pub step: Step,
+    /// Its effect on stored rows.
+    pub storage: StorageEffect,
+    /// The effect on callers of the changes that it serves.
+    pub wire: WireEffect,
+    /// What will be lost, each in words; not empty means that the step needs `--allow-destructive`.
+    pub destroys: Vec<String>,
+    /// What it does, in words.
+    pub text: String,
+}
+
+/// Which way a plan leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To a schema that was written next.
+    Forward,
+    /// Back to a schema that was deployed before: what a forward plan dropped is restored.
+    Undo,
+}
+
+/// Plans the way from the deployed schema to the next one, or says what cannot be done.
+pub fn plan(old: &Schema, new: &Schema) -> Result<Plan, Vec<Change>> {
+    plan_towards(old, new, Direction::Forward)
+}
+
+/// Plans the way back from the deployed schema to an earlier one, restoring what was dropped while
+/// old snapshots live.
+pub fn undo(deployed: &Schema, earlier: &Schema) -> Result<Plan, Vec<Change>> {
+    plan_towards(deployed, earlier, Direction::Undo)
+}
+
+fn plan_towards(old: &Schema, new: &Schema, direction: Direction) -> Result<Plan, Vec<Change>> {
+    let mut changes = diff(old, new);
+    if direction == Direction::Undo {
+        changes.iter_mut().for_each(restorable);
+    }
+    let impossible = |change: &&Change| change.storage == StorageEffect::Impossible;
+    let refused: Vec<_> = changes.iter().filter(impossible).cloned().collect();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    let pairing = Pairing::of(old, new);
+    let work = steps::of_changes(&pairing, &changes, direction);
+    let steps = order::ordered(&pairing, work)
+        .into_iter()
+        .map(|work| words::planned(&pairing, work))
+        .collect();
+    Ok(Plan { base: old.fingerprint.clone(), target: new.fingerprint.clone(), changes, steps })
+}
+
+/// A required field that a forward plan dropped needs no default on the way back: its old values
+/// come back with it.
+fn restorable(change: &mut Change) {
+    use crate::diff::ChangeKind::{FieldAdded, FieldKind};
+    if matches!(change.kind, FieldAdded | FieldKind)
+        && change.storage == StorageEffect::Impossible
+        && change.is_missing_value()
+    {
+        change.storage = StorageEffect::Expand;
+        change.hint = None;
+    }
+}
+
+impl Plan {
+    /// Everything that applying the plan gives up for good, in the order of its steps.
+    pub fn losses(&self) -> Vec<&str> {
+        self.steps.iter().flat_map(|step| step.destroys.iter().map(String::as_str)).collect()
+    }
+
+    /// Whether nothing changes at all.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.steps.is_empty()
+    }
+
+    /// The strongest effect on stored rows.
+    pub fn storage(&self) -> StorageEffect {
+        self.changes.iter().map(|change| change.storage).max().unwrap_or(StorageEffect::None)
+    }
+
+    /// The strongest effect on callers.
+    pub fn wire(&self) -> WireEffect {
+        self.changes.iter().map(|change| change.wire).max().unwrap_or(WireEffect::None)
+    }
+}
 
 /// One step of storage work; `server::apply` carries it out through `lake`, exactly once, and may be
 /// killed between any two. Names are those of the schema that is in force when the step runs: types
@@ -15,7 +138,8 @@ pub enum Step {
     /// files are gone.
     RestoreTable { type_name: Arc<str> },
     /// Gives a table (its type, its SQL name or its module) another name; no file changes. `from`
-    /// and `to` are type names and equal when only the SQL name or the module changes.
+    /// and `to` are type names and equal when only the SQL name or the module changes. Media,
+    /// vectors and text index go along.
     RenameTable { from: Arc<str>, to: Arc<str> },
     /// Adds a column; existing rows get the default, the derived value, or null.
     AddColumn { type_name: Arc<str>, field: Arc<str> },
@@ -25,7 +149,7 @@ pub enum Step {
     /// it had; rows written since get the default or null. Only an undo plans it.
     RestoreColumn { type_name: Arc<str>, field: Arc<str> },
     /// Gives a column another name; no file changes. `from` and `to` are API names and equal when
-    /// only `@column(name:)` changes.
+    /// only `@column(name:)` changes. Vectors and text index go along.
     RenameColumn { type_name: Arc<str>, from: Arc<str>, to: Arc<str> },
     /// Int → Long, Decimal precision up, required → nullable: no file changes.
     WidenColumn { type_name: Arc<str>, field: Arc<str> },
