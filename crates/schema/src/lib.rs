@@ -11,6 +11,7 @@
 //! schema folder in `load`.
 
 pub mod diff;
+pub mod api;
 pub mod model;
 pub mod plan;
 pub mod propose;

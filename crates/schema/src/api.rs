@@ -1,0 +1,212 @@
+//! The GraphQL API that follows from a central schema: its SDL, and the map from its names back to
+//! the model.
+//!
+//! In: a compiled [`Schema`]. Out: [`api_sdl`] (the same bytes for the same schema), [`Api`] (which
+//! root field, object and field of the API stands for what in the model), and the names that the
+//! API takes for itself, so that a clash is a check error. Not here: execution (`mesh`), typed
+//! clients (`generate`).
+//!
+//! **The rules of names**, for a type `Film` with `plural: "films"`:
+//!
+//! | what | name | without `plural` |
+//! | --- | --- | --- |
+//! | one row | `film(id:, asOf:)`: one argument a key field | |
+//! | many rows | `films(where:, orderBy:, first:, after:, last:, before:, search:, asOf:)` | `filmList` |
+//! | changes | `createFilm`, `upsertFilm`, `updateFilm`, `deleteFilm` | |
+//! | changes of many | the verb and the list field: `createFilms`, … | `createFilmList`, … |
+//! | without a key | only `appendPlay` and `appendPlays` | `appendPlayList` |
+//!
+//! Root fields are nullable, so that one that fails leaves the others. A field with `@nearest`, say
+//! `similar`, gets a sibling `similarEdges` whose items carry `node` and `distance`. A name from
+//! `@was(name, until)` answers beside the new one as a deprecated field until that day.
+
+mod clash;
+mod input;
+mod names;
+mod root;
+mod sdl;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use clash::{Clash, RESERVED_TYPES, ReservedNames, clashes, reserved_names};
+pub use names::{Verb, key_field_name, list_field_name, neighbours_field_name};
+pub use sdl::api_sdl;
+
+use crate::{FieldId, FieldKind, ObjectType, Schema, TypeId};
+
+/// Rows in a page of a connection when neither `first` nor `last` is given.
+pub const DEFAULT_PAGE: usize = 50;
+
+/// Rows for each parent in a list of references that declares no default.
+pub const DEFAULT_REFERENCES: usize = 100;
+
+/// The map from the names of the API to the model.
+#[derive(Clone, Debug)]
+pub struct Api {
+    sdl: Arc<str>,
+    queries: HashMap<Arc<str>, QueryField>,
+    mutations: HashMap<Arc<str>, MutationField>,
+    objects: HashMap<Arc<str>, ApiObject>,
+    fields: HashMap<(TypeId, Arc<str>), ApiField>,
+}
+
+/// What a field of `Query` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryField {
+    /// `schemaFingerprint`.
+    Fingerprint,
+    /// One row by its key.
+    ByKey(TypeId),
+    /// A connection over the rows of a table.
+    List(TypeId),
+}
+
+/// What a field of `Mutation` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MutationField {
+    /// The table.
+    pub type_id: TypeId,
+    /// What it does.
+    pub verb: Verb,
+    /// Whether it takes a list.
+    pub many: bool,
+}
+
+/// What an object type of the API stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiObject {
+    /// The root of queries.
+    Query,
+    /// The root of mutations.
+    Mutation,
+    /// A type of the central schema: a row of a table, or an embedded object.
+    Row(TypeId),
+    /// A page of rows.
+    Connection(TypeId),
+    /// A row with its cursor.
+    Edge(TypeId),
+    /// A row with its distance.
+    Neighbour(TypeId),
+    /// What a change of one row answers.
+    Payload(TypeId),
+    /// What a change of many rows answers.
+    ListPayload(TypeId),
+    /// What a change answers that gives no rows back.
+    WritePayload,
+    /// Where a page lies.
+    PageInfo,
+    /// Stored media.
+    Media,
+}
+
+/// What a field of a row stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiField {
+    /// The field of the model.
+    pub field: FieldId,
+    /// Whether it is the `…Edges` sibling of a field with `@nearest`.
+    pub neighbours: bool,
+    /// The last day on which this name answers, when it is an earlier one.
+    pub until: Option<Arc<str>>,
+}
+
+impl Api {
+    /// The API of a schema.
+    pub fn new(schema: &Schema) -> Self {
+        let mut api = Api {
+            sdl: api_sdl(schema).into(),
+            queries: HashMap::from([(names::FINGERPRINT.into(), QueryField::Fingerprint)]),
+            mutations: HashMap::new(),
+            objects: HashMap::new(),
+            fields: HashMap::new(),
+        };
+        for (name, object) in [
+            ("Query", ApiObject::Query),
+            ("Mutation", ApiObject::Mutation),
+            ("WritePayload", ApiObject::WritePayload),
+            ("PageInfo", ApiObject::PageInfo),
+            ("Media", ApiObject::Media),
+        ] {
+            api.objects.insert(name.into(), object);
+        }
+        for (index, object) in schema.types.values().enumerate() {
+            let id = TypeId(index as u32);
+            api.add_fields(id, object);
+            api.objects.insert(object.name.clone(), ApiObject::Row(id));
+            if object.table().is_some() {
+                api.add_table(id, object);
+            }
+        }
+        api
+    }
+
+    /// The API as SDL.
+    pub fn sdl(&self) -> &Arc<str> {
+        &self.sdl
+    }
+
+    /// What this field of `Query` stands for.
+    pub fn query(&self, name: &str) -> Option<QueryField> {
+        self.queries.get(name).copied()
+    }
+
+    /// What this field of `Mutation` stands for.
+    pub fn mutation(&self, name: &str) -> Option<MutationField> {
+        self.mutations.get(name).copied()
+    }
+
+    /// What this object type stands for.
+    pub fn object(&self, name: &str) -> Option<ApiObject> {
+        self.objects.get(name).copied()
+    }
+
+    /// What this field of a row stands for: by its present or an earlier name.
+    pub fn field(&self, type_id: TypeId, name: &str) -> Option<&ApiField> {
+        self.fields.get(&(type_id, name.into()))
+    }
+
+    fn add_fields(&mut self, id: TypeId, object: &ObjectType) {
+        for (index, field) in object.fields.values().enumerate() {
+            let found = ApiField { field: FieldId(index as u32), neighbours: false, until: None };
+            let earlier = names::answering(&field.was).map(|(name, until)| (name, Some(until)));
+            for (name, until) in std::iter::once((&field.name, None)).chain(earlier) {
+                let found = ApiField { until: until.cloned(), ..found.clone() };
+                if matches!(field.kind, FieldKind::Nearest(_)) {
+                    let sibling = neighbours_field_name(name).into();
+                    let found = ApiField { neighbours: true, ..found.clone() };
+                    self.fields.insert((id, sibling), found);
+                }
+                self.fields.insert((id, name.clone()), found);
+            }
+        }
+    }
+
+    fn add_table(&mut self, id: TypeId, object: &ObjectType) {
+        let Some(table) = object.table() else { return };
+        for naming in names::namings(object) {
+            if !table.key.is_empty() {
+                self.queries.insert(naming.one.as_str().into(), QueryField::ByKey(id));
+            }
+            self.queries.insert(naming.list.as_str().into(), QueryField::List(id));
+            for verb in Verb::of(table) {
+                for many in [false, true] {
+                    let field = MutationField { type_id: id, verb: *verb, many };
+                    self.mutations.insert(naming.mutation(*verb, many).into(), field);
+                }
+            }
+        }
+        for (suffix, shape) in [
+            ("Connection", ApiObject::Connection(id)),
+            ("Edge", ApiObject::Edge(id)),
+            ("Neighbour", ApiObject::Neighbour(id)),
+            ("Payload", ApiObject::Payload(id)),
+            ("ListPayload", ApiObject::ListPayload(id)),
+        ] {
+            self.objects.insert(format!("{}{suffix}", object.name).into(), shape);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
