@@ -1,0 +1,528 @@
+//! What travels: requests and answers of every operation, as JSON. One DTO serves the command line
+//! (`--json`), the operations over HTTP, and `/system`; domain types are converted here, never
+//! serialised themselves. Times are RFC 3339, sizes are bytes, 64-bit ids are strings.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// An error as JSON: the outermost message first, then its causes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ErrorBody {
+    /// The kind's stable name.
+    pub code: String,
+    /// What failed.
+    pub message: String,
+    /// Why, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// Where in the input: `file:line:column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The next thing to try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Everything that is wrong with a schema, when that is what failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One fault of a schema.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Diagnostic {
+    /// Stable code, `HW0012`.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// File below the schema folder.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The diagnostic with its source excerpt, as the terminal shows it, without colour.
+    pub rendered: String,
+}
+
+/// How far a long operation is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// What is being done: `import films.csv`, `rewrite table films`.
+    pub what: String,
+    /// Rows so far.
+    pub rows: u64,
+    /// Bytes so far.
+    pub bytes: u64,
+    /// Bytes in all, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
+    /// Rows refused so far.
+    #[serde(default)]
+    pub rejected: u64,
+}
+
+/// One line of the answer of a long operation.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    /// Still going.
+    Progress(Progress),
+    /// The answer; nothing follows.
+    Done(serde_json::Value),
+    /// It failed; nothing follows.
+    Error(ErrorBody),
+}
+
+/// SDL modules that travel with a request: `plan` and `apply` send the caller's files, so that a
+/// remote server plans the schema that the user sees.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct SchemaText {
+    /// File name below the schema folder, and its text.
+    pub files: Vec<(String, String)>,
+}
+
+/// The schema's state.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckAnswer {
+    /// The checked text's fingerprint.
+    pub fingerprint: String,
+    /// Modules.
+    pub modules: usize,
+    /// Types, embedded ones included.
+    pub types: usize,
+    /// Tables.
+    pub tables: usize,
+    /// Fields.
+    pub fields: usize,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What to plan.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanRequest {
+    /// The wanted schema.
+    pub schema: SchemaText,
+}
+
+/// A plan, for people and for `apply`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanAnswer {
+    /// Fingerprint of the deployed schema that the plan starts from.
+    pub base: String,
+    /// Fingerprint of the wanted schema.
+    pub target: String,
+    /// Whether there is nothing to do.
+    pub is_empty: bool,
+    /// Changes with their effects.
+    pub changes: Vec<PlanChange>,
+    /// Steps in order.
+    pub steps: Vec<PlanStep>,
+    /// What would be lost, by name: what `--allow-destructive` must name.
+    pub losses: Vec<String>,
+    /// As the terminal shows it, without colour.
+    pub rendered: String,
+}
+
+/// One change of the schema.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PlanChange {
+    /// `Film.title`.
+    pub path: String,
+    /// In words.
+    pub message: String,
+    /// `none`, `expand`, `rewrite`, `contract`, `impossible`.
+    pub storage: String,
+    /// `none`, `safe`, `dangerous`, `breaking`.
+    pub wire: String,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PlanStep {
+    /// In words.
+    pub text: String,
+    /// `expand`, `rewrite`, `contract`.
+    pub storage: String,
+    /// What the step loses.
+    pub destroys: Vec<String>,
+}
+
+/// Carry a plan out.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyRequest {
+    /// The wanted schema.
+    pub schema: SchemaText,
+    /// The base that the caller reviewed; refused when the deployed schema is another by now.
+    #[serde(default)]
+    pub expected_base: Option<String>,
+    /// Names of what may be lost.
+    #[serde(default)]
+    pub allow_destructive: Vec<String>,
+}
+
+/// Go back to the schema before the present one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndoRequest {
+    /// Only plan.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Refused when the deployed schema is another by now.
+    #[serde(default)]
+    pub expected_base: Option<String>,
+    /// Names of what may be lost.
+    #[serde(default)]
+    pub allow_destructive: Vec<String>,
+}
+
+/// What was applied.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyAnswer {
+    /// Number of the schema version that is deployed now.
+    pub version: i64,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Steps that ran.
+    pub steps: usize,
+    /// Whether an interrupted apply was resumed.
+    pub resumed: bool,
+    /// The plan that ran.
+    pub plan: PlanAnswer,
+}
+
+/// A deployed version of the schema.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SchemaVersion {
+    /// From 1.
+    pub version: i64,
+    /// Fingerprint.
+    pub fingerprint: String,
+    /// Who applied it.
+    pub author: String,
+    /// When.
+    pub at: String,
+    /// The text.
+    pub files: Vec<(String, String)>,
+}
+
+/// Generate code or text from the deployed schema, or from the given one.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct GenerateRequest {
+    /// `typescript`, `python`, `ddl`, `sdl` (the API).
+    pub target: String,
+    /// Instead of the deployed schema.
+    #[serde(default)]
+    pub schema: Option<SchemaText>,
+}
+
+/// Generated files.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct GenerateAnswer {
+    /// Path below the output folder, and text.
+    pub files: Vec<(String, String)>,
+}
+
+/// Import files. A local import reads `source` itself; over HTTP the bytes are the request's body.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ImportRequest {
+    /// The type of the central schema.
+    pub type_name: String,
+    /// A file or folder.
+    pub source: PathBuf,
+    /// The name to show and to sniff by, when `source` is a spooled upload.
+    pub display_name: Option<String>,
+    /// `append`, `insert`, `upsert`, `replace`; by default `upsert` for a type with a key, else `append`.
+    pub mode: Option<String>,
+    /// Rows that may be refused before the import fails.
+    pub max_errors: u64,
+    /// Where refused rows go.
+    pub rejects: Option<PathBuf>,
+    /// `csv`, `tsv`, `jsonl`, `parquet`, `arrow`, `images`; sniffed by default.
+    pub format: Option<String>,
+    /// One character; found by default.
+    pub delimiter: Option<char>,
+    /// `utf-8` or `latin1`.
+    pub encoding: Option<String>,
+    /// Whether the first row holds names; found by default.
+    pub header: Option<bool>,
+    /// Pass over columns that the type has no field for.
+    pub ignore_unknown: bool,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportAnswer {
+    /// The type.
+    pub type_name: String,
+    /// Rows that are in the table because of this import.
+    pub rows: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Rows refused.
+    pub rejected: u64,
+    /// Refused rows by reason.
+    pub rejected_by_reason: Vec<(String, u64)>,
+    /// The table's snapshot after it.
+    pub snapshot: String,
+    /// Commits.
+    pub parts: u64,
+    /// Parts that an earlier, interrupted run had committed.
+    pub resumed_parts: u64,
+    /// Whether the same bytes had been imported before, so that nothing was done.
+    pub already_imported: bool,
+    /// Wall seconds.
+    pub seconds: f64,
+    /// Where refused rows are.
+    pub rejects: Option<PathBuf>,
+}
+
+/// Export a table or the answer of a SQL query.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExportRequest {
+    /// The type; or `sql`.
+    pub type_name: Option<String>,
+    /// The query; or `type_name`.
+    pub sql: Option<String>,
+    /// `csv`, `jsonl`, `parquet`, `arrow`.
+    pub format: String,
+    /// Snapshot id or RFC 3339 time.
+    pub at: Option<String>,
+}
+
+/// A GraphQL request, as GraphQL over HTTP spells it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QueryRequest {
+    /// The document.
+    pub query: String,
+    /// Which operation of it.
+    pub operation_name: Option<String>,
+    /// Values of its variables.
+    pub variables: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A SQL query.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SqlRequest {
+    /// The text.
+    pub sql: String,
+    /// Snapshot id (of the one table it reads) or RFC 3339 time.
+    pub at: Option<String>,
+    /// At most this many rows.
+    pub limit: Option<u64>,
+}
+
+/// Rows of a SQL answer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SqlAnswer {
+    /// Names and types of the columns.
+    pub columns: Vec<(String, String)>,
+    /// Rows; a value is what JSON can hold, 64-bit integers and decimals are strings.
+    pub rows: Vec<Vec<serde_json::Value>>,
+    /// Whether there were more rows than the limit.
+    pub truncated: bool,
+    /// Wall milliseconds.
+    pub millis: f64,
+}
+
+/// A table as it is now.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableInfo {
+    /// The type.
+    pub type_name: String,
+    /// The SQL name.
+    pub name: String,
+    /// The module.
+    pub module: String,
+    /// The owner.
+    pub owner: String,
+    /// `ICEBERG` or `LANCE`.
+    pub format: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of data files.
+    pub bytes: u64,
+    /// Data files.
+    pub files: u64,
+    /// Snapshots that can be asked for.
+    pub snapshots: u64,
+    /// The last commit.
+    pub changed_at: Option<String>,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotInfo {
+    /// The id.
+    pub id: String,
+    /// When.
+    pub at: String,
+    /// `append`, `overwrite`, `delete`, `replace`.
+    pub operation: String,
+    /// Rows in all after it.
+    pub rows: u64,
+    /// Bytes in all after it.
+    pub bytes: u64,
+    /// Files in all after it.
+    pub files: u64,
+    /// Who.
+    pub author: String,
+    /// What for.
+    pub summary: String,
+    /// Whether it is the present one.
+    pub current: bool,
+}
+
+/// Go back to a snapshot.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackRequest {
+    /// The type.
+    pub type_name: String,
+    /// The snapshot's id.
+    pub snapshot: String,
+}
+
+/// Merge small files and apply deletes.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CompactRequest {
+    /// The type; all when left out.
+    pub type_name: Option<String>,
+}
+
+/// What a compaction did to one table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompactAnswer {
+    /// The type.
+    pub type_name: String,
+    /// Files before.
+    pub files_before: u64,
+    /// Files after.
+    pub files_after: u64,
+    /// Bytes before.
+    pub bytes_before: u64,
+    /// Bytes after.
+    pub bytes_after: u64,
+}
+
+/// The project at a glance.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusAnswer {
+    /// Headwater's version.
+    pub version: String,
+    /// The deployed schema's version; 0 before the first apply.
+    pub schema_version: i64,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Whether the files of the schema folder differ from what is deployed.
+    pub pending_changes: bool,
+    /// Tables with what they need.
+    pub tables: Vec<TableDebt>,
+    /// Applies and imports that run or wait to be resumed.
+    pub running: Vec<String>,
+    /// `sqlite` or `postgres`.
+    pub metadata: String,
+    /// Bytes in the object store.
+    pub bytes: u64,
+}
+
+/// What maintenance owes to a table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableDebt {
+    /// The type.
+    pub type_name: String,
+    /// Rows.
+    pub rows: u64,
+    /// Data files.
+    pub files: u64,
+    /// Files so small that compaction would merge them.
+    pub small_files: u64,
+    /// Position-delete files that compaction would apply.
+    pub delete_files: u64,
+    /// Snapshots older than the retention.
+    pub expired_snapshots: u64,
+}
+
+/// Make a token.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenCreateRequest {
+    /// Who will use it: `viewer.id`.
+    pub subject: String,
+    /// The team.
+    pub team: String,
+    /// `read`, `write`, `admin`.
+    pub scope: String,
+    /// `30d`; without it the token does not expire.
+    pub expires_in: Option<String>,
+}
+
+/// A token; the secret is shown once, at creation.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenInfo {
+    /// For `token revoke`.
+    pub id: String,
+    /// Who uses it.
+    pub subject: String,
+    /// The team.
+    pub team: String,
+    /// The scope.
+    pub scope: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it ends.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+    /// The secret, only in the answer to its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// Make or read a backup; paths are the server's own.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackupRequest {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+/// What a backup or restore moved.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackupAnswer {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Tables.
+    pub tables: u64,
+    /// Objects copied.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Bring stored formats up to this version of Headwater.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UpgradeAnswer {
+    /// In words, what was brought up; empty when everything is current.
+    pub upgraded: Vec<String>,
+}
