@@ -9,8 +9,8 @@ const STEPS: &[&str] = &["CREATE TABLE test_items (
 
 async fn items(folder: &tempfile::TempDir) -> Database {
     let url = format!("sqlite://{}/meta.db", folder.path().display());
-    let database = Database::open(&url).await.unwrap();
-    database.migrate("test", STEPS).await.unwrap();
+    let database = Database::open(&url).await.expect("an open database");
+    database.migrate("test", STEPS).await.expect("migrated tables");
     database
 }
 
