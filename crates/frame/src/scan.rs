@@ -28,7 +28,9 @@ pub struct ScanRequest {
     pub fields: Vec<Arc<str>>,
     /// Rows that are wanted.
     pub predicate: Option<Expr>,
-    /// The order of rows; nulls last, both ways. Ties are in no order: add the key to fix it.
+    /// The order of rows; nulls last unless an item says otherwise. Ties are in no order: add the key
+    /// to fix it. Besides fields of the table an item may name `_score` when `search` is set, and
+    /// `_distance` when `nearest` is. With `nearest` and no order: by `_query`, then `_distance`.
     pub order: Vec<Order>,
     /// At most this many rows.
     pub limit: Option<usize>,
@@ -77,6 +79,37 @@ pub struct Order {
     pub field: Arc<str>,
     /// Largest first.
     pub descending: bool,
+    /// Nulls before all values, in either direction: pages backwards need the exact reverse of an
+    /// order.
+    pub nulls_first: bool,
+}
+
+impl Order {
+    /// A sort key with nulls last.
+    pub fn by(field: impl Into<Arc<str>>, descending: bool) -> Self {
+        Order { field: field.into(), descending, nulls_first: false }
+    }
+
+    /// The exact reverse.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Order {
+            field: self.field.clone(),
+            descending: !self.descending,
+            nulls_first: !self.nulls_first,
+        }
+    }
+
+    /// The place of one value against another in this order.
+    pub fn compare(&self, left: &Value, right: &Value) -> std::cmp::Ordering {
+        match (left.is_null(), right.is_null()) {
+            (false, false) if self.descending => right.cmp(left),
+            (false, false) => left.cmp(right),
+            // Null is the largest value of the total order.
+            _ if self.nulls_first => right.cmp(left),
+            _ => left.cmp(right),
+        }
+    }
 }
 
 /// A limit for each value of a field.

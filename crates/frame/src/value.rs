@@ -90,14 +90,6 @@ impl Value {
         }
     }
 
-    /// The place of this value against another in a sort: nulls last, both ways.
-    pub fn sort_compare(&self, other: &Value, descending: bool) -> Ordering {
-        match (self.is_null(), other.is_null()) {
-            (false, false) if descending => other.cmp(self),
-            _ => self.cmp(other),
-        }
-    }
-
     /// Position of the variant, for an order between types.
     fn rank(&self) -> u8 {
         match self {
@@ -280,11 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn nulls_sort_last_both_ways() {
+    fn nulls_sort_last_both_ways_unless_the_order_is_reversed() {
         for descending in [false, true] {
-            assert_eq!(Value::Null.sort_compare(&Value::Int(1), descending), Ordering::Greater);
+            let order = crate::Order::by("x", descending);
+            assert_eq!(order.compare(&Value::Null, &Value::Int(1)), Ordering::Greater);
+            assert_eq!(order.reversed().compare(&Value::Null, &Value::Int(1)), Ordering::Less);
         }
-        assert_eq!(Value::Int(2).sort_compare(&Value::Int(1), true), Ordering::Less);
+        let order = crate::Order::by("x", true);
+        assert_eq!(order.compare(&Value::Int(2), &Value::Int(1)), Ordering::Less);
     }
 
     #[test]

@@ -10,8 +10,8 @@
 //! out (`server::apply`), tables (`lake`), execution of queries (`mesh`); no I/O but reading the
 //! schema folder in `load`.
 
-pub mod diff;
 pub mod api;
+pub mod diff;
 pub mod model;
 pub mod plan;
 pub mod propose;

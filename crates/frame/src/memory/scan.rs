@@ -1,5 +1,6 @@
 //! Answers a scan over all rows of one state: predicate and search, nearest, order, after, limits.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -216,25 +217,48 @@ fn arrange(table: &MemoryTable, found: &mut Vec<Candidate>, request: &ScanReques
     let order = request
         .order
         .iter()
-        .map(|order| Ok((table.position(&order.field)?, order.descending)))
+        .map(|order| Ok((SortKey::of(table, request, &order.field)?, order)))
         .collect::<Result<Vec<_>>>()?;
     found.sort_by(|left, right| {
-        let keys = order.iter().map(|(field, descending)| {
-            left.row[*field].sort_compare(&right.row[*field], *descending)
-        });
-        keys.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+        let keys =
+            order.iter().map(|(key, order)| order.compare(&key.value(left), &key.value(right)));
+        keys.fold(Ordering::Equal, Ordering::then)
     });
     let Some(after) = &request.after else { return Ok(()) };
     if after.len() != order.len() {
         return Err(Error::invalid("`after` needs one value for each item of the order"));
     }
     found.retain(|candidate| {
-        let keys = order.iter().zip(after).map(|((field, descending), value)| {
-            candidate.row[*field].sort_compare(value, *descending)
-        });
-        keys.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then).is_gt()
+        let keys = order.iter().zip(after);
+        let keys = keys.map(|((key, order), value)| order.compare(&key.value(candidate), value));
+        keys.fold(Ordering::Equal, Ordering::then).is_gt()
     });
     Ok(())
+}
+
+/// What an item of the order looks at.
+enum SortKey {
+    Field(usize),
+    Score,
+    Distance,
+}
+
+impl SortKey {
+    fn of(table: &MemoryTable, request: &ScanRequest, name: &str) -> Result<Self> {
+        Ok(match name {
+            "_score" if request.search.is_some() => SortKey::Score,
+            "_distance" if request.nearest.is_some() => SortKey::Distance,
+            name => SortKey::Field(table.position(name)?),
+        })
+    }
+
+    fn value(&self, candidate: &Candidate) -> Value {
+        match self {
+            SortKey::Field(position) => candidate.row[*position].clone(),
+            SortKey::Score => Value::Float(candidate.score),
+            SortKey::Distance => Value::Float(candidate.distance.into()),
+        }
+    }
 }
 
 fn batch(

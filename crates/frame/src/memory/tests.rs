@@ -73,10 +73,7 @@ async fn filled() -> MemoryTables {
 async fn order_after_and_limit_page_through_all_rows_with_nulls_last() {
     let tables = filled().await;
     let mut scan = scan_of(&["id"]);
-    scan.order = vec![
-        Order { field: "year".into(), descending: true },
-        Order { field: "id".into(), descending: false },
-    ];
+    scan.order = vec![Order::by("year", true), Order::by("id", false)];
     assert_eq!(ids(&tables, scan.clone()).await, ["a", "d", "b", "c"]);
     scan.after = Some(vec![Value::Int(3), "d".into()]);
     scan.limit = Some(1);
@@ -87,7 +84,7 @@ async fn order_after_and_limit_page_through_all_rows_with_nulls_last() {
 async fn limit_by_takes_the_first_rows_of_each_group() {
     let tables = filled().await;
     let mut scan = scan_of(&["id"]);
-    scan.order = vec![Order { field: "id".into(), descending: true }];
+    scan.order = vec![Order::by("id", true)];
     scan.limit_by = Some(LimitBy { field: "year".into(), count: 1 });
     assert_eq!(ids(&tables, scan).await, ["d", "c", "b"]);
 }
