@@ -20,6 +20,7 @@ mod enums;
 mod fields;
 mod kind;
 mod pairing;
+mod sdl;
 mod tables;
 
 pub use conversion::{Conversion, conversion};
@@ -27,6 +28,7 @@ pub(crate) use enums::holders as enum_holders;
 pub(crate) use fields::{column_conversion, type_text};
 pub use kind::{ChangeKind, Generated, Mark};
 pub use pairing::{FieldPair, Names, Pairing, TypePair};
+pub use sdl::{ApiChange, Aspect, diff_sdl};
 pub(crate) use tables::{Layout, kept, retain_effect};
 
 /// One change.

@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod diff;
+pub mod generate;
 pub mod model;
 pub mod plan;
 pub mod propose;

@@ -21,6 +21,7 @@ pub mod stored;
 mod words;
 
 pub use check::{Violation, check};
+pub(crate) use order::by_dependency;
 use state::TableState;
 
 /// What leads from one schema to the next; never changed once made.

@@ -76,7 +76,7 @@ pub(super) fn ordered(pairing: &Pairing<'_>, mut work: Vec<Work>) -> Vec<Work> {
 
 /// The tables of a schema, each after those that it refers to; a circle is cut where the schema
 /// declares its first member.
-fn by_dependency(schema: &Schema) -> Vec<Arc<str>> {
+pub(crate) fn by_dependency(schema: &Schema) -> Vec<Arc<str>> {
     let mut done: Vec<Arc<str>> = Vec::new();
     let mut open: Vec<Arc<str>> = Vec::new();
     for (_, object, _) in schema.tables() {

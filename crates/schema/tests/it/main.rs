@@ -1,0 +1,4 @@
+//! The schema crate as its callers use it.
+
+mod generate;
+mod inspector;
