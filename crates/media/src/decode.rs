@@ -87,13 +87,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     limits.check_frames(container.frames)?;
     let input = Input::new(bytes, Instant::now(), limits.time_budget);
     let overrun = input.overrun();
-    // Decoders are other people's code fed with hostile bytes: their panics end here.
-    let outcome = catch_unwind(AssertUnwindSafe(|| pixels(format, input, &container, limits)));
     let failed = |error: Error| if overrun.get() { limits.time_exceeded() } else { error };
-    let (image, exif) = match outcome {
-        Ok(result) => result.map_err(failed)?,
-        Err(panic) => return Err(panicked(format, panic.as_ref())),
-    };
+    let (image, exif) =
+        contained(format, || pixels(format, input, &container, limits)).map_err(failed)?;
     Ok(Decoded { format, image, exif, frames: container.frames })
 }
 
@@ -104,6 +100,9 @@ fn pixels(
     limits: &Limits,
 ) -> Result<(DecodedImage, Option<Vec<u8>>)> {
     let bytes = input.bytes();
+    if let Some((width, height)) = container.promised {
+        limits.check_dimensions(width, height)?;
+    }
     let named = |error| from_image_error(format, error);
     let mut decoder = open(format, input, limits).map_err(named)?;
     let (width, height) = decoder.dimensions();
@@ -221,12 +220,38 @@ fn truncated(format: Format) -> Error {
         .hint("copy or download it again")
 }
 
-fn panicked(format: Format, panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    let message = format!("the {} image makes its decoder panic: {text}", format.name());
-    Error::new(Kind::Corrupt, message)
+/// Runs a decoder. Decoders are other people's code fed with hostile bytes: their panics end here.
+fn contained<T>(format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        let message = format!("the {} image makes its decoder panic: {text}", format.name());
+        Err(Error::new(Kind::Corrupt, message))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoder_that_panics_is_an_error_that_names_it() {
+        let answer: Result<()> = contained(Format::Gif, || panic!("index {} out of range", 7));
+        let error = answer.expect_err("panicked");
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert_eq!(
+            error.to_string(),
+            "the gif image makes its decoder panic: index 7 out of range"
+        );
+    }
+
+    #[test]
+    fn pixels_of_the_wrong_length_are_no_image() {
+        assert!(DecodedImage::new(2, 2, false, vec![0; 12]).is_ok());
+        for (width, height, alpha, length) in
+            [(2, 2, true, 12), (0, 2, false, 0), (2, 2, false, 11)]
+        {
+            assert!(DecodedImage::new(width, height, alpha, vec![0; length]).is_err());
+        }
+    }
 }

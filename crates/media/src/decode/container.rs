@@ -17,11 +17,13 @@ pub(super) struct Container {
     pub(super) working_bytes_per_pixel: u64,
     /// Passes over all pixels: the scans of a progressive JPEG.
     pub(super) passes: u64,
+    /// Width and height, where they can be read before a decoder allocates anything by them.
+    pub(super) promised: Option<(u32, u32)>,
 }
 
 impl Container {
     fn still(working_bytes_per_pixel: u64) -> Self {
-        Container { frames: 1, working_bytes_per_pixel, passes: 1 }
+        Container { frames: 1, working_bytes_per_pixel, passes: 1, promised: None }
     }
 
     /// Refuses a small file that makes the decoder pass over many pixels many times.
@@ -76,7 +78,7 @@ fn jpeg(bytes: &[u8]) -> Option<Container> {
     loop {
         let marker = next_marker(bytes, &mut at)?;
         match marker {
-            0xd9 => return Some(Container { frames: 1, working_bytes_per_pixel: working, passes }),
+            0xd9 => return Some(Container { passes, ..Container::still(working) }),
             // Markers without a body: restarts, TEM and (in broken files) a second start.
             0x01 | 0xd0..=0xd8 => continue,
             // A progressive picture keeps the coefficients of all components as 16-bit numbers.
@@ -109,7 +111,9 @@ fn next_marker(bytes: &[u8], at: &mut usize) -> Option<u8> {
 /// Chunks up to `IEND`; `acTL` counts the frames of an animation.
 fn png(bytes: &[u8]) -> Option<Container> {
     let mut at = 8;
-    let mut container = Container::still(0);
+    let side = |at| big_u32(bytes, at).and_then(|side| u32::try_from(side).ok());
+    let promised = side(16).zip(side(20));
+    let mut container = Container { promised, ..Container::still(0) };
     loop {
         let length = big_u32(bytes, at)?;
         let body = at.checked_add(8)?;

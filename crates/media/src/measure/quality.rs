@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn blur_lowers_sharpness() {
-        let check = |x: u32, y: u32| if (x / 4 + y / 4) % 2 == 0 { 255.0 } else { 0.0 };
+        let check = |x: u32, y: u32| if (x / 4 + y / 4).is_multiple_of(2) { 255.0 } else { 0.0 };
         let sharp = plain(64, |x, y| [check(x, y) as u8; 3]);
         let blurred = plain(64, |x, y| {
             let near = (0..7).flat_map(|i| (0..7).map(move |j| check(x + i, y + j)));
