@@ -22,6 +22,7 @@ mod kind;
 mod pairing;
 mod sdl;
 mod tables;
+mod wire;
 
 pub use conversion::{Conversion, conversion};
 pub(crate) use enums::holders as enum_holders;
@@ -205,5 +206,6 @@ pub fn diff(old: &Schema, new: &Schema) -> Vec<Change> {
         tables::removed(&pairing, removed, &mut changes);
     }
     tables::name_clashes(&pairing, &mut changes);
+    wire::weigh(&pairing, &mut changes);
     changes
 }

@@ -121,6 +121,7 @@ kinds! {
     Cost "cost" Changed "`@cost` changes.";
     ListSize "list-size" Changed "`@listSize` changes.";
     Was "was" Changed "`@was` entries change without a rename.";
+    Api "api" Changed "A type of the API that several types share comes with its first use or goes with its last.";
 }
 
 impl ChangeKind {
@@ -147,6 +148,7 @@ impl ChangeKind {
             | ChangeKind::Reference
             | ChangeKind::Arguments
             | ChangeKind::Default => &[TypeScript],
+            ChangeKind::Api => &[TypeScript],
             ChangeKind::Derived | ChangeKind::Deprecated => &[TypeScript, Python],
             _ => &[TypeScript, Python, Sql],
         }
