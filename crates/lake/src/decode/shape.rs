@@ -41,6 +41,14 @@ pub struct Target {
     pub media: bool,
 }
 
+impl Target {
+    /// What a value of a text format must be: of an `@media` field the path of a file, which
+    /// `import` replaces by the media themselves.
+    pub fn read_as(&self) -> Expect {
+        if self.media { Expect::Scalar(DataType::String) } else { self.expect.clone() }
+    }
+}
+
 /// What a value must be, down to the items of lists and the fields of embedded objects.
 #[derive(Clone, Debug)]
 pub enum Expect {
