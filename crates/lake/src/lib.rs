@@ -13,7 +13,9 @@
 
 pub mod catalog;
 pub mod commit;
+pub mod decode;
 pub mod lake;
+pub mod source;
 pub mod stage;
 pub mod storage;
 pub mod store;

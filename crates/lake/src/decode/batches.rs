@@ -101,9 +101,8 @@ pub async fn open(
     workers: usize,
 ) -> Result<Batches> {
     let name = Arc::clone(&source.name);
-    let opened = base::task::blocking("open source", move || {
-        prepare(source, &shape, &options, skip)
-    });
+    let opened =
+        base::task::blocking("open source", move || prepare(source, &shape, &options, skip));
     let (decoder, produce) = opened.await?.map_err(|error| locate(error, &name))?;
     let decoder = Arc::new(decoder);
     let (sender, receiver) = mpsc::channel(workers.max(1));
@@ -118,7 +117,9 @@ pub async fn open(
         receiver.recv().await.map(|piece| (piece, receiver))
     });
     let stream = pieces
-        .map(move |(piece, consumed)| decode_one(Arc::clone(&decoder), piece, consumed, Arc::clone(&name)))
+        .map(move |(piece, consumed)| {
+            decode_one(Arc::clone(&decoder), piece, consumed, Arc::clone(&name))
+        })
         .buffered(workers.max(1));
     Ok(Batches { stream: stream.boxed(), _producer: producer })
 }

@@ -49,17 +49,19 @@ pub fn resolve(name: &str, shape: &Shape) -> Option<usize> {
 /// Refuses a file without a column for a required field that has no default.
 pub fn check_required(slots: &[Option<usize>], shape: &Shape, place: &Place) -> Result<()> {
     let given = |index: usize| slots.contains(&Some(index));
-    let missing = shape.targets.iter().enumerate().find(|(index, target)| {
-        !target.nullable && target.default.is_none() && !given(*index)
-    });
+    let missing = shape
+        .targets
+        .iter()
+        .enumerate()
+        .find(|(index, target)| !target.nullable && target.default.is_none() && !given(*index));
     let Some((_, target)) = missing else { return Ok(()) };
     let message = format!(
         "the file has no column for the required field `{}` of `{}`",
         target.name, shape.type_name
     );
-    Err(Error::invalid(message)
-        .at(place.clone())
-        .hint("name the column so, name columns with `--columns a,b,c`, or make the field nullable"))
+    Err(Error::invalid(message).at(place.clone()).hint(
+        "name the column so, name columns with `--columns a,b,c`, or make the field nullable",
+    ))
 }
 
 /// A file without a header: the columns are named by the user, or are the fields in their order.

@@ -123,7 +123,10 @@ impl<R: Read> Blocks<R> {
     }
 
     fn keeps_blank(&self) -> bool {
-        matches!(self.cut, Cut::Lines { keep_blank: true, .. } | Cut::Quoted { keep_blank: true, .. })
+        matches!(
+            self.cut,
+            Cut::Lines { keep_blank: true, .. } | Cut::Quoted { keep_blank: true, .. }
+        )
     }
 
     fn fill(&mut self) -> Result<()> {
@@ -211,7 +214,8 @@ impl<R: Read> Blocks<R> {
             match (state.phase, byte) {
                 (0, b'[') => state.phase = 1,
                 (1, b']') => state.phase = 3,
-                (0..=1, byte) if byte.is_ascii_whitespace() || (byte == b',' && state.phase == 1) => {}
+                (0..=1, byte)
+                    if byte.is_ascii_whitespace() || (byte == b',' && state.phase == 1) => {}
                 (3, byte) if byte.is_ascii_whitespace() => {}
                 (2, _) => {
                     if let Some(end) = state.inside(byte) {
@@ -345,8 +349,7 @@ fn memchr2(first: u8, second: u8, bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const QUOTED: Cut =
-        Cut::Quoted { end: b'\n', delimiter: b',', quote: b'"', keep_blank: false };
+    const QUOTED: Cut = Cut::Quoted { end: b'\n', delimiter: b',', quote: b'"', keep_blank: false };
 
     fn cut(text: &str, cut: Cut, block: usize) -> Result<Vec<String>> {
         let limits = ReadLimits { block, record: 64, ..ReadLimits::default() };

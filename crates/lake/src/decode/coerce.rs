@@ -127,7 +127,9 @@ fn build_scalar(walk: &mut Walk<'_>, data_type: &DataType) -> Result<ArrayRef> {
             let array = walk.primitive::<Decimal128Type>(parse);
             Arc::new(array.with_data_type(data_type.to_arrow()))
         }
-        DataType::String => walk.bytes::<Utf8Type, _>(|value, out| put(out, scalar::string(value)))?,
+        DataType::String => {
+            walk.bytes::<Utf8Type, _>(|value, out| put(out, scalar::string(value)))?
+        }
         DataType::Json => walk.bytes::<Utf8Type, _>(|value, out| put_json(value, rules, out))?,
         DataType::Bytes => {
             walk.bytes::<LargeBinaryType, _>(|value, out| put(out, scalar::bytes(value)))?

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::json::LineDelimitedWriter;
@@ -15,7 +15,9 @@ use arrow::record_batch::RecordBatch;
 use base::{Error, Result};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::file::reader::ChunkReader;
 
 use super::batches::{RawBatch, assemble, by_record};
@@ -59,10 +61,12 @@ pub fn open(
         Format::Parquet => parquet_rows(source, bind_columns)?,
         _ => arrow_rows(source, bind_columns)?,
     };
-    let columns = (0..shape.targets.len()).map(|target| slots.iter().position(|slot| *slot == Some(target)));
+    let columns =
+        (0..shape.targets.len()).map(|target| slots.iter().position(|slot| *slot == Some(target)));
     let columns = columns.collect();
     let file = source.name.to_string();
-    let decoder = ColumnarDecoder { shape: Arc::clone(shape), file, rules: Rules::of(options), columns };
+    let decoder =
+        ColumnarDecoder { shape: Arc::clone(shape), file, rules: Rules::of(options), columns };
     Ok((decoder, rows))
 }
 
@@ -70,7 +74,10 @@ type Slots = Vec<Option<usize>>;
 type Bind<'a> = dyn Fn(&SchemaRef) -> Result<Slots> + 'a;
 
 /// Reads only the columns that are wanted; gives the slots of those.
-fn parquet_rows(source: &Source, bind: impl Fn(&SchemaRef) -> Result<Slots>) -> Result<(Slots, Rows)> {
+fn parquet_rows(
+    source: &Source,
+    bind: impl Fn(&SchemaRef) -> Result<Slots>,
+) -> Result<(Slots, Rows)> {
     match &source.body {
         Body::File(path) => parquet_from(File::open(path)?, source, &bind),
         Body::Spooled(path) => parquet_from(File::open(path.as_ref())?, source, &bind),
@@ -108,7 +115,10 @@ fn parquet_from<C: ChunkReader + 'static>(
     Ok((slots, Box::new(rows)))
 }
 
-fn arrow_rows(source: &Source, bind: impl Fn(&SchemaRef) -> Result<Slots>) -> Result<(Slots, Rows)> {
+fn arrow_rows(
+    source: &Source,
+    bind: impl Fn(&SchemaRef) -> Result<Slots>,
+) -> Result<(Slots, Rows)> {
     let named = source.clone();
     let fail = move |error: arrow::error::ArrowError| arrow_damaged(&named, &error.to_string());
     let raw = std::io::BufReader::with_capacity(1 << 20, source.raw()?);

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, StructArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, StructArray, new_null_array,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Fields, Float32Type};
@@ -30,19 +32,26 @@ pub fn convert(
     let array = plain(array)?;
     if matches!(array.data_type(), ArrowType::Null) {
         note_nulls(slot, &array, faults);
-        return Ok(if slot.nullable { new_null_array(&wanted.to_arrow(), array.len()) } else { placeholders(slot, array.len(), rules)? });
+        return Ok(if slot.nullable {
+            new_null_array(&wanted.to_arrow(), array.len())
+        } else {
+            placeholders(slot, array.len(), rules)?
+        });
     }
     match (slot.expect, array.data_type()) {
-        (Expect::List(item), ArrowType::List(_)) => lists(slot, item, array.as_list(), rules, faults),
+        (Expect::List(item), ArrowType::List(_)) => {
+            lists(slot, item, array.as_list(), rules, faults)
+        }
         (Expect::Struct(parts), ArrowType::Struct(_)) => {
             structs(slot, parts, array.as_struct(), rules, faults)
         }
         (Expect::Vector(dimension), ArrowType::List(_)) => {
             vectors(slot, *dimension, array.as_list(), faults)
         }
-        (_, ArrowType::List(_) | ArrowType::Struct(_) | ArrowType::Map(..) | ArrowType::Union(..)) => {
-            Err(never(slot, wanted, array.data_type()))
-        }
+        (
+            _,
+            ArrowType::List(_) | ArrowType::Struct(_) | ArrowType::Map(..) | ArrowType::Union(..),
+        ) => Err(never(slot, wanted, array.data_type())),
         (expect, from) if keeps_values(expect, wanted, from, rules) => {
             whole(slot, &cast_exactly(&array, wanted)?, &array, faults)
         }
@@ -82,8 +91,7 @@ fn plain(array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn never(slot: Slot<'_>, wanted: &DataType, from: &ArrowType) -> Error {
-    let message =
-        format!("column `{}` is {}, and the field is {wanted}", slot.name, short(from));
+    let message = format!("column `{}` is {}, and the field is {wanted}", slot.name, short(from));
     Error::invalid(message).hint("change the field's type, or convert the column")
 }
 
@@ -154,7 +162,9 @@ fn whole(
 
 fn note_nulls(slot: Slot<'_>, array: &ArrayRef, faults: &mut Vec<Fault>) {
     let nulls = array.logical_nulls();
-    let Some(nulls) = nulls.filter(|nulls| !slot.nullable && nulls.null_count() > 0) else { return };
+    let Some(nulls) = nulls.filter(|nulls| !slot.nullable && nulls.null_count() > 0) else {
+        return;
+    };
     let missing = (0..array.len()).filter(|row| nulls.is_null(*row));
     faults.extend(missing.map(|row| Fault::missing(row, slot.name)));
 }

@@ -1,7 +1,5 @@
 //! What an absent value becomes: null, or the field's `@column(default:)`.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, BooleanArray, Scalar, new_null_array};
 use base::{Error, Kind, Result};
 use frame::{Node, Value as Literal};
@@ -15,7 +13,8 @@ pub fn fill(array: ArrayRef, target: &Target) -> Result<ArrayRef> {
     if array.null_count() == 0 || target.default.is_none() {
         return Ok(array);
     }
-    let present = BooleanArray::from((0..array.len()).map(|row| array.is_valid(row)).collect::<Vec<_>>());
+    let present =
+        BooleanArray::from((0..array.len()).map(|row| array.is_valid(row)).collect::<Vec<_>>());
     let default = Scalar::new(default_value(target)?);
     arrow::compute::kernels::zip::zip(&present, &array, &default)
         .map_err(|error| Error::internal("failed to fill in a default").caused_by(error))
@@ -33,13 +32,20 @@ fn default_value(target: &Target) -> Result<ArrayRef> {
     };
     let Node::Literal(literal) = &default.node else {
         let message = format!("the default of field `{}` is not a constant", target.name);
-        return Err(Error::new(Kind::Unsupported, message).hint("give the field a value in the file"));
+        return Err(
+            Error::new(Kind::Unsupported, message).hint("give the field a value in the file")
+        );
     };
     let (kind, text) = spelled(literal, target)?;
     let end = text.len() as u32;
     let cell = Cell { start: 0, end, origin: 0, kind };
-    let cells =
-        Cells { bytes: text.into_bytes(), cells: vec![cell], width: 1, count: 1, faults: Vec::new() };
+    let cells = Cells {
+        bytes: text.into_bytes(),
+        cells: vec![cell],
+        width: 1,
+        count: 1,
+        faults: Vec::new(),
+    };
     let mut faults = Vec::new();
     let slot = Slot { name: &target.name, expect: &target.expect, nullable: true };
     let array = build(slot, cells.column(0), &Rules::default(), &mut faults)?;
@@ -72,4 +78,3 @@ fn spelled(literal: &Literal, target: &Target) -> Result<(CellKind, String)> {
         }
     })
 }
-

@@ -208,8 +208,7 @@ pub fn shown(value: &[u8]) -> String {
     if cut.len() < value.len() {
         cut.push('…');
     }
-    let clean: String =
-        cut.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let clean: String = cut.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     format!("`{clean}`")
 }
 

@@ -106,7 +106,12 @@ fn set(
 }
 
 /// Cuts one array into cells, one an item; the texts go to the end of `bytes`.
-pub fn items(bytes: &mut Vec<u8>, start: usize, end: usize, depth: usize) -> Result<Vec<Cell>, Fault> {
+pub fn items(
+    bytes: &mut Vec<u8>,
+    start: usize,
+    end: usize,
+    depth: usize,
+) -> Result<Vec<Cell>, Fault> {
     let mut scanner = Scanner { bytes, at: start, end, depth };
     scanner.spaces();
     if scanner.peek() != Some(b'[') {
@@ -115,7 +120,11 @@ pub fn items(bytes: &mut Vec<u8>, start: usize, end: usize, depth: usize) -> Res
     let mut items = Vec::new();
     scanner.array(|cell| items.push(cell))?;
     scanner.spaces();
-    if scanner.at < end { Err(scanner.fault("expected the end after the array")) } else { Ok(items) }
+    if scanner.at < end {
+        Err(scanner.fault("expected the end after the array"))
+    } else {
+        Ok(items)
+    }
 }
 
 /// Cuts one object into the cells of `names`.
@@ -134,7 +143,11 @@ pub fn parts(
     let mut found = vec![Cell::empty(CellKind::Missing, start); names.width];
     scanner.object(|key, origin, cell| set(&mut found, key, origin, cell, names))?;
     scanner.spaces();
-    if scanner.at < end { Err(scanner.fault("expected the end after the object")) } else { Ok(found) }
+    if scanner.at < end {
+        Err(scanner.fault("expected the end after the object"))
+    } else {
+        Ok(found)
+    }
 }
 
 /// All names and values of one object, in order: for profiles and sidecars.
@@ -168,7 +181,11 @@ pub fn validate(text: &[u8], depth: usize) -> Result<(), Fault> {
     scanner.spaces();
     scanner.value()?;
     scanner.spaces();
-    if scanner.at < text.len() { Err(scanner.fault("expected the end after the value")) } else { Ok(()) }
+    if scanner.at < text.len() {
+        Err(scanner.fault("expected the end after the value"))
+    } else {
+        Ok(())
+    }
 }
 
 struct Scanner<'a> {
@@ -444,7 +461,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
         let found = entries(text.as_bytes(), 8).map(|entries| {
-            let one = |(key, kind, text): &(String, CellKind, String)| format!("{key}={kind:?}:{text}");
+            let one =
+                |(key, kind, text): &(String, CellKind, String)| format!("{key}={kind:?}:{text}");
             entries.iter().map(one).collect::<Vec<_>>().join(" ")
         });
         match (found, expected) {
@@ -457,7 +475,10 @@ mod tests {
     #[test]
     fn objects_are_cut_and_judged() {
         check(r#"{"a": 1, "b": "x\n\u00e9\ud83c\udfac"}"#, Ok("a=Number:1 b=String:x\né🎬"));
-        check(r#"{"a":[1,{"b":2}],"c":null,"d":true}"#, Ok("a=Array:[1,{\"b\":2}] c=Null:null d=True:true"));
+        check(
+            r#"{"a":[1,{"b":2}],"c":null,"d":true}"#,
+            Ok("a=Array:[1,{\"b\":2}] c=Null:null d=True:true"),
+        );
         check("{}", Ok(""));
         check("{\"a\": 01}", Err("leading zeros"));
         check("{\"a\": 1,}", Err("name in double quotes"));

@@ -45,7 +45,11 @@ pub(super) fn lists(walk: &mut Walk<'_>, item: &Part) -> Result<ArrayRef> {
     walk.faults.extend(faults.into_iter().map(|fault| {
         let (record, index) = owners[fault.record];
         let inner = fault.field.clone().unwrap_or_default();
-        let dotted = if inner.is_empty() { String::new() } else { format!(".{}", inner.trim_start_matches('.')) };
+        let dotted = if inner.is_empty() {
+            String::new()
+        } else {
+            format!(".{}", inner.trim_start_matches('.'))
+        };
         let fault = Fault { field: Some(format!("[{index}]{dotted}")), ..fault };
         fault.below(walk.slot.name, record).offset(walk.column.value(record).origin)
     }));
@@ -91,8 +95,7 @@ fn cut_items(value: &Value<'_>, depth: usize, cells: &mut Cells) -> Result<(), M
 pub(super) fn structs(walk: &mut Walk<'_>, parts: &[Part]) -> Result<ArrayRef> {
     const EXPECTED: &str = "a JSON object";
     let count = walk.column.len();
-    let names =
-        Names::new(parts.iter().map(|part| part.name.as_ref()), walk.rules.ignore_unknown);
+    let names = Names::new(parts.iter().map(|part| part.name.as_ref()), walk.rules.ignore_unknown);
     let mut nulls = NullBufferBuilder::new(count);
     let mut cells = Cells { width: parts.len(), count, ..Cells::default() };
     for record in 0..count {
@@ -109,7 +112,11 @@ pub(super) fn structs(walk: &mut Walk<'_>, parts: &[Part]) -> Result<ArrayRef> {
                 let skip = Cell::empty(CellKind::Skip, 0);
                 cells.cells.resize((record + 1) * parts.len(), skip);
                 if let Err(fault) = other {
-                    let misfit = Misfit { kind: fault.kind, expected: EXPECTED.to_owned(), hint: Some(fault.message) };
+                    let misfit = Misfit {
+                        kind: fault.kind,
+                        expected: EXPECTED.to_owned(),
+                        hint: Some(fault.message),
+                    };
                     walk.misfit(record, &value, misfit);
                 }
             }
@@ -126,7 +133,8 @@ pub(super) fn structs(walk: &mut Walk<'_>, parts: &[Part]) -> Result<ArrayRef> {
             fault.below(walk.slot.name, record).offset(walk.column.value(record).origin)
         }));
     }
-    let array = StructArray::try_new_with_length(Fields::from(fields), arrays, nulls.finish(), count);
+    let array =
+        StructArray::try_new_with_length(Fields::from(fields), arrays, nulls.finish(), count);
     Ok(Arc::new(array.map_err(wrap)?))
 }
 
@@ -170,7 +178,8 @@ pub(super) fn vectors(walk: &mut Walk<'_>, dimension: u32) -> Result<ArrayRef> {
 fn vector(value: &Value<'_>, width: usize, depth: usize) -> Result<Vec<f32>, Misfit> {
     let expected = || format!("a vector: a JSON array of {width} numbers");
     let mut cells = Cells { width: 1, ..Cells::default() };
-    cut_items(value, depth, &mut cells).map_err(|misfit| Misfit { expected: expected(), ..misfit })?;
+    cut_items(value, depth, &mut cells)
+        .map_err(|misfit| Misfit { expected: expected(), ..misfit })?;
     if cells.cells.len() != width {
         let hint = format!("it has {} numbers", cells.cells.len());
         return Err(Misfit::of_type(expected()).hint(hint));

@@ -198,10 +198,7 @@ fn shift_digits(number: i128, shift: i64) -> Result<i128, Digits> {
     }
     // The last digit is not zero here, so any shift to the right would drop one.
     let shift = u32::try_from(shift).map_err(|_| Digits::TooFine)?;
-    10_i128
-        .checked_pow(shift)
-        .and_then(|factor| number.checked_mul(factor))
-        .ok_or(Digits::TooLarge)
+    10_i128.checked_pow(shift).and_then(|factor| number.checked_mul(factor)).ok_or(Digits::TooLarge)
 }
 
 fn exponent(text: Option<&[u8]>, present: bool) -> Result<i64, Digits> {
@@ -307,7 +304,10 @@ mod tests {
     fn floats_keep_what_is_not_a_number() {
         assert!(float(&bare("NaN")).expect("nan").is_nan());
         assert_eq!(float(&bare("-inf")), Ok(f64::NEG_INFINITY));
-        assert_eq!(float(&bare("1e400")).expect_err("range").kind, super::super::fault::FaultKind::Range);
+        assert_eq!(
+            float(&bare("1e400")).expect_err("range").kind,
+            super::super::fault::FaultKind::Range
+        );
         assert!(float(&bare("1,5")).expect_err("comma").hint.expect("hint").contains("point"));
     }
 

@@ -109,8 +109,7 @@ fn next_value(
 }
 
 fn bare(at: usize, stop: usize, end: usize) -> (Cell, Option<usize>) {
-    let cell =
-        Cell { start: at as u32, end: stop as u32, origin: at as u32, kind: CellKind::Bare };
+    let cell = Cell { start: at as u32, end: stop as u32, origin: at as u32, kind: CellKind::Bare };
     (cell, (stop < end).then_some(stop + 1))
 }
 

@@ -95,7 +95,11 @@ fn separated(
         }
     })?;
     if first.len() > options.limits.columns {
-        let message = format!("the file has {} columns; the limit is {}", first.len(), options.limits.columns);
+        let message = format!(
+            "the file has {} columns; the limit is {}",
+            first.len(),
+            options.limits.columns
+        );
         return Err(Error::new(base::Kind::LimitExceeded, message).at(place));
     }
     let targets = if dialect.header {
@@ -112,7 +116,9 @@ fn separated(
     // In a file of one column a blank line is a record without a value.
     let keep_blank = targets.len() == 1;
     let cut = match cut {
-        Cut::Quoted { end, delimiter, quote, .. } => Cut::Quoted { end, delimiter, quote, keep_blank },
+        Cut::Quoted { end, delimiter, quote, .. } => {
+            Cut::Quoted { end, delimiter, quote, keep_blank }
+        }
         Cut::Lines { end, .. } => Cut::Lines { end, keep_blank },
         other => other,
     };
@@ -174,7 +180,10 @@ fn json_lines(
     for (from, to) in block.records.iter().take(100) {
         let record = &block.bytes[*from as usize..*to as usize];
         let Ok(entries) = json::entries(record, limits.depth) else { continue };
-        for (name, ..) in entries.iter().filter(|(name, ..)| !names.knows(name)) {
+        for (name, ..) in &entries {
+            if names.knows(name) {
+                continue;
+            }
             let slot = bind::resolve(name, shape);
             if slot.is_none() && !options.ignore_unknown {
                 let line = block.first_line + count(b'\n', &block.bytes[..*from as usize]);
@@ -290,6 +299,8 @@ fn mark_invalid(cells: &mut Cells, invalid: &[(usize, usize)]) {
         let byte = cells.bytes[*at];
         let message = format!("byte 0x{byte:02X} is not UTF-8");
         let hint = "if the file is Latin-1 or Windows-1252, say `--encoding latin1`";
-        cells.faults.push(Fault::record(*record, FaultKind::Encoding, message).offset(*at).hint(hint));
+        cells
+            .faults
+            .push(Fault::record(*record, FaultKind::Encoding, message).offset(*at).hint(hint));
     }
 }

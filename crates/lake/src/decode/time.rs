@@ -171,7 +171,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
         let found = datetime(text.as_bytes(), None).ok();
-        let expected = expected.map(|text| base::Timestamp::parse(text).expect("valid").as_micros());
+        let expected =
+            expected.map(|text| base::Timestamp::parse(text).expect("valid").as_micros());
         assert_eq!(found, expected, "{text}");
     }
 

@@ -70,7 +70,10 @@ pub fn look(file: Box<dyn ReadSeek>, limits: &ReadLimits) -> Result<Content> {
             let count = entries.len();
             Err(Error::new(
                 Kind::Unsupported,
-                format!("the archive holds {count} files (`{}`, `{}`, …) and no images", first.path, second.path),
+                format!(
+                    "the archive holds {count} files (`{}`, `{}`, …) and no images",
+                    first.path, second.path
+                ),
             )
             .hint("unpack it and import each file into its type"))
         }

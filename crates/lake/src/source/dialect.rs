@@ -145,7 +145,11 @@ mod tests {
     #[track_caller]
     fn check(text: &str, delimiter: u8, header: bool) {
         let dialect = detect(text.as_bytes(), &ReadOptions::default(), None).expect("detected");
-        assert_eq!((char::from(dialect.delimiter), dialect.header), (char::from(delimiter), header), "{text}");
+        assert_eq!(
+            (char::from(dialect.delimiter), dialect.header),
+            (char::from(delimiter), header),
+            "{text}"
+        );
     }
 
     #[test]

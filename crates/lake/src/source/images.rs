@@ -127,9 +127,9 @@ impl ImageSet {
         }
         if source.packing != Packing::Zip {
             let path = Path::new(source.name.as_ref());
-            let name = path.file_name().map_or(source.name.to_string(), |name| {
-                name.to_string_lossy().into_owned()
-            });
+            let name = path
+                .file_name()
+                .map_or(source.name.to_string(), |name| name.to_string_lossy().into_owned());
             let reader = Reader::Single(Box::new(source.clone()));
             return Ok(ImageSet { paths: vec![name], reader, sidecar: None, limits });
         }

@@ -151,8 +151,8 @@ fn path_body(path: PathBuf, options: &ReadOptions) -> Result<Body> {
 /// Copies what can be read once only, or needs unpacking, to a file that goes when nobody holds it.
 pub(crate) fn spool(from: &mut dyn Read, limit: u64) -> Result<Body> {
     let mut file = tempfile::NamedTempFile::new()?;
-    let copied = io::copy(&mut from.take(limit.saturating_add(1)), &mut file)
-        .map_err(text::read_error)?;
+    let copied =
+        io::copy(&mut from.take(limit.saturating_add(1)), &mut file).map_err(text::read_error)?;
     if copied > limit {
         return Err(Error::new(Kind::LimitExceeded, "the input is larger than the limit"));
     }
@@ -222,8 +222,7 @@ fn identify_archive(
             let inner = archive.spool(entry)?;
             let mut start = [0; 4];
             // One level is a convenience; more of them are how archives grow without end.
-            if raw(&inner)?.read_exact(&mut start).is_ok()
-                && sniff::packing(&start) == Packing::Zip
+            if raw(&inner)?.read_exact(&mut start).is_ok() && sniff::packing(&start) == Packing::Zip
             {
                 return Err(Error::new(Kind::Unsupported, "the archive holds another archive")
                     .hint("unpack the outer one first"));

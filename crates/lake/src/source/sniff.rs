@@ -32,7 +32,12 @@ const FOREIGN: [(&[u8], usize, &str, &str); 13] = [
     (b"Rar!", 0, "a RAR archive", "unpack it first"),
     (b"ustar", 257, "a tar archive", "unpack it first: `tar xf FILE`"),
     (b"%PDF-", 0, "a PDF document", "export the data as CSV"),
-    (b"SQLite format 3\0", 0, "an SQLite database", "export a table: `sqlite3 -header -csv FILE 'select …'`"),
+    (
+        b"SQLite format 3\0",
+        0,
+        "an SQLite database",
+        "export a table: `sqlite3 -header -csv FILE 'select …'`",
+    ),
     (b"Obj\x01", 0, "an Avro file", "convert it to Parquet"),
     (b"ORC", 0, "an ORC file", "convert it to Parquet"),
     (b"\x89HDF\r\n\x1a\n", 0, "an HDF5 file", "convert it to Parquet"),
@@ -74,8 +79,9 @@ pub fn is_image(start: &[u8]) -> bool {
 
 /// What the unpacked content is; `start` are its first bytes, `whole` says that there are no more.
 pub fn format(start: &[u8], whole: bool) -> Result<Format> {
-    if let Some((_, _, name, hint)) =
-        FOREIGN.iter().find(|(magic, at, ..)| start.get(*at..).is_some_and(|s| s.starts_with(magic)))
+    if let Some((_, _, name, hint)) = FOREIGN
+        .iter()
+        .find(|(magic, at, ..)| start.get(*at..).is_some_and(|s| s.starts_with(magic)))
     {
         return Err(Error::new(Kind::Unsupported, format!("the file is {name}")).hint(*hint));
     }

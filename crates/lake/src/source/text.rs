@@ -131,14 +131,7 @@ const PIECE: usize = 64 << 10;
 
 impl Transcoder {
     fn new(inner: Box<dyn Read + Send>, unit: Unit) -> Self {
-        Transcoder {
-            inner,
-            unit,
-            input: Vec::new(),
-            output: Vec::new(),
-            given: 0,
-            ended: false,
-        }
+        Transcoder { inner, unit, input: Vec::new(), output: Vec::new(), given: 0, ended: false }
     }
 
     fn refill(&mut self) -> io::Result<()> {
@@ -219,8 +212,7 @@ mod tests {
 
     #[test]
     fn marks_are_dropped_and_encodings_become_utf8() {
-        let utf16: Vec<u8> =
-            "\u{feff}naïve 🎬".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf16: Vec<u8> = "\u{feff}naïve 🎬".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (bytes, encoding, expected) in [
             (b"\xef\xbb\xbfabc".as_slice(), Encoding::Utf8, "abc"),
             (b"na\xefve\x80".as_slice(), Encoding::Latin1, "naïve€"),
