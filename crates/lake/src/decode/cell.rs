@@ -117,7 +117,7 @@ pub struct Value<'a> {
 
 impl<'a> Column<'a> {
     /// Values in the column.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 

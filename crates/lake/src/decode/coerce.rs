@@ -159,7 +159,7 @@ impl Walk<'_> {
         parse: impl Fn(&Value<'_>) -> Result<T, Misfit>,
         mut push: impl FnMut(Outcome<T>),
     ) {
-        for record in 0..self.column.len() {
+        for record in 0..self.column.count() {
             let value = self.column.value(record);
             push(match self.presence(record, &value) {
                 None => match parse(&value) {
@@ -204,7 +204,7 @@ impl Walk<'_> {
         &mut self,
         parse: impl Fn(&Value<'_>) -> Result<T::Native, Misfit>,
     ) -> PrimitiveArray<T> {
-        let count = self.column.len();
+        let count = self.column.count();
         let mut values = Vec::with_capacity(count);
         let mut nulls = NullBufferBuilder::new(count);
         self.each(parse, |outcome| {
@@ -218,8 +218,8 @@ impl Walk<'_> {
     }
 
     fn booleans(&mut self) -> ArrayRef {
-        let mut values = Vec::with_capacity(self.column.len());
-        let mut nulls = NullBufferBuilder::new(self.column.len());
+        let mut values = Vec::with_capacity(self.column.count());
+        let mut nulls = NullBufferBuilder::new(self.column.count());
         self.each(scalar::boolean, |outcome| {
             nulls.append(!matches!(outcome, Outcome::Null));
             values.push(matches!(outcome, Outcome::Value(true)));
@@ -228,8 +228,8 @@ impl Walk<'_> {
     }
 
     fn uuids(&mut self) -> Result<ArrayRef> {
-        let mut values = Vec::with_capacity(self.column.len() * 16);
-        let mut nulls = NullBufferBuilder::new(self.column.len());
+        let mut values = Vec::with_capacity(self.column.count() * 16);
+        let mut nulls = NullBufferBuilder::new(self.column.count());
         self.each(scalar::uuid, |outcome| {
             nulls.append(!matches!(outcome, Outcome::Null));
             values.extend_from_slice(&match outcome {
@@ -247,7 +247,7 @@ impl Walk<'_> {
         T: ByteArrayType,
         F: Fn(&Value<'_>, &mut Vec<u8>) -> Result<(), Misfit>,
     {
-        let count = self.column.len();
+        let count = self.column.count();
         let mut lengths = Vec::with_capacity(count);
         let mut values = Vec::new();
         let mut nulls = NullBufferBuilder::new(count);

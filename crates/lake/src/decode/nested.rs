@@ -19,7 +19,7 @@ use super::shape::Part;
 
 /// Lists: a JSON array, or values separated by `|` where the format has no arrays.
 pub(super) fn lists(walk: &mut Walk<'_>, item: &Part) -> Result<ArrayRef> {
-    let count = walk.column.len();
+    let count = walk.column.count();
     let mut lengths = Vec::with_capacity(count);
     let mut nulls = NullBufferBuilder::new(count);
     let mut owners: Vec<(usize, usize)> = Vec::new();
@@ -94,7 +94,7 @@ fn cut_items(value: &Value<'_>, depth: usize, cells: &mut Cells) -> Result<(), M
 /// Embedded objects, from JSON objects.
 pub(super) fn structs(walk: &mut Walk<'_>, parts: &[Part]) -> Result<ArrayRef> {
     const EXPECTED: &str = "a JSON object";
-    let count = walk.column.len();
+    let count = walk.column.count();
     let names = Names::new(parts.iter().map(|part| part.name.as_ref()), walk.rules.ignore_unknown);
     let mut nulls = NullBufferBuilder::new(count);
     let mut cells = Cells { width: parts.len(), count, ..Cells::default() };
@@ -152,7 +152,7 @@ fn cut_parts(
 
 /// Vectors: as many finite numbers as the type says.
 pub(super) fn vectors(walk: &mut Walk<'_>, dimension: u32) -> Result<ArrayRef> {
-    let count = walk.column.len();
+    let count = walk.column.count();
     let width = dimension as usize;
     let mut values: Vec<f32> = Vec::with_capacity(count * width);
     let mut nulls = NullBufferBuilder::new(count);

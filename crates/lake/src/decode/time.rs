@@ -25,7 +25,7 @@ pub fn date(text: &[u8], format: Option<&str>) -> Result<i32, Misfit> {
         return Ok(days_of(date));
     }
     match ymd(text) {
-        Some((days, rest)) if rest.is_empty() => Ok(days),
+        Some((days, [])) => Ok(days),
         _ => Err(Misfit::of_type(DATE).hint(date_hint(text))),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base::{Error, Kind, Place, Result};
@@ -98,6 +98,14 @@ impl Source {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(self.raw()?)?;
         Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Size and time of the last change, where the file system knows them: whether a file is the
+    /// same as when it was looked at.
+    pub(crate) fn stamp(&self) -> Result<Option<(u64, std::time::SystemTime)>> {
+        let Body::File(path) = &self.body else { return Ok(None) };
+        let about = std::fs::metadata(path)?;
+        Ok(about.modified().ok().map(|modified| (about.len(), modified)))
     }
 
     /// A place in this file.
@@ -230,10 +238,4 @@ fn identify_archive(
             identify(name, inner, options)
         }
     }
-}
-
-/// Whether the file at this path is the same as when it was looked at.
-pub(crate) fn stamp(path: &Path) -> Result<(u64, Option<std::time::SystemTime>)> {
-    let about = std::fs::metadata(path)?;
-    Ok((about.len(), about.modified().ok()))
 }
