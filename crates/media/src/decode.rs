@@ -111,7 +111,9 @@ fn pixels(
     let exif = exif_block(format, bytes, decoder.as_mut());
     let orientation = exif.as_deref().map_or(Orientation::NoTransforms, exif::orientation);
     limits.check_memory(peak_memory(container, bytes, decoder.as_ref(), orientation))?;
-    decoder.set_limits(image_limits(limits)).map_err(named)?;
+    // The output is allocated outside of the decoder, so the decoder may use what it leaves.
+    let rest = limits.max_memory.saturating_sub(decoder.total_bytes());
+    decoder.set_limits(image_limits(limits, rest)).map_err(named)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(named)?;
     picture = to_eight_bit(picture);
     picture.apply_orientation(orientation);
@@ -125,7 +127,9 @@ fn open<'a>(
 ) -> ImageResult<Box<dyn ImageDecoder + 'a>> {
     Ok(match format {
         Format::Jpeg => Box::new(jpeg::JpegDecoder::new(input)?),
-        Format::Png => Box::new(png::PngDecoder::with_limits(input, image_limits(limits))?),
+        Format::Png => {
+            Box::new(png::PngDecoder::with_limits(input, image_limits(limits, limits.max_memory))?)
+        }
         Format::Gif => Box::new(gif::GifDecoder::new(input)?),
         Format::WebP => Box::new(webp::WebPDecoder::new(input)?),
         Format::Bmp => Box::new(bmp::BmpDecoder::new(input)?),
@@ -137,11 +141,11 @@ fn open<'a>(
     })
 }
 
-fn image_limits(limits: &Limits) -> image::Limits {
+fn image_limits(limits: &Limits, memory: u64) -> image::Limits {
     let mut answer = image::Limits::no_limits();
     answer.max_image_width = Some(limits.max_width);
     answer.max_image_height = Some(limits.max_height);
-    answer.max_alloc = Some(limits.max_memory);
+    answer.max_alloc = Some(memory);
     answer
 }
 

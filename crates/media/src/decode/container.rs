@@ -167,35 +167,61 @@ fn webp(bytes: &[u8]) -> Option<Container> {
     Some(container)
 }
 
-/// The chain of directories; one that loops is damaged. Big TIFF is left to the decoder.
+/// The chain of directories. One that loops is damaged, and so is an entry that promises more values
+/// than the file has bytes: the decoder would allocate by the promise.
 fn tiff(bytes: &[u8]) -> Result<Container> {
-    let little = bytes[0] == b'I';
-    // Decoder buffer and output exist at the same time, and CMYK has a fourth sample.
-    let container = Container::still(8);
     if bytes.get(2..4).is_some_and(|version| version.contains(&43)) {
-        return Ok(container);
+        return Err(Error::new(
+            Kind::Unsupported,
+            "the tiff image is a BigTIFF, which is not decoded",
+        )
+        .hint("save it as a classic TIFF, or as PNG"));
     }
-    let read_u32 = |at| if little { little_u32(bytes, at) } else { big_u32(bytes, at) };
-    let read_u16 = |at| {
-        if little {
-            bytes.get(at..at + 2).map(|_| count_at(bytes, at) as usize)
-        } else {
-            big_u16(bytes, at)
-        }
-    };
-    let (mut frames, mut place) = (0u32, read_u32(4));
+    let tiff = Tiff { bytes, little: bytes[0] == b'I' };
+    let damaged = |what: &str| Error::new(Kind::Corrupt, format!("the tiff image {what}"));
+    let (mut frames, mut place) = (0u32, tiff.u32(4));
     while let Some(at) = place.filter(|&at| at != 0) {
         frames += 1;
         // Each directory takes six bytes or more, so more of them than that means a loop.
         if frames as usize > bytes.len() / 6 {
-            return Err(Error::new(
-                Kind::Corrupt,
-                "the tiff image has a loop in its list of pages",
-            ));
+            return Err(damaged("has a loop in its list of pages"));
         }
-        place = read_u16(at).and_then(|entries| read_u32(at + 2 + 12 * entries));
+        let entries = tiff.u16(at).unwrap_or(0);
+        // Only the first page is decoded; the entries of others do not matter.
+        if frames == 1 && (0..entries).any(|index| tiff.lies(at + 2 + 12 * index)) {
+            return Err(damaged("promises more values than the file holds"));
+        }
+        place = tiff.u32(at + 2 + 12 * entries);
     }
-    Ok(Container { frames, ..container })
+    // Decoder buffer and output exist at the same time, and CMYK has a fourth sample.
+    Ok(Container { frames, ..Container::still(8) })
+}
+
+struct Tiff<'a> {
+    bytes: &'a [u8],
+    little: bool,
+}
+
+impl Tiff<'_> {
+    fn u16(&self, at: usize) -> Option<usize> {
+        let little = || self.bytes.get(at..at + 2).map(|_| count_at(self.bytes, at) as usize);
+        if self.little { little() } else { big_u16(self.bytes, at) }
+    }
+
+    fn u32(&self, at: usize) -> Option<usize> {
+        if self.little { little_u32(self.bytes, at) } else { big_u32(self.bytes, at) }
+    }
+
+    /// Whether the entry here claims more bytes than the file has.
+    fn lies(&self, entry: usize) -> bool {
+        let size = match self.u16(entry + 2) {
+            Some(3 | 8) => 2,
+            Some(4 | 9 | 11 | 13) => 4,
+            Some(5 | 10 | 12) => 8,
+            _ => 1,
+        };
+        self.u32(entry + 4).is_some_and(|count| count.saturating_mul(size) > self.bytes.len())
+    }
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ fn no_time_is_no_image() {
 static EVERY_FORMAT: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(every_format);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever bytes are bent, the answer is an image or an error, in bounded memory.
     #[test]
     fn bent_images_never_panic_and_never_cost_more_than_allowed(
