@@ -144,6 +144,14 @@ impl Database {
         self.shared.pool.close().await;
     }
 
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.shared.pool
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
     async fn run<T, F>(&self, mode: Mode, f: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
@@ -162,7 +170,7 @@ impl Database {
 }
 
 /// Attempts until one succeeds, fails for good, or the patience is used up.
-async fn insist<T, A>(options: &Options, attempt: impl Fn() -> A) -> Result<T>
+pub(crate) async fn insist<T, A>(options: &Options, attempt: impl Fn() -> A) -> Result<T>
 where
     A: Future<Output = Result<T, Failure>>,
 {

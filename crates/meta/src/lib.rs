@@ -26,6 +26,7 @@ mod migrate;
 mod param;
 mod pool;
 mod row;
+mod snapshot;
 mod transaction;
 
 pub use database::{Database, Options};

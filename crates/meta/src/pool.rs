@@ -6,7 +6,7 @@
 //! instead of spinning on the file's lock, and several reading ones. A Postgres-wire database gets
 //! one pool of connections, for it arbitrates by itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Postgres, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Connection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::Options;
 use crate::failure::{Failure, failure};
@@ -51,7 +51,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 enum Backend {
-    Sqlite { writer: SqlitePool, reader: SqlitePool, path: Option<PathBuf> },
+    Sqlite { writer: SqlitePool, reader: SqlitePool, connect: Option<Box<SqliteConnectOptions>> },
     Postgres(PgPool),
 }
 
@@ -81,7 +81,9 @@ impl Pool {
     /// The file of a SQLite database; `None` when it is in memory or is Postgres.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.backend {
-            Backend::Sqlite { path, .. } => path.as_deref(),
+            Backend::Sqlite { connect, .. } => {
+                connect.as_ref().map(|connect| connect.get_filename())
+            }
             Backend::Postgres(_) => None,
         }
     }
@@ -112,6 +114,23 @@ impl Pool {
                 .map(Begun::Postgres),
         };
         begun.map_err(|error| failure(&self.place, "begin a transaction on", error))
+    }
+
+    /// Lets SQLite copy itself into a new file, as of one moment; `None` when this is Postgres.
+    pub(crate) async fn vacuum_into(&self, path: &Path) -> Option<Result<(), Failure>> {
+        let Backend::Sqlite { writer, connect, .. } = &self.backend else { return None };
+        // A reading connection may not do this, and the writing one must not be kept busy.
+        let copied = match connect {
+            Some(connect) => match SqliteConnection::connect_with(connect).await {
+                Ok(mut connection) => vacuum(&mut connection, path).await,
+                Err(error) => Err(error),
+            },
+            None => match writer.acquire().await {
+                Ok(mut connection) => vacuum(&mut connection, path).await,
+                Err(error) => Err(error),
+            },
+        };
+        Some(copied.map_err(|error| failure(&self.place, "copy", error)))
     }
 
     /// Closes all connections and waits until they are.
@@ -156,7 +175,7 @@ fn open_memory(options: &Options) -> Pool {
     let only = sqlite_pool(1, options).connect_lazy_with(connect.disable_statement_logging());
     pool(
         "sqlite::memory:".to_owned(),
-        Backend::Sqlite { writer: only.clone(), reader: only, path: None },
+        Backend::Sqlite { writer: only.clone(), reader: only, connect: None },
     )
 }
 
@@ -177,12 +196,12 @@ async fn open_file(path: &Path, options: &Options) -> Result<Pool, Failure> {
         .disable_statement_logging();
     let writer = sqlite_pool(1, options).connect_lazy_with(connect.clone());
     let reader = sqlite_pool(options.connections, options)
-        .connect_lazy_with(connect.pragma("query_only", "1"));
+        .connect_lazy_with(connect.clone().pragma("query_only", "1"));
     drop(writer.acquire().await.map_err(|error| failure(&place, "open", error))?);
     if is_new {
         sync_folder(&absolute).await.map_err(|e| Failure::last(e.context(opening(&place))))?;
     }
-    Ok(pool(place, Backend::Sqlite { writer, reader, path: Some(absolute) }))
+    Ok(pool(place, Backend::Sqlite { writer, reader, connect: Some(Box::new(connect)) }))
 }
 
 /// A new file is only as durable as its entry in the folder.
@@ -243,6 +262,11 @@ fn sqlite_pool(connections: u32, options: &Options) -> SqlitePoolOptions {
                 Ok(!connection.is_in_transaction())
             })
         })
+}
+
+async fn vacuum(connection: &mut SqliteConnection, path: &Path) -> sqlx::Result<()> {
+    let copy = sqlx::query("VACUUM INTO $1").bind(path.display().to_string());
+    copy.execute(connection).await.map(|_| ())
 }
 
 fn pool(place: String, backend: Backend) -> Pool {

@@ -107,6 +107,10 @@ impl Tx {
         Ok(rows.pop())
     }
 
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.begun, Begun::Postgres(_))
+    }
+
     /// Runs several statements, separated by semicolons, without values.
     pub(crate) async fn execute_script(&mut self, sql: &str) -> Result<()> {
         self.check_usable()?;
@@ -134,7 +138,7 @@ impl Tx {
     }
 
     async fn commit(self) -> Result<(), Failure> {
-        let is_postgres = matches!(self.begun, Begun::Postgres(_));
+        let is_postgres = self.is_postgres();
         let done = match self.begun {
             Begun::Sqlite(tx) => tx.commit().await,
             Begun::Postgres(tx) => tx.commit().await,
