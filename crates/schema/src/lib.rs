@@ -11,14 +11,23 @@
 //! schema folder in `load`.
 
 pub mod api;
+mod check;
+pub mod compile;
+pub mod diagnostic;
 pub mod diff;
+pub mod expression;
 pub mod generate;
+pub mod load;
 pub mod model;
 pub mod plan;
 pub mod propose;
 
+pub use compile::{Inspection, canonical, compile, inspect};
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+pub use load::{Source, Sources, read_folder};
 pub use model::{
-    Argument, Bucket, ColumnSpec, Cost, Derived, EnumType, FieldDef, FieldId, FieldKind, ListSize,
-    Metric, Module, NearestSpec, ObjectKind, ObjectType, OrderBy, PartitionField,
-    PartitionTransform, Reference, Schema, TableFormat, TableSpec, TypeId, VectorSpec, Was,
+    Argument, BUILT_IN_MODELS, Bucket, BuiltInModel, ColumnSpec, Cost, Derived, EnumType,
+    EnumValue, FieldDef, FieldId, FieldKind, ListSize, Metric, ModelInput, Module, NearestSpec,
+    ObjectKind, ObjectType, OrderBy, PartitionField, PartitionTransform, Reference, Schema,
+    TableFormat, TableSpec, TypeId, VectorSpec, Was,
 };

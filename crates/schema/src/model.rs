@@ -54,8 +54,19 @@ pub struct EnumType {
     pub description: Option<Arc<str>>,
     /// Names of the values, in the order of their declaration.
     pub values: Vec<Arc<str>>,
+    /// What else is said of each value, in the same order.
+    pub details: Vec<EnumValue>,
     /// Where it is declared.
     pub place: Place,
+}
+
+/// What is said of an enum's value besides its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnumValue {
+    /// The description.
+    pub description: Option<Arc<str>>,
+    /// `@deprecated(reason:)`.
+    pub deprecated: Option<Arc<str>>,
 }
 
 /// An object type.
@@ -189,7 +200,7 @@ pub struct FieldDef {
     pub was: Vec<Was>,
     /// `@search`.
     pub search: bool,
-    /// `@vector`: on `@media` and text columns.
+    /// `@vector` on `@media` and text columns; a column of type `Vector` has one always.
     pub vector: Option<VectorSpec>,
     /// `@cost`.
     pub cost: Option<Cost>,
@@ -316,7 +327,52 @@ pub struct Argument {
     pub default: Option<i64>,
 }
 
+/// What a built-in model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ModelInput {
+    /// Media.
+    Image,
+    /// Text.
+    Text,
+}
+
+/// A model that needs no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuiltInModel {
+    /// Its name in `@vector(model:)`.
+    pub name: &'static str,
+    /// Numbers a vector of it has.
+    pub dimension: u32,
+    /// What it takes.
+    pub input: ModelInput,
+}
+
+/// The models that need no file; the crate `media` has the same list and makes their vectors.
+pub const BUILT_IN_MODELS: [BuiltInModel; 2] = [
+    BuiltInModel { name: "image-small", dimension: 256, input: ModelInput::Image },
+    BuiltInModel { name: "text-small", dimension: 256, input: ModelInput::Text },
+];
+
 impl Schema {
+    /// The schema without any module: what is in force before the first one is applied.
+    pub fn empty() -> Self {
+        let mut schema = Schema {
+            modules: Vec::new(),
+            types: IndexMap::new(),
+            enums: IndexMap::new(),
+            fingerprint: "".into(),
+        };
+        schema.fingerprint = crate::compile::fingerprint(&schema);
+        schema
+    }
+
+    /// The texts from which the schema was compiled.
+    pub fn sources(&self) -> crate::load::Sources {
+        crate::load::Sources::from_texts(
+            self.modules.iter().map(|module| (module.file.clone(), module.text.clone())),
+        )
+    }
+
     /// The type with this name.
     pub fn type_named(&self, name: &str) -> Option<(TypeId, &ObjectType)> {
         let (index, _, object) = self.types.get_full(name)?;

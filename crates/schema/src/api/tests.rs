@@ -149,6 +149,7 @@ fn schema() -> Schema {
         name: "Genre".into(),
         description: None,
         values: vec!["DRAMA".into(), "COMEDY".into()],
+        details: Vec::new(),
         place: place(),
     };
     Schema {

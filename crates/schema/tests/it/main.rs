@@ -1,9 +1,15 @@
-//! The schema crate as its callers use it.
+//! The schema crate as its callers use it: whole modules in; schemas, rendered diagnostics and
+//! generated text out.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test fails by panicking, and says on stderr when it was skipped"
 )]
 
+mod accepted;
+mod example;
+mod expressions;
 mod generate;
+mod hostile;
 mod inspector;
+mod reference;

@@ -1,0 +1,30 @@
+//! Names of tables: unique over all modules, also when case is ignored, as SQL ignores it.
+
+use std::collections::HashMap;
+
+use crate::compile::{Declared, Draft, Report};
+use crate::diagnostic::Code;
+
+pub(super) fn check(declared: &Declared<'_>, draft: &Draft, report: &mut Report<'_>) {
+    let mut taken: HashMap<String, &str> = HashMap::new();
+    for (object, table) in declared.objects.values().zip(&draft.tables) {
+        let Some(table) = table else { continue };
+        if let Some(earlier) = taken.get(&table.name.to_lowercase()) {
+            let at = object
+                .directives
+                .get("table")
+                .filter(|applied| applied.text("plural").is_some())
+                .map_or(object.at(), |applied| applied.at_argument("plural"));
+            let words = format!(
+                "the table `{}` of `{}` is also that of `{earlier}`",
+                table.name,
+                object.name()
+            );
+            report
+                .at(Code::TableName, at, words)
+                .hint("give one of them another `plural`; case does not count");
+            continue;
+        }
+        taken.insert(table.name.to_lowercase(), object.name());
+    }
+}

@@ -1,0 +1,80 @@
+//! Compiles the texts of all modules into one `Schema`: in come sources, out comes a schema whose
+//! every rule holds, or everything that is wrong with them.
+//!
+//! ```text
+//! Sources → parse → Document → declare → Draft → build → Draft with kinds → check → Schema
+//! ```
+//!
+//! Not here: comparing two schemas (`diff`), the API that follows from one (`api`).
+
+mod build;
+mod canonical;
+mod column;
+mod declare;
+mod derived;
+pub(crate) mod directives;
+mod field;
+mod names;
+mod parse;
+mod reference;
+pub(crate) mod report;
+mod shape;
+mod table;
+mod vector;
+
+use crate::diagnostic::{Code, Diagnostics};
+use crate::load::Sources;
+use crate::model::Schema;
+use crate::{api, check};
+
+pub(crate) use build::Draft;
+pub use canonical::{canonical, fingerprint};
+pub(crate) use declare::{Declared, Object};
+pub(crate) use report::Report;
+
+/// The directives that are enforced, by name.
+pub fn enforced_directives() -> &'static [&'static str] {
+    &directives::ENFORCED
+}
+
+/// What came of compiling: the schema unless there are errors, and everything that was found.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The schema, when nothing found is an error.
+    pub schema: Option<Schema>,
+    /// Errors and warnings, in the order of files and lines.
+    pub diagnostics: Diagnostics,
+}
+
+/// Compiles a schema; errors come with the warnings beside them. A text without any module gives
+/// the empty schema.
+pub fn compile(sources: &Sources) -> Result<Schema, Diagnostics> {
+    let Inspection { schema, diagnostics } = inspect(sources);
+    schema.ok_or(diagnostics)
+}
+
+/// Compiles a schema and keeps the warnings of one that is accepted.
+pub fn inspect(sources: &Sources) -> Inspection {
+    let mut report = Report::new(sources);
+    let schema = run(sources, &mut report);
+    Inspection { schema, diagnostics: report.finish() }
+}
+
+fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
+    let parsed = parse::parse(sources, report);
+    let declared = declare::declare(sources, &parsed, report);
+    if !parsed.complete {
+        // What did not parse is missing now; to speak of what refers to it would only confuse.
+        return None;
+    }
+    let draft = build::build(&declared, report);
+    check::check(&declared, &draft, report);
+    if report.has_errors() {
+        return None;
+    }
+    let schema = build::finish(&declared, draft)?;
+    for clash in api::clashes(&schema) {
+        report.name(Code::ReservedName, clash.place, clash.message).hint(clash.hint);
+    }
+    (!report.has_errors()).then_some(schema)
+}

@@ -1,0 +1,305 @@
+//! `@derived(from, expr)`: in come the fragment and the expression, out come the typed expression
+//! and the fields it reads. Faults inside expressions are shown at their place in the file.
+
+use apollo_compiler::ast::{Definition, Document, Selection};
+use frame::{DataType, Field, Span};
+
+use crate::diagnostic::Code;
+use crate::expression::{self, ExpressionError, Fault, Scope};
+use crate::model::{ColumnSpec, Derived, FieldId};
+
+use super::build::{Draft, field_named};
+use super::column;
+use super::declare::{Declared, Object};
+use super::directives::Text;
+use super::field::{Role, Subject};
+use super::reference;
+use super::report::{Report, Spot};
+use super::shape::{Named, Shape};
+
+/// The fields that expressions of a type may use: stored and derived ones.
+pub(crate) fn scope(
+    index: usize,
+    object: &Object<'_>,
+    declared: &Declared<'_>,
+    draft: &Draft,
+    roles: &[Vec<Role>],
+) -> Scope {
+    let mut fields = Vec::new();
+    for (position, field) in object.fields.values().enumerate() {
+        let nullable = !field.node.ty.is_non_null();
+        let data_type = match &roles[index][position] {
+            Role::Column | Role::Media => {
+                draft.column(index, position).map(|ColumnSpec { data_type, .. }| data_type.clone())
+            }
+            Role::Derived(shape) => type_of(field, shape, declared),
+            _ => None,
+        };
+        fields.extend(data_type.map(|data_type| Field::new(field.name(), data_type, nullable)));
+    }
+    Scope::new(fields)
+}
+
+/// The type that a derived field declares.
+fn type_of(
+    field: &super::declare::Field<'_>,
+    shape: &Shape,
+    declared: &Declared<'_>,
+) -> Option<DataType> {
+    let item = match &shape.named {
+        Named::Scalar(data_type) => data_type.clone(),
+        Named::Id => DataType::String,
+        Named::Enum(name) if declared.enums.contains_key(name.as_str()) => DataType::String,
+        // A derived decimal has the digits of its expression's type, stated in the same words.
+        Named::Decimal => column::decimal_of(field)?,
+        _ => return None,
+    };
+    Some(match shape.list {
+        Some(nullable) => DataType::List { item: Box::new(item), nullable },
+        None => item,
+    })
+}
+
+/// `@derived` of one field.
+pub(crate) fn derived(
+    subject: Subject<'_, '_>,
+    shape: &Shape,
+    scope: &Scope,
+    report: &mut Report<'_>,
+) -> Option<Derived> {
+    let field = subject.field;
+    let applied = field.directives.get("derived")?;
+    let Some(text) = applied.text("expr") else {
+        report
+            .at(Code::Derived, applied.at(), "a derived field needs an expression")
+            .hint("write `@derived(expr: \"…\")`");
+        return None;
+    };
+    let Some(wanted) = type_of(field, shape, subject.declared) else {
+        let words = format!("a derived field cannot be {}", field.node.ty);
+        report.at(Code::Derived, field.at_type(), words).hint(
+            "an expression gives a Boolean, Int, Long, Float, String, Date, DateTime or UUID",
+        );
+        return None;
+    };
+    let expr = match expression::parse_as(text.value, scope, &wanted) {
+        Ok(expr) => expr,
+        Err(errors) => {
+            not_readable(subject, text, errors, report);
+            return None;
+        }
+    };
+    if !shape.nullable && expression::is_nullable(&expr, scope) {
+        let words = format!("`{}` is never null, but its expression may be", field.name());
+        report
+            .at(Code::Derived, text.at, words)
+            .hint("make the field nullable, or write `COALESCE(…, value)`");
+        return None;
+    }
+    let read = expression::fields_read(&expr);
+    let inputs = match applied.text("from") {
+        Some(from) => fragment(subject, from, &read, report)?,
+        None => {
+            read.iter().filter_map(|name| Some(field_named(subject.object(), name)?.1)).collect()
+        }
+    };
+    Some(Derived { inputs, expr, text: text.value.into() })
+}
+
+/// Reports faults of an expression; a name that is a reference says so.
+fn not_readable(
+    subject: Subject<'_, '_>,
+    text: Text<'_>,
+    mut errors: Vec<ExpressionError>,
+    report: &mut Report<'_>,
+) {
+    for error in &mut errors {
+        let name = text.value.get(error.span.start..error.span.end).unwrap_or_default();
+        let Some(field) = subject.object().fields.get(name) else { continue };
+        if error.fault != Fault::Name {
+            continue;
+        }
+        let other = ["ref", "nearest"].into_iter().find(|other| field.directives.has(other));
+        if let Some(other) = other {
+            error.message = format!("`{name}` has `@{other}`: it is no value of this row");
+            error.hint = Some("an expression reads stored and derived fields".to_owned());
+        }
+    }
+    // A field that is wrong itself is not in the scope; that has been said.
+    errors.retain(|error| {
+        let name = text.value.get(error.span.start..error.span.end).unwrap_or_default();
+        let broken = subject.object().fields.get(name);
+        error.fault != Fault::Name
+            || error.hint.as_deref() == Some("an expression reads stored and derived fields")
+            || broken.is_none()
+    });
+    expression_errors(text, errors, report);
+}
+
+/// The fields of `from: "{ year }"`, which must be those that the expression reads.
+fn fragment(
+    subject: Subject<'_, '_>,
+    from: Text<'_>,
+    read: &[&str],
+    report: &mut Report<'_>,
+) -> Option<Vec<FieldId>> {
+    let names = fragment_names(from, report)?;
+    let mut inputs = Vec::new();
+    for name in &names {
+        let Some((_, id, _)) = field_named(subject.object(), name) else {
+            reference::unknown_field(subject.object(), Text { value: name, at: from.at }, report);
+            return None;
+        };
+        inputs.push(id);
+    }
+    for name in read {
+        if !names.iter().any(|known| known == name) {
+            report
+                .at(
+                    Code::Derived,
+                    from.at,
+                    format!("the expression reads `{name}`, which `from` does not name"),
+                )
+                .hint("take `from` out: the fields follow from the expression");
+            return None;
+        }
+    }
+    if let Some(unread) = names.iter().find(|name| !read.contains(&name.as_str())) {
+        report
+            .at(
+                Code::Derived,
+                from.at,
+                format!("`from` names `{unread}`, which the expression does not read"),
+            )
+            .hint("take it out");
+        return None;
+    }
+    Some(inputs)
+}
+
+fn fragment_names(from: Text<'_>, report: &mut Report<'_>) -> Option<Vec<String>> {
+    let refuse = |words: &str, report: &mut Report<'_>| {
+        report.at(Code::Derived, from.at, words).hint("write `from: \"{ year title }\"`");
+        None
+    };
+    // The parser takes nesting as deep as any; a fragment of our kind has at most a few levels.
+    if from.value.len() > expression::MAX_BYTES || from.value.matches('{').count() > 32 {
+        return refuse("`from` is too large", report);
+    }
+    let Ok(document) = Document::parse(from.value, "from") else {
+        return refuse("`from` is no selection of fields", report);
+    };
+    let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else {
+        return refuse("`from` is no selection of fields", report);
+    };
+    let mut names = Vec::new();
+    for selection in &operation.selection_set {
+        match selection {
+            Selection::Field(field) if field.alias.is_none() && field.arguments.is_empty() => {
+                names.push(field.name.to_string());
+            }
+            _ => {
+                return refuse(
+                    "`from` selects fields, without aliases, arguments and fragments",
+                    report,
+                );
+            }
+        }
+    }
+    Some(names)
+}
+
+/// Reports the faults of an expression at their places in the file.
+pub(crate) fn expression_errors(
+    text: Text<'_>,
+    errors: Vec<ExpressionError>,
+    report: &mut Report<'_>,
+) {
+    for error in errors {
+        let spot = inside(text, error.span, report);
+        let code = match error.fault {
+            Fault::Syntax => Code::ExpressionSyntax,
+            Fault::Name => Code::ExpressionName,
+            Fault::Type => Code::ExpressionType,
+        };
+        let diagnostic = report.add(code, spot, error.message);
+        if let Some(hint) = error.hint {
+            diagnostic.hint(hint);
+        }
+    }
+}
+
+/// The spot of some bytes of a string's value. Escapes and block strings make the value differ from
+/// what is written; where the two cannot be matched, the whole string is the spot.
+pub(crate) fn inside(text: Text<'_>, span: Span, report: &Report<'_>) -> Spot {
+    let whole = report.spot(text.at);
+    let Spot { file, range: Some((start, _)) } = whole else { return whole };
+    let raw = report.text(whole);
+    match written(raw, text.value, span) {
+        Some((from, to)) => Spot::bytes(file, start + from, start + to),
+        None => whole,
+    }
+}
+
+/// Where the bytes `span` of a string's value stand in its written form.
+fn written(raw: &str, value: &str, span: Span) -> Option<(usize, usize)> {
+    let quote = if raw.starts_with("\"\"\"") { 3 } else { 1 };
+    let body = raw.get(quote..raw.len().checked_sub(quote)?)?;
+    let (from, to) = if let Some(shift) = body.find(value) {
+        (shift + span.start, shift + span.end)
+    } else {
+        if quote == 3 {
+            return None;
+        }
+        let positions = escaped_positions(body);
+        (*positions.get(span.start)?, *positions.get(span.end)?)
+    };
+    Some((quote + from, quote + to.max(from)))
+}
+
+/// For each byte of the value, the byte of the written text where its character begins; then the
+/// end.
+fn escaped_positions(body: &str) -> Vec<usize> {
+    let mut positions = Vec::new();
+    let mut at = 0;
+    while let Some(c) = body[at..].chars().next() {
+        let (length, bytes) = if c != '\\' {
+            (c.len_utf8(), c.len_utf8())
+        } else if body[at + 1..].starts_with("u{") {
+            let end = body[at..].find('}').map_or(body.len() - at, |end| end + 1);
+            (end, hex_width(&body[at + 3..(at + end).saturating_sub(1).max(at + 3)]))
+        } else if body[at + 1..].starts_with('u') {
+            let end = (at + 6).min(body.len());
+            (end - at, hex_width(body.get(at + 2..end).unwrap_or("")))
+        } else {
+            (2.min(body.len() - at), 1)
+        };
+        positions.extend(std::iter::repeat_n(at, bytes));
+        at += length;
+    }
+    positions.push(body.len());
+    positions
+}
+
+fn hex_width(digits: &str) -> usize {
+    u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).map_or(1, char::len_utf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_in_strings_with_escapes_are_found_where_they_are_written() {
+        let place = |raw: &str, value: &str, start, end| {
+            written(raw, value, Span { start, end })
+                .map(|(from, to)| &raw[from..to])
+                .map(str::to_owned)
+        };
+        assert_eq!(place("\"a + yaer\"", "a + yaer", 4, 8).as_deref(), Some("yaer"));
+        assert_eq!(place(r#""'\"' || yaer""#, "'\"' || yaer", 7, 11).as_deref(), Some("yaer"));
+        assert_eq!(place(r#""'\u00e9' + b""#, "'é' + b", 7, 8).as_deref(), Some("b"));
+        assert_eq!(place(r#""'\u{1F600}' + b""#, "'😀' + b", 9, 10).as_deref(), Some("b"));
+        assert_eq!(place("\"\"\"\n  a + b\n\"\"\"", "a + b", 4, 5).as_deref(), Some("b"));
+    }
+}

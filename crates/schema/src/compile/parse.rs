@@ -1,0 +1,198 @@
+//! Parses each module: in come texts, out come GraphQL documents and the syntax errors in words. A
+//! text that nests too deeply never reaches the parser, so that no input can exhaust the stack.
+
+use apollo_compiler::ast::Document;
+use apollo_compiler::diagnostic::ToCliReport;
+use apollo_compiler::parser::{FileId, Parser};
+
+use crate::diagnostic::Code;
+use crate::load::{MAX_FILE_BYTES, MAX_FILES, Sources};
+
+use super::report::{Report, Spot};
+
+/// How deeply brackets may nest: far above any real schema, far below any stack.
+const MAX_NESTING: usize = 64;
+
+/// Syntax errors that are reported for one file; the parser stumbles again and again over one fault.
+const MAX_SYNTAX_ERRORS: usize = 50;
+
+/// One module's document.
+pub(crate) struct ParsedFile {
+    /// Position in the sources.
+    pub(crate) file: usize,
+    /// What parsed.
+    pub(crate) document: Document,
+}
+
+/// All modules, and whether all of every text was understood.
+pub(crate) struct Parsed {
+    pub(crate) files: Vec<ParsedFile>,
+    pub(crate) complete: bool,
+}
+
+/// Parses every file.
+pub(crate) fn parse(sources: &Sources, report: &mut Report<'_>) -> Parsed {
+    let mut parsed = Parsed { files: Vec::new(), complete: true };
+    if sources.files.len() > MAX_FILES {
+        let count = sources.files.len();
+        let words = format!("the schema has {count} files; at most {MAX_FILES} are read");
+        report.add(Code::Limit, Spot::file(MAX_FILES), words);
+        parsed.complete = false;
+    }
+    for (file, source) in sources.files.iter().enumerate().take(MAX_FILES) {
+        if !fits(&source.text, file, report) {
+            parsed.complete = false;
+            continue;
+        }
+        let (document, complete) = parse_one(&source.text, &source.file, file, report);
+        parsed.complete &= complete;
+        parsed.files.push(ParsedFile { file, document });
+    }
+    parsed
+}
+
+fn fits(text: &str, file: usize, report: &mut Report<'_>) -> bool {
+    if text.len() as u64 > MAX_FILE_BYTES {
+        let size = base::size::format_bytes(text.len() as u64);
+        let most = base::size::format_bytes(MAX_FILE_BYTES);
+        report
+            .add(
+                Code::Limit,
+                Spot::file(file),
+                format!("the file has {size}; at most {most} are read"),
+            )
+            .hint("split it into several modules");
+        return false;
+    }
+    if let Some(at) = too_deep(text) {
+        report
+            .add(
+                Code::Limit,
+                Spot::bytes(file, at, at + 1),
+                format!("brackets nest more than {MAX_NESTING} deep"),
+            )
+            .hint("look for a bracket that is not closed");
+        return false;
+    }
+    true
+}
+
+/// Where brackets first nest too deeply; strings and comments are passed over.
+fn too_deep(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'#' => at += bytes[at..].iter().position(|b| *b == b'\n').unwrap_or(bytes.len() - at),
+            b'"' => at = string_end(bytes, at),
+            b'{' | b'[' | b'(' => {
+                depth += 1;
+                if depth > MAX_NESTING {
+                    return Some(at);
+                }
+                at += 1;
+            }
+            b'}' | b']' | b')' => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// One past the end of the string that begins at `start`.
+fn string_end(bytes: &[u8], start: usize) -> usize {
+    let block = bytes[start..].starts_with(b"\"\"\"");
+    let quote: &[u8] = if block { b"\"\"\"" } else { b"\"" };
+    let mut at = start + quote.len();
+    while at < bytes.len() {
+        if bytes[at] == b'\\' && (!block || bytes[at + 1..].starts_with(quote)) {
+            at += if block { 1 + quote.len() } else { 2 };
+        } else if bytes[at..].starts_with(quote) {
+            return at + quote.len();
+        } else if !block && bytes[at] == b'\n' {
+            return at;
+        } else {
+            at += 1;
+        }
+    }
+    bytes.len()
+}
+
+fn parse_one(text: &str, name: &str, file: usize, report: &mut Report<'_>) -> (Document, bool) {
+    let (document, errors) = match Parser::new().parse_ast(text, name) {
+        Ok(document) => return identified(document, file, report, true),
+        Err(failed) => (failed.partial, failed.errors),
+    };
+    let (document, _) = identified(document, file, report, false);
+    // The parser reports the same fault once for every token that follows; one a line is enough.
+    let mut lines = Vec::new();
+    for error in errors.iter() {
+        let spot = report.spot(error.error.location());
+        let line = report.place(spot).0.line;
+        if lines.contains(&line) || lines.len() >= MAX_SYNTAX_ERRORS {
+            continue;
+        }
+        lines.push(line);
+        report.add(Code::Syntax, spot, words(&error.error.to_string()));
+    }
+    (document, false)
+}
+
+fn identified(
+    document: Document,
+    file: usize,
+    report: &mut Report<'_>,
+    complete: bool,
+) -> (Document, bool) {
+    for id in document.sources.keys().filter(|id| **id != FileId::BUILT_IN) {
+        report.identify(*id, file);
+    }
+    (document, complete)
+}
+
+/// The parser's message with its token names as they are written.
+fn words(message: &str) -> String {
+    const TOKENS: [(&str, &str); 16] = [
+        ("L_CURLY", "`{`"),
+        ("R_CURLY", "`}`"),
+        ("L_PAREN", "`(`"),
+        ("R_PAREN", "`)`"),
+        ("L_BRACK", "`[`"),
+        ("R_BRACK", "`]`"),
+        ("COLON", "`:`"),
+        ("BANG", "`!`"),
+        ("DOLLAR", "`$`"),
+        ("PIPE", "`|`"),
+        ("EQ", "`=`"),
+        ("AT", "`@`"),
+        ("AMP", "`&`"),
+        ("IDENT", "a name"),
+        ("EOF", "the end of the file"),
+        ("syntax error: ", ""),
+    ];
+    let message =
+        TOKENS.iter().fold(message.to_owned(), |text, (token, word)| text.replace(token, word));
+    // Only the first line: the parser quotes the rest of the text in some messages.
+    let first = message.lines().next().unwrap_or("the text cannot be read").trim();
+    let mut characters = first.chars();
+    let lower: String = characters.next().into_iter().flat_map(char::to_lowercase).collect();
+    format!("{lower}{}", characters.as_str()).chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_but_not_those_in_strings_and_comments() {
+        let deep = "[".repeat(MAX_NESTING + 1);
+        assert_eq!(too_deep(&deep), Some(MAX_NESTING));
+        assert_eq!(too_deep(&format!("\"{deep}\" #{deep}\n \"\"\"{deep}\"{deep}\"\"\"")), None);
+        assert_eq!(too_deep(&format!("\"\\\"{deep}\"")), None);
+        assert_eq!(too_deep(&"[]".repeat(1000)), None);
+        assert_eq!(too_deep("\"\\"), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! Small schemas at the edge of what is allowed, which must be accepted.
+
+use schema::{Severity, Sources};
+
+fn check(body: &str) -> schema::Schema {
+    let text = format!("extend schema @module(name: \"m\", owner: \"t\")\n{body}");
+    let sources = Sources::from_texts([("m.graphql", text)]);
+    let found = schema::inspect(&sources);
+    let errors =
+        found.diagnostics.items.iter().filter(|item| item.severity() == Severity::Error).count();
+    assert_eq!(errors, 0, "{}", found.diagnostics.render(&sources, false));
+    let schema = found.schema.unwrap();
+    // Whatever is accepted can be written down and read again.
+    let canonical = schema::canonical(&schema);
+    let again = schema::compile(&canonical)
+        .unwrap_or_else(|found| panic!("{}", found.render(&canonical, false)));
+    assert_eq!(again.fingerprint, schema.fingerprint);
+    schema
+}
+
+#[test]
+fn a_type_may_refer_to_itself_and_two_types_to_each_other() {
+    check(
+        r#"type A @key(fields: "id") @table { id: ID! parentId: ID parent: A @ref(by: "parentId") children: [A!]! @ref(by: "parentId") bId: Long! b: B! @ref(by: "bId") }
+           type B @key(fields: "id") @table { id: Long! manyA: [A!] @ref(by: "bId", order: "id desc") }"#,
+    );
+}
+
+#[test]
+fn every_scalar_may_be_stored() {
+    let schema = check(
+        r#"scalar DateTime
+           enum E { X Y }
+           type T @key(fields: "a, b") @table { a: UUID! b: E! c: Boolean d: Int e: Long f: Float
+             g: Decimal @column(type: "Decimal( 38 , 0 )") h: Date i: DateTime j: Bytes k: JSON
+             l: Vector @column(type: "vector(3)") m: [E] n: [ID!]! }"#,
+    );
+    assert_eq!(schema.type_named("T").unwrap().1.table().unwrap().key.len(), 2);
+}
+
+#[test]
+fn defaults_are_constants_of_the_columns_type() {
+    check(
+        r#"enum E { X Y }
+           type T @table { a: Int! @column(default: "1 + 2") b: E @column(default: "'Y'")
+             c: Date @column(default: "'2024-02-29'") d: Long @column(default: "-5000000000")
+             e: Float @column(default: "1") f: Boolean! @column(default: "NOT FALSE")
+             g: String @column(default: "NULL") h: String @column(default: "'it''s'") }"#,
+    );
+}
+
+#[test]
+fn derived_fields_read_media_embedded_objects_and_each_other() {
+    check(
+        r#"type P { x: Float! y: Float }
+           type T @table { p: P! m: Media @media n: Int! tags: [String!]!
+             ratio: Float @derived(expr: "m.width / CAST(m.height AS Float)")
+             far: Boolean! @derived(expr: "p.x > 10")
+             tagged: Boolean! @derived(expr: "contains(tags, 'new') OR far")
+             text: String! @derived(expr: "concat(CAST(n AS String), ' ', CAST(ratio AS String))") }"#,
+    );
+}
+
+#[test]
+fn weights_are_numbers_or_their_text_and_strings_may_be_blocks() {
+    let schema = check(
+        "type T @key(fields: \"id\") @table { id: ID! a: Int @cost(weight: \"2.5\")\n d: Int @derived(expr: \"\"\"\n  a +\n  1\n  \"\"\") }",
+    );
+    let (_, object) = schema.type_named("T").unwrap();
+    assert_eq!(object.fields["a"].cost.unwrap().weight, 2.5);
+}
