@@ -142,6 +142,19 @@ fn built_in_models_are_what_their_table_says() {
 }
 
 #[test]
+fn a_model_is_shared_between_threads() {
+    let model = Model::open("image-small", None).expect("built in");
+    let model = &model;
+    let embed = move |shade: u8| model.embed_image(&plain([shade, 9, 200])).expect("embeds");
+    let alone: Vec<Vec<f32>> = (0..4).map(embed).collect();
+    let together: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|shade| scope.spawn(move || embed(shade))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("ends")).collect()
+    });
+    assert_eq!(alone, together);
+}
+
+#[test]
 fn image_small_sees_what_looks_alike() {
     let model = Model::open("image-small", None).expect("built in");
     let picture = DynamicImage::ImageRgba8(gradient(80, 60));
