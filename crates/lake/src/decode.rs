@@ -29,3 +29,6 @@ pub mod time;
 pub use batches::{Batches, RawBatch, open};
 pub use fault::{Fault, FaultKind, Reject};
 pub use shape::Shape;
+
+#[cfg(test)]
+mod tests;

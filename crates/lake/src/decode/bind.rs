@@ -130,7 +130,8 @@ fn did_you_mean<'s>(name: &str, shape: &'s Shape) -> Option<&'s str> {
     let loose_name = loose(name);
     let distance = |target: &Target| distance(&loose_name, &loose(&target.name));
     let nearest = shape.targets.iter().min_by_key(|target| distance(target))?;
-    let allowed = (loose_name.chars().count() / 3).max(1);
+    // Two swapped letters count twice, and are the commonest slip.
+    let allowed = (loose_name.chars().count() / 3).max(2).min(loose_name.chars().count() / 2);
     (distance(nearest) <= allowed).then_some(nearest.name.as_ref())
 }
 
