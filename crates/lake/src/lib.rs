@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod commit;
 pub mod decode;
 pub mod lake;
+pub mod profile;
 pub mod source;
 pub mod stage;
 pub mod storage;

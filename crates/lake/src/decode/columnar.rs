@@ -70,6 +70,16 @@ pub fn open(
     Ok((decoder, rows))
 }
 
+/// All columns of the file as they are.
+pub(crate) fn all_rows(source: &Source) -> Result<Rows> {
+    let every = |schema: &SchemaRef| Ok((0..schema.fields().len()).map(Some).collect());
+    let (_, rows) = match source.format {
+        Format::Parquet => parquet_rows(source, every)?,
+        _ => arrow_rows(source, every)?,
+    };
+    Ok(rows)
+}
+
 type Slots = Vec<Option<usize>>;
 type Bind<'a> = dyn Fn(&SchemaRef) -> Result<Slots> + 'a;
 

@@ -75,7 +75,8 @@ pub(crate) fn film() -> Arc<Shape> {
 }
 
 fn read(bytes: impl Into<Vec<u8>>, options: &ReadOptions) -> Result<Vec<RawBatch>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
     runtime.block_on(async {
         let origin = Origin::Bytes { name: "films".to_owned(), bytes: bytes.into().into() };
         let source = Source::open(origin, options)?;
@@ -105,7 +106,8 @@ fn table(bytes: impl Into<Vec<u8>>, options: &ReadOptions, columns: &[&str]) -> 
     for raw in batches {
         assert_eq!(raw.rejects, [], "nothing is left out");
         let schema = raw.batch.schema();
-        let indices: Vec<_> = columns.iter().map(|name| schema.index_of(name).expect("known")).collect();
+        let indices: Vec<_> =
+            columns.iter().map(|name| schema.index_of(name).expect("known")).collect();
         picked.push(raw.batch.project(&indices).expect("projected"));
     }
     pretty_format_batches(&picked).expect("printed").to_string()
@@ -120,7 +122,19 @@ fn a_csv_file_is_read_into_every_type() {
     let text = "\u{feff}ID,title,release_year,views,rating,price,seen,released,updated_at,uuid,raw,extra,kind,tags,place,vector\r\n\
         1,\"Heat, \"\"the\"\" film\",1995,9223372036854775807,8.3,12.50,yes,1995-12-15,2026-11-23 08:00:00,67e55044-10b1-426f-9247-bb680e5fe0c8,aGk=,\"{\"\"a\"\": 1}\",FEATURE,Action|Crime,\"{\"\"city\"\": \"\"LA\"\"}\",\"[1, 2.5]\"\r\n\
         b,\"\",,,,,,,,,,,,,,\r\n";
-    let columns = ["id", "title", "releaseYear", "views", "price", "seen", "updatedAt", "extra", "tags", "place", "vector"];
+    let columns = [
+        "id",
+        "title",
+        "releaseYear",
+        "views",
+        "price",
+        "seen",
+        "updatedAt",
+        "extra",
+        "tags",
+        "place",
+        "vector",
+    ];
     let expected = "\
 +----+------------------+-------------+---------------------+-------+------+----------------------+----------+-----------------+-------------------+------------+
 | id | title            | releaseYear | views               | price | seen | updatedAt            | extra    | tags            | place             | vector     |
@@ -152,7 +166,11 @@ fn options_say_what_content_does_not() {
         encoding: Encoding::Latin1,
         ..default()
     };
-    let shown = table(b"1|x|01-Jan-1995|Caf\xe9\n2|y||5\" pipe\n".as_slice(), &ReadOptions { plain_quotes: true, ..options }, &["id", "released", "title"]);
+    let shown = table(
+        b"1|x|01-Jan-1995|Caf\xe9\n2|y||5\" pipe\n".as_slice(),
+        &ReadOptions { plain_quotes: true, ..options },
+        &["id", "released", "title"],
+    );
     assert!(shown.contains("1995-01-01") && shown.contains("Café") && shown.contains("5\" pipe"));
     let options = ReadOptions {
         epoch: Some(Epoch::Seconds),
@@ -160,14 +178,20 @@ fn options_say_what_content_does_not() {
         ignore_unknown: true,
         ..default()
     };
-    let shown = table("id,title,updatedAt,other,views\n1,a,881250949,z,NA\n", &options, &["updatedAt", "views"]);
+    let shown = table(
+        "id,title,updatedAt,other,views\n1,a,881250949,z,NA\n",
+        &options,
+        &["updatedAt", "views"],
+    );
     assert!(shown.contains("1997-12-04T15:55:49Z"), "{shown}");
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    let fields = columns.iter().map(|(name, array)| ArrowField::new(*name, array.data_type().clone(), true));
+    let fields =
+        columns.iter().map(|(name, array)| ArrowField::new(*name, array.data_type().clone(), true));
     let schema = Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()));
-    RecordBatch::try_new(schema, columns.into_iter().map(|(_, array)| array).collect()).expect("batch")
+    RecordBatch::try_new(schema, columns.into_iter().map(|(_, array)| array).collect())
+        .expect("batch")
 }
 
 fn text(values: &[Option<&str>]) -> ArrayRef {
@@ -176,7 +200,8 @@ fn text(values: &[Option<&str>]) -> ArrayRef {
 
 fn parquet(batch: &RecordBatch) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).expect("writer");
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).expect("writer");
     writer.write(batch).expect("written");
     writer.close().expect("closed");
     bytes
@@ -206,7 +231,10 @@ fn parquet_and_arrow_are_read_alike() {
     ]);
     let columns = ["id", "title", "releaseYear", "tags", "kind", "updatedAt"];
     let shown = table(parquet(&batch), &default(), &columns);
-    assert!(shown.contains("| 1  | a     | 1995        | [x, y] |       | 1997-12-04T15:55:49Z |"), "{shown}");
+    assert!(
+        shown.contains("| 1  | a     | 1995        | [x, y] |       | 1997-12-04T15:55:49Z |"),
+        "{shown}"
+    );
     assert_eq!(table(arrow_file(&batch), &default(), &columns), shown);
     assert_eq!(table(arrow_stream(&batch), &default(), &columns), shown);
 }
@@ -241,14 +269,18 @@ fn good_records_stay_when_bad_ones_are_left_out() {
     let [raw] = batches.as_slice() else { panic!("one batch") };
     assert_eq!((raw.rows, raw.batch.num_rows()), (5, 2));
     assert_eq!(raw.kept.as_deref(), Some([1, 4].as_slice()));
-    let rejects = raw.rejects.iter().map(|reject| (reject.row, reject.place.line, reject.kind.as_str(), reject.original.as_str()));
+    let rejects = raw.rejects.iter().map(|reject| {
+        (reject.row, reject.place.line, reject.kind.as_str(), reject.original.as_str())
+    });
     let expected = [(2, 3, "type", "2,b,x"), (3, 4, "missing", ",c,3"), (5, 6, "ragged", "5,e")];
     assert_eq!(rejects.collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn rows_before_the_resumed_one_are_passed_over() {
-    let text: String = std::iter::once("id,title\n".to_owned()).chain((1..=100).map(|i| format!("{i},t\n"))).collect();
+    let text: String = std::iter::once("id,title\n".to_owned())
+        .chain((1..=100).map(|i| format!("{i},t\n")))
+        .collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("runtime");
     let first = runtime.block_on(async {
         let limits = ReadLimits { rows: 7, ..ReadLimits::default() };
@@ -319,17 +351,34 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
     add("jsonl: NaN", b"{\"id\": 1, \"title\": \"a\", \"rating\": NaN}\n");
     add("jsonl: trailing comma", b"{\"id\": 1, \"title\": \"a\",}\n");
     add("jsonl: not an object", b"{\"id\": 1, \"title\": \"a\"}\n[1, 2]\n");
-    add("jsonl: two objects on a line", b"{\"id\": 1, \"title\": \"a\"} {\"id\": 2, \"title\": \"b\"}\n");
+    add(
+        "jsonl: two objects on a line",
+        b"{\"id\": 1, \"title\": \"a\"} {\"id\": 2, \"title\": \"b\"}\n",
+    );
     add("jsonl: doubled name", b"{\"id\": 1, \"title\": \"a\", \"title\": \"b\"}\n");
     add("jsonl: unknown name", b"{\"id\": 1, \"titel\": \"a\"}\n");
     add("jsonl: required value null", b"{\"id\": 1, \"title\": null}\n");
     add("jsonl: number where text is", b"{\"id\": 1, \"title\": 5}\n");
     add("jsonl: object where text is", b"{\"id\": 1, \"title\": {}}\n");
     add("jsonl: item of a list", b"{\"id\": 1, \"title\": \"a\", \"tags\": [\"x\", 5]}\n");
-    add("jsonl: part of an object", b"{\"id\": 1, \"title\": \"a\", \"place\": {\"city\": \"LA\", \"zip\": \"x\"}}\n");
-    add("jsonl: unknown part", b"{\"id\": 1, \"title\": \"a\", \"place\": {\"city\": \"LA\", \"zap\": 1}}\n");
+    add(
+        "jsonl: part of an object",
+        b"{\"id\": 1, \"title\": \"a\", \"place\": {\"city\": \"LA\", \"zip\": \"x\"}}\n",
+    );
+    add(
+        "jsonl: unknown part",
+        b"{\"id\": 1, \"title\": \"a\", \"place\": {\"city\": \"LA\", \"zap\": 1}}\n",
+    );
     add("jsonl: bad escape", b"{\"id\": 1, \"title\": \"\\q\"}\n");
-    add("jsonl: nested too deeply", format!("{{\"id\": 1, \"title\": \"a\", \"extra\": {}{}}}\n", "[".repeat(80), "]".repeat(80)).as_bytes());
+    add(
+        "jsonl: nested too deeply",
+        format!(
+            "{{\"id\": 1, \"title\": \"a\", \"extra\": {}{}}}\n",
+            "[".repeat(80),
+            "]".repeat(80)
+        )
+        .as_bytes(),
+    );
     add("json: array never closed", b"[{\"id\": 1, \"title\": \"a\"},");
     let good = batch(vec![("id", text(&[Some("1")])), ("title", text(&[Some("a")]))]);
     let packed = parquet(&good);
@@ -340,9 +389,16 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
     add("parquet: footer overwritten", &broken);
     let wrong = batch(vec![("id", text(&[Some("1")])), ("title", text(&[None]))]);
     add("parquet: required value null", &parquet(&wrong));
-    let wrong = batch(vec![("id", text(&[Some("1"), Some("2")])), ("title", text(&[Some("a"), Some("b")])), ("release_year", Arc::new(Int64Array::from(vec![1, 1 << 40])))]);
+    let wrong = batch(vec![
+        ("id", text(&[Some("1"), Some("2")])),
+        ("title", text(&[Some("a"), Some("b")])),
+        ("release_year", Arc::new(Int64Array::from(vec![1, 1 << 40]))),
+    ]);
     add("parquet: integer out of range", &parquet(&wrong));
-    let inner = StructArray::from(vec![(Arc::new(ArrowField::new("x", ArrowType::Utf8, true)), text(&[Some("1")]))]);
+    let inner = StructArray::from(vec![(
+        Arc::new(ArrowField::new("x", ArrowType::Utf8, true)),
+        text(&[Some("1")]),
+    )]);
     let wrong = batch(vec![("id", text(&[Some("1")])), ("title", Arc::new(inner))]);
     add("parquet: struct where text is", &parquet(&wrong));
     let wrong = batch(vec![("id", text(&[Some("1")])), ("name", text(&[Some("a")]))]);
@@ -362,9 +418,17 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
     let long = format!("id,title\n1,{}\n", "x".repeat(2 << 20));
     cases.push(("csv: record too long", long.into_bytes(), ReadOptions { limits, ..default() }));
     let columns = Some(vec!["id".to_owned()]);
-    cases.push(("csv: other number of columns named", b"1,a\n".to_vec(), ReadOptions { columns, ..default() }));
+    cases.push((
+        "csv: other number of columns named",
+        b"1,a\n".to_vec(),
+        ReadOptions { columns, ..default() },
+    ));
     let format = Some(Format::Parquet);
-    cases.push(("csv read as parquet", b"id,title\n1,a\n".to_vec(), ReadOptions { format, ..default() }));
+    cases.push((
+        "csv read as parquet",
+        b"id,title\n1,a\n".to_vec(),
+        ReadOptions { format, ..default() },
+    ));
     cases
 }
 
@@ -375,7 +439,10 @@ fn malformed_inputs_get_their_golden_errors() {
         let error = fault(bytes, &options);
         let place = error.place().map_or("nowhere".to_owned(), ToString::to_string);
         let hint = error.hint_text().map_or(String::new(), |hint| format!("\n  hint: {hint}"));
-        found.push_str(&format!("{name}\n  {place}: {}{hint}\n", base::error_chain(&error).join(": ")));
+        found.push_str(&format!(
+            "{name}\n  {place}: {}{hint}\n",
+            base::error_chain(&error).join(": ")
+        ));
     }
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/malformed/decode.txt");
     let expected = std::fs::read_to_string(golden).unwrap_or_default();

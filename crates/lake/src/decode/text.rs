@@ -54,10 +54,7 @@ pub struct TextInput {
 /// Looks at the start of a text and binds its columns to the fields of the shape.
 pub fn open(source: &Source, shape: &Arc<Shape>, options: &ReadOptions) -> Result<TextInput> {
     let consumed = Consumed::default();
-    let mut reader = source.text(options, Consumed::default())?;
-    let mut start = Vec::new();
-    reader.by_ref().take(sniff::WINDOW as u64).read_to_end(&mut start).map_err(read_error)?;
-    drop(reader);
+    let start = start_of(source, options)?;
     let (syntax, fields, header, cut) = match source.format {
         Format::Separated => separated(source, &start, shape, options)?,
         _ => json_lines(source, &start, shape, options)?,
@@ -70,6 +67,38 @@ pub fn open(source: &Source, shape: &Arc<Shape>, options: &ReadOptions) -> Resul
     Ok(TextInput { decoder, blocks, skipped: u64::from(header), consumed })
 }
 
+/// The first bytes of the text.
+pub(crate) fn start_of(source: &Source, options: &ReadOptions) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    let reader = source.text(options, Consumed::default())?;
+    reader.take(sniff::WINDOW as u64).read_to_end(&mut start).map_err(read_error)?;
+    Ok(start)
+}
+
+/// How separated values are written, and how their records end.
+pub(crate) fn dialect_of(
+    start: &[u8],
+    options: &ReadOptions,
+    known: Option<&dyn Fn(&str) -> bool>,
+) -> Result<(Dialect, Cut)> {
+    let dialect = dialect::detect(start, options, known)?;
+    let end = line_end(start);
+    let delimiter = dialect.delimiter;
+    let cut = match dialect.quote {
+        Some(quote) => Cut::Quoted { end, delimiter, quote, keep_blank: false },
+        None => Cut::Lines { end, keep_blank: false },
+    };
+    Ok((dialect, cut))
+}
+
+/// How JSON records end.
+pub(crate) fn json_cut(format: Format) -> Cut {
+    match format {
+        Format::JsonArray => Cut::Elements,
+        _ => Cut::Lines { end: b'\n', keep_blank: false },
+    }
+}
+
 type Opened = (Syntax, Vec<usize>, bool, Cut);
 
 fn separated(
@@ -79,12 +108,7 @@ fn separated(
     options: &ReadOptions,
 ) -> Result<Opened> {
     let known = |name: &str| bind::resolve(name.trim(), shape).is_some();
-    let dialect = dialect::detect(start, options, Some(&known))?;
-    let end = line_end(start);
-    let cut = match dialect.quote {
-        Some(quote) => Cut::Quoted { end, delimiter: dialect.delimiter, quote, keep_blank: false },
-        None => Cut::Lines { end, keep_blank: false },
-    };
+    let (dialect, cut) = dialect_of(start, options, Some(&known))?;
     let (first, place) = first_record(source, cut, options)?;
     let first = separated::values(&first, &dialect).map_err(|fault| {
         let error = Error::invalid(format!("failed to read the first record: {}", fault.message));
@@ -166,8 +190,7 @@ fn json_lines(
     shape: &Shape,
     options: &ReadOptions,
 ) -> Result<Opened> {
-    let array = source.format == Format::JsonArray;
-    let cut = if array { Cut::Elements } else { Cut::Lines { end: b'\n', keep_blank: false } };
+    let cut = json_cut(source.format);
     let names = shape.targets.iter().map(|target| target.name.as_ref());
     let mut names = Names::new(names, options.ignore_unknown);
     let mut limits = options.limits;
