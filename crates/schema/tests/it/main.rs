@@ -7,6 +7,7 @@
 )]
 
 mod accepted;
+mod cases;
 mod example;
 mod expressions;
 mod generate;
