@@ -358,6 +358,10 @@ impl<'d, 'a> Builder<'d, 'a, '_, '_> {
                     .hint("take `name` out, or rename the field");
                 continue;
             }
+            if name.starts_with("__") && given.is_none() {
+                // The field's own name is refused already.
+                continue;
+            }
             if !names::is_identifier(&name) {
                 let spot = self.report.spot(at);
                 names::identifier("a column", &name, spot, self.report);

@@ -81,7 +81,7 @@ pub(crate) fn declare<'a>(
 ) -> Declared<'a> {
     let mut declared =
         Declared { modules: Vec::new(), objects: IndexMap::new(), enums: IndexMap::new() };
-    let mut spellings = Spellings::default();
+    let mut spellings = Spellings { known: IndexMap::new(), complete: parsed.complete };
     for parsed_file in &parsed.files {
         let module = module_of(sources, parsed_file, parsed.complete, &declared.modules, report);
         let index = declared.modules.len();
@@ -95,8 +95,11 @@ pub(crate) fn declare<'a>(
 
 /// Type names by their lowercase spelling: two that differ only in case would collide in the API
 /// and in SQL.
-#[derive(Default)]
-struct Spellings(IndexMap<String, String>);
+struct Spellings {
+    known: IndexMap<String, String>,
+    /// Whether all of every file parsed; otherwise an empty type may only seem so.
+    complete: bool,
+}
 
 fn module_of(
     sources: &Sources,
@@ -188,12 +191,20 @@ fn declare_one<'a>(
         Definition::ObjectTypeDefinition(node) => {
             if name_is_free(&node.name, spellings, report) {
                 let object = object(node, module, report);
+                if node.fields.is_empty() && spellings.complete {
+                    let words = format!("type `{}` has no fields", node.name);
+                    report.at(Code::EmptyDefinition, node.name.location(), words);
+                }
                 declared.objects.insert(&node.name, object);
             }
         }
         Definition::EnumTypeDefinition(node) => {
             if name_is_free(&node.name, spellings, report) {
                 let enumeration = enumeration(node, report);
+                if node.values.is_empty() && spellings.complete {
+                    let words = format!("enum `{}` has no values", node.name);
+                    report.at(Code::EmptyDefinition, node.name.location(), words);
+                }
                 declared.enums.insert(enumeration.name.clone(), enumeration);
             }
         }
@@ -228,7 +239,7 @@ fn name_is_free(
         names::identifier("a type", name, report.spot(at), report);
         return false;
     }
-    if let Some(earlier) = spellings.0.get(&name.to_lowercase()) {
+    if let Some(earlier) = spellings.known.get(&name.to_lowercase()) {
         let words = if earlier == name.as_str() {
             format!("type `{name}` is declared twice")
         } else {
@@ -239,7 +250,7 @@ fn name_is_free(
             .hint("types are shared by all modules: declare each once");
         return false;
     }
-    spellings.0.insert(name.to_lowercase(), name.to_string());
+    spellings.known.insert(name.to_lowercase(), name.to_string());
     true
 }
 
@@ -278,13 +289,6 @@ fn object<'a>(
         }
         fields.insert(field.name.as_str(), Field { node: field, directives });
     }
-    if node.fields.is_empty() {
-        report.at(
-            Code::EmptyDefinition,
-            node.name.location(),
-            format!("type `{}` has no fields", node.name),
-        );
-    }
     Object { node, module, directives, fields }
 }
 
@@ -317,13 +321,6 @@ fn enumeration(node: &Node<EnumTypeDefinition>, report: &mut Report<'_>) -> Enum
             description: value.description.as_ref().map(|text| text.as_str().into()),
             deprecated: deprecated(&directives),
         });
-    }
-    if node.values.is_empty() {
-        report.at(
-            Code::EmptyDefinition,
-            node.name.location(),
-            format!("enum `{}` has no values", node.name),
-        );
     }
     enumeration
 }

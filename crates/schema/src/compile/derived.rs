@@ -248,10 +248,8 @@ fn written(raw: &str, value: &str, span: Span) -> Option<(usize, usize)> {
     let (from, to) = if let Some(shift) = body.find(value) {
         (shift + span.start, shift + span.end)
     } else {
-        if quote == 3 {
-            return None;
-        }
-        let positions = escaped_positions(body);
+        let positions =
+            if quote == 3 { block_positions(body, value)? } else { escaped_positions(body) };
         (*positions.get(span.start)?, *positions.get(span.end)?)
     };
     Some((quote + from, quote + to.max(from)))
@@ -281,6 +279,37 @@ fn escaped_positions(body: &str) -> Vec<usize> {
     positions
 }
 
+/// The same for a block string, whose indentation and blank first and last lines are no part of the
+/// value; `None` when the value is not found again.
+fn block_positions(body: &str, value: &str) -> Option<Vec<usize>> {
+    let blank = |line: &str| line.chars().all(|c| c == ' ' || c == '\t');
+    let mut at = 0;
+    let mut lines: Vec<(usize, &str)> = Vec::new();
+    for line in body.split_inclusive('\n') {
+        lines.push((at, line.trim_end_matches(['\r', '\n'])));
+        at += line.len();
+    }
+    let width = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let indented = lines.iter().skip(1).filter(|(_, line)| !blank(line));
+    let indent = indented.map(|(_, line)| width(line)).min().unwrap_or(0);
+    let first = lines.iter().position(|(_, line)| !blank(line))?;
+    let last = lines.iter().rposition(|(_, line)| !blank(line))?;
+    let mut positions = Vec::new();
+    let mut text = String::new();
+    for (index, (start, line)) in lines.iter().enumerate().take(last + 1).skip(first) {
+        if index > first {
+            positions.push(start - 1);
+            text.push('\n');
+        }
+        let cut = if index == 0 { 0 } else { indent.min(line.len()) };
+        let shown = line.get(cut..)?;
+        positions.extend((0..shown.len()).map(|byte| start + cut + byte));
+        text.push_str(shown);
+    }
+    positions.push(positions.last()? + 1);
+    (text == value).then_some(positions)
+}
+
 fn hex_width(digits: &str) -> usize {
     u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).map_or(1, char::len_utf8)
 }
@@ -301,5 +330,8 @@ mod tests {
         assert_eq!(place(r#""'\u00e9' + b""#, "'é' + b", 7, 8).as_deref(), Some("b"));
         assert_eq!(place(r#""'\u{1F600}' + b""#, "'😀' + b", 9, 10).as_deref(), Some("b"));
         assert_eq!(place("\"\"\"\n  a + b\n\"\"\"", "a + b", 4, 5).as_deref(), Some("b"));
+        let raw = "\"\"\"\n\n  a +\r\n    b -\n  c \n \"\"\"";
+        assert_eq!(place(raw, "a +\n  b -\nc ", 6, 7).as_deref(), Some("b"));
+        assert_eq!(place(raw, "a +\n  b -\nc ", 10, 12).as_deref(), Some("c "));
     }
 }

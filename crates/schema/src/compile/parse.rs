@@ -127,18 +127,48 @@ fn parse_one(text: &str, name: &str, file: usize, report: &mut Report<'_>) -> (D
         Err(failed) => (failed.partial, failed.errors),
     };
     let (document, _) = identified(document, file, report, false);
-    // The parser reports the same fault once for every token that follows; one a line is enough.
-    let mut lines = Vec::new();
-    for error in errors.iter() {
-        let spot = report.spot(error.error.location());
-        let line = report.place(spot).0.line;
-        if lines.contains(&line) || lines.len() >= MAX_SYNTAX_ERRORS {
+    let mut spots: Vec<(Spot, String)> = errors
+        .iter()
+        .map(|error| (report.spot(error.error.location()), error.error.to_string()))
+        .collect();
+    spots.sort_by_key(|(spot, _)| spot.range);
+    // After a fault the parser stumbles over everything up to the next definition; only the first
+    // word of it helps.
+    let mut last = None;
+    let mut count = 0;
+    for (spot, message) in spots {
+        let start = spot.range.map_or(0, |(start, _)| start);
+        let again = last.is_some_and(|last| !begins_definition(text.get(last..start)));
+        if again || count >= MAX_SYNTAX_ERRORS {
             continue;
         }
-        lines.push(line);
-        report.add(Code::Syntax, spot, words(&error.error.to_string()));
+        last = Some(start);
+        count += 1;
+        report.add(Code::Syntax, spot, words(&message));
     }
     (document, false)
+}
+
+/// Whether a definition begins on a line of its own between two faults.
+fn begins_definition(between: Option<&str>) -> bool {
+    const WORDS: [&str; 10] = [
+        "type",
+        "enum",
+        "extend",
+        "scalar",
+        "schema",
+        "interface",
+        "union",
+        "input",
+        "directive",
+        "query",
+    ];
+    let lines = between.unwrap_or("").split('\n').skip(1);
+    lines.into_iter().any(|line| {
+        WORDS.iter().any(|word| {
+            line.strip_prefix(word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        })
+    })
 }
 
 fn identified(
@@ -155,7 +185,15 @@ fn identified(
 
 /// The parser's message with its token names as they are written.
 fn words(message: &str) -> String {
-    const TOKENS: [(&str, &str); 16] = [
+    const PHRASES: [(&str, &str); 6] = [
+        ("syntax error: ", ""),
+        ("a StringValue, Name or OperationDefinition", "a definition such as `type`"),
+        ("expected definition", "expected a definition such as `type`"),
+        ("expected Field Definition", "expected a field"),
+        ("expected a Type", "expected a type"),
+        ("valid Value", "value"),
+    ];
+    const TOKENS: [(&str, &str); 15] = [
         ("L_CURLY", "`{`"),
         ("R_CURLY", "`}`"),
         ("L_PAREN", "`(`"),
@@ -171,10 +209,18 @@ fn words(message: &str) -> String {
         ("AMP", "`&`"),
         ("IDENT", "a name"),
         ("EOF", "the end of the file"),
-        ("syntax error: ", ""),
     ];
-    let message =
-        TOKENS.iter().fold(message.to_owned(), |text, (token, word)| text.replace(token, word));
+    let message = PHRASES
+        .iter()
+        .fold(message.to_owned(), |text, (phrase, words)| text.replace(phrase, words));
+    let message: String = message
+        .split_inclusive(' ')
+        .map(|word| {
+            let bare = word.trim_end_matches([' ', ',']);
+            let token = TOKENS.iter().find(|(token, _)| *token == bare);
+            token.map_or(word.to_owned(), |(_, words)| word.replace(bare, words))
+        })
+        .collect();
     // Only the first line: the parser quotes the rest of the text in some messages.
     let first = message.lines().next().unwrap_or("the text cannot be read").trim();
     let mut characters = first.chars();

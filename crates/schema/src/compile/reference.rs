@@ -10,7 +10,7 @@ use super::build::{Draft, field_named};
 use super::declare::Object;
 use super::directives::Text;
 use super::field::Subject;
-use super::report::Report;
+use super::report::{Report, Spot};
 use super::shape::{Named, Shape};
 use super::table;
 
@@ -136,6 +136,17 @@ fn is_stored(draft: &Draft, object: usize, index: usize, declared: &Object<'_>) 
 
 /// Says that a type has no such field.
 pub(crate) fn unknown_field(object: &Object<'_>, text: Text<'_>, report: &mut Report<'_>) {
+    let spot = report.spot(text.at);
+    unknown_field_at(object, text.value, spot, report);
+}
+
+/// Says at a spot that a type has no field of this name.
+pub(crate) fn unknown_field_at(
+    object: &Object<'_>,
+    name: &str,
+    spot: Spot,
+    report: &mut Report<'_>,
+) {
     let names: Vec<&str> = object.fields.keys().copied().collect();
     let all = if names.len() <= 12 {
         format!("its fields are `{}`", names.join("`, `"))
@@ -143,12 +154,8 @@ pub(crate) fn unknown_field(object: &Object<'_>, text: Text<'_>, report: &mut Re
         String::new()
     };
     report
-        .at(
-            Code::UnknownField,
-            text.at,
-            format!("`{}` has no field `{}`", object.name(), text.value),
-        )
-        .did_you_mean(text.value, names, |found| format!("`{found}`"), &all);
+        .add(Code::UnknownField, spot, format!("`{}` has no field `{name}`", object.name()))
+        .did_you_mean(name, names, |found| format!("`{found}`"), &all);
 }
 
 /// The type of the one field that is the key of a table.

@@ -132,6 +132,9 @@ impl<'s> Report<'s> {
 
     /// Everything found, in the order of files and lines.
     pub(crate) fn finish(mut self) -> Diagnostics {
+        for item in &mut self.found.items {
+            item.hint.get_or_insert_with(|| item.code.usual_hint().to_owned());
+        }
         self.found.sort();
         self.found
     }

@@ -14,6 +14,7 @@ use super::declare::{Declared, Object};
 use super::derived::inside;
 use super::directives::{Applied, Text};
 use super::names;
+use super::reference::unknown_field_at;
 use super::report::Report;
 
 /// How many buckets a table may have.
@@ -95,21 +96,7 @@ impl KeyFault {
         report: &mut Report<'_>,
     ) {
         match self {
-            KeyFault::Unknown => {
-                let names = object.fields.keys().copied();
-                report
-                    .add(
-                        Code::UnknownField,
-                        at,
-                        format!("`{}` has no field `{name}`", object.name()),
-                    )
-                    .did_you_mean(
-                        name,
-                        names,
-                        |found| format!("`{found}`"),
-                        "a key names fields of its own type",
-                    );
-            }
+            KeyFault::Unknown => unknown_field_at(object, name, at, report),
             KeyFault::NotStored => {
                 report
                     .add(Code::Key, at, format!("`{name}` is not stored"))
@@ -240,14 +227,7 @@ impl<'a> Layout<'_, 'a> {
         let name = text.value.get(span.start..span.end).unwrap_or_default();
         let at = inside(text, span, report);
         let Some((position, id, _)) = field_named(self.object, name) else {
-            let names = self.object.fields.keys().copied();
-            report
-                .add(
-                    Code::UnknownField,
-                    at,
-                    format!("`{}` has no field `{name}`", self.object.name()),
-                )
-                .did_you_mean(name, names, |found| format!("`{found}`"), "");
+            unknown_field_at(self.object, name, at, report);
             return None;
         };
         let Some(column) = self.draft.column(self.index, position) else {
@@ -430,14 +410,7 @@ fn order_of<'a>(
         let object = layout.object;
         let at = inside(text, item.span, report);
         let Some((position, id, _)) = field_named(object, &item.field) else {
-            let names = object.fields.keys().copied();
-            report
-                .add(
-                    Code::UnknownField,
-                    at,
-                    format!("`{}` has no field `{}`", object.name(), item.field),
-                )
-                .did_you_mean(&item.field, names, |found| format!("`{found}`"), "");
+            unknown_field_at(object, &item.field, at, report);
             right = false;
             continue;
         };

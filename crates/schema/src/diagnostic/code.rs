@@ -425,6 +425,32 @@ impl Code {
         self.entry().name
     }
 
+    /// What to try when whoever found the fault knew nothing better.
+    pub(crate) fn usual_hint(self) -> &'static str {
+        match self {
+            Code::Syntax => "the fault is here or just before",
+            Code::DuplicateField => "keep one of them, or give one another name",
+            Code::EmptyDefinition => "add a field or value, or take the definition out",
+            Code::UnknownArgument => "give each argument once, by the name it is defined with",
+            Code::WrongValue => "write a value of the kind that the directive takes",
+            Code::FieldArgument => "write `first: Int = 10`",
+            Code::UnsupportedField => "leave it out",
+            Code::UnknownField => "name a field of the type",
+            Code::Key => "name each field of the key once",
+            Code::Partition => "write `day(at), country`",
+            Code::Sort => "write `at desc, id`",
+            Code::Was => "name each earlier name once",
+            Code::ListSize => "give a size of at least 0",
+            Code::Limit => "make it smaller",
+            Code::ExpressionSyntax => "an expression is written as in SQL: `COALESCE(year, 0) + 1`",
+            Code::ExpressionName => "name a stored or derived field of the row",
+            Code::ExpressionType => {
+                "use an operand of another type, or convert it with `CAST(… AS type)`"
+            }
+            _ => "see this code in the reference of diagnostics",
+        }
+    }
+
     /// How bad it is.
     pub fn severity(self) -> Severity {
         self.entry().severity

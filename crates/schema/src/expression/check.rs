@@ -530,7 +530,8 @@ impl Checker<'_> {
     pub(super) fn convert(&mut self, expr: Expr, wanted: &DataType, what: &str) -> Option<Expr> {
         if !convert::widens(&expr.data_type, wanted) {
             let words = format!("{what} must be {wanted}, not {}", expr.data_type);
-            let castable = convert::may_cast(&expr.data_type, wanted);
+            let constant = matches!(expr.node, Node::Literal(_));
+            let castable = !constant && convert::may_cast(&expr.data_type, wanted);
             let error = self.fault(expr.span, words);
             if castable {
                 error.set_hint(format!("convert it: `CAST(… AS {wanted})`"));

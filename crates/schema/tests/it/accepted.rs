@@ -69,3 +69,20 @@ fn weights_are_numbers_or_their_text_and_strings_may_be_blocks() {
     let (_, object) = schema.type_named("T").unwrap();
     assert_eq!(object.fields["a"].cost.unwrap().weight, 2.5);
 }
+
+#[test]
+fn the_examples_compile_without_a_warning() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut found = 0;
+    for example in std::fs::read_dir(examples).unwrap() {
+        let folder = example.unwrap().path().join("schema");
+        if folder.is_dir() {
+            found += 1;
+            let sources = schema::read_folder(&folder).unwrap();
+            let inspection = schema::inspect(&sources);
+            let said = inspection.diagnostics.render(&sources, false);
+            assert!(inspection.schema.is_some() && said.is_empty(), "{said}");
+        }
+    }
+    assert!(found > 0);
+}

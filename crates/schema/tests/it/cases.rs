@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use schema::Code;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/schema")
 }
@@ -51,6 +53,9 @@ fn every_malformed_schema_says_where_and_what_to_do() {
         for item in found.items {
             let at = format!("{}: {item:?}", case.display());
             assert!(!item.place.file.is_empty() && !item.message.ends_with('.'), "{at}");
+            assert!(item.hint.is_some(), "{at}");
+            let whole_file = [Code::MissingModule, Code::Limit].contains(&item.code);
+            assert!(whole_file || (item.place.line > 0 && item.length > 0), "{at}");
         }
     }
 }
