@@ -13,4 +13,7 @@ mod expressions;
 mod generate;
 mod hostile;
 mod inspector;
+mod plans;
+mod proposals;
+mod random;
 mod reference;
