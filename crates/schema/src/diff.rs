@@ -168,6 +168,13 @@ impl Change {
         ))
     }
 
+    /// Possible after all: the values come back with the field.
+    pub(crate) fn restore(&mut self) {
+        self.missing_value = false;
+        self.storage = StorageEffect::Expand;
+        self.hint = None;
+    }
+
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::diff::{Change, Pairing, StorageEffect, WireEffect, diff};
 use crate::model::Schema;
 
@@ -62,25 +63,25 @@ pub enum Direction {
 }
 
 /// Plans the way from the deployed schema to the next one, or says what cannot be done.
-pub fn plan(old: &Schema, new: &Schema) -> Result<Plan, Vec<Change>> {
+pub fn plan(old: &Schema, new: &Schema) -> Result<Plan, Diagnostics> {
     plan_towards(old, new, Direction::Forward)
 }
 
 /// Plans the way back from the deployed schema to an earlier one, restoring what was dropped while
 /// old snapshots live.
-pub fn undo(deployed: &Schema, earlier: &Schema) -> Result<Plan, Vec<Change>> {
+pub fn undo(deployed: &Schema, earlier: &Schema) -> Result<Plan, Diagnostics> {
     plan_towards(deployed, earlier, Direction::Undo)
 }
 
-fn plan_towards(old: &Schema, new: &Schema, direction: Direction) -> Result<Plan, Vec<Change>> {
+fn plan_towards(old: &Schema, new: &Schema, direction: Direction) -> Result<Plan, Diagnostics> {
     let mut changes = diff(old, new);
     if direction == Direction::Undo {
         changes.iter_mut().for_each(restorable);
     }
     let impossible = |change: &&Change| change.storage == StorageEffect::Impossible;
-    let refused: Vec<_> = changes.iter().filter(impossible).cloned().collect();
+    let refused: Vec<_> = changes.iter().filter(impossible).map(refusal).collect();
     if !refused.is_empty() {
-        return Err(refused);
+        return Err(Diagnostics { items: refused });
     }
     let pairing = Pairing::of(old, new);
     let work = steps::of_changes(&pairing, &changes, direction);
@@ -91,6 +92,15 @@ fn plan_towards(old: &Schema, new: &Schema, direction: Direction) -> Result<Plan
     Ok(Plan { base: old.fingerprint.clone(), target: new.fingerprint.clone(), changes, steps })
 }
 
+/// Why a change cannot be carried out, at the place that asks for it.
+fn refusal(change: &Change) -> Diagnostic {
+    let name = change.member_name().unwrap_or(change.type_name());
+    let length = name.chars().count();
+    let mut found = Diagnostic::new(Code::Plan, change.place.clone(), length, &change.message);
+    found.hint.clone_from(&change.hint);
+    found
+}
+
 /// A required field that a forward plan dropped needs no default on the way back: its old values
 /// come back with it.
 fn restorable(change: &mut Change) {
@@ -99,8 +109,7 @@ fn restorable(change: &mut Change) {
         && change.storage == StorageEffect::Impossible
         && change.is_missing_value()
     {
-        change.storage = StorageEffect::Expand;
-        change.hint = None;
+        change.restore();
     }
 }
 

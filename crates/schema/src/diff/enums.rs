@@ -31,6 +31,14 @@ fn values(old: &Schema, before: &EnumType, after: &EnumType, changes: &mut Vec<C
         let change = Change::new(ChangeKind::EnumDescription, name.as_ref(), &after.place, message);
         changes.push(change);
     }
+    for (value, details) in before.values.iter().zip(&before.details) {
+        let now = after.values.iter().zip(&after.details).find(|(other, _)| *other == value);
+        if now.is_some_and(|(_, now)| now != details) {
+            let message = format!("the words about `{name}.{value}` change");
+            let path = format!("{name}.{value}");
+            changes.push(Change::new(ChangeKind::EnumValue, path, &after.place, message));
+        }
+    }
     for value in after.values.iter().filter(|value| !before.values.contains(value)) {
         changes.push(Change::new(
             ChangeKind::EnumValueAdded,

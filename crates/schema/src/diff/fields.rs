@@ -248,16 +248,10 @@ impl Differ<'_> {
         let message = format!("`{}` is renamed to `{}`", path(self.pair.old, from), self.path());
         let change = self.change(ChangeKind::FieldRenamed, message);
         let stored = self.fields.old.column().is_some() && self.fields.new.column().is_some();
-        if self.in_tables() && stored {
-            change.storage(StorageEffect::Expand)
-        } else if stored && self.pair.new.table().is_none() {
-            change.storage(StorageEffect::Impossible).hint(format!(
-                "values inside nested objects are matched by name: add the new field beside \
-                 `{from}`, copy the values, and remove `{from}` in a later change"
-            ))
-        } else {
-            change
-        }
+        // Parts of embedded objects cannot be renamed: `@was` is not offered there.
+        let effect =
+            if self.in_tables() && stored { StorageEffect::Expand } else { StorageEffect::None };
+        change.storage(effect)
     }
 
     fn kind_changed(&self) -> Change {

@@ -81,6 +81,7 @@ kinds! {
     EnumRemoved "enum-removed" Removed "An enum is no longer declared.";
     EnumValueAdded "enum-value-added" Added "An enum gains a value.";
     EnumValueRemoved "enum-value-removed" Removed "An enum loses a value; rows must not hold it.";
+    EnumValue "enum-value" Changed "An enum value's description or deprecation changes.";
     EnumDescription "enum-description" Changed "An enum's description changes.";
     TypeAdded "type-added" Added "A type is declared; with `@table`, its table is made.";
     TypeRemoved "type-removed" Removed "A type is no longer declared; with `@table`, its table is dropped.";

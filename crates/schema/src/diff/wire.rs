@@ -124,9 +124,12 @@ fn fitness(kind: ChangeKind, aspect: Aspect) -> Option<u32> {
     }
     let own = match aspect {
         Aspect::Description => {
-            matches!(kind, K::TypeDescription | K::FieldDescription | K::EnumDescription)
+            matches!(
+                kind,
+                K::TypeDescription | K::FieldDescription | K::EnumDescription | K::EnumValue
+            )
         }
-        Aspect::Deprecation => matches!(kind, K::Deprecated | K::Was),
+        Aspect::Deprecation => matches!(kind, K::Deprecated | K::Was | K::EnumValue),
         Aspect::Directive => matches!(kind, K::Cost | K::ListSize),
         Aspect::Argument => {
             matches!(kind, K::Arguments | K::Search | K::Key | K::Default | K::Vector)

@@ -162,7 +162,8 @@ impl Maker {
             6 | 7 => self.change_field(&mut model.types[at]),
             8 => model.types[at].plural = Some(format!("p{}", self.below(1000) + 10)),
             9 => {
-                let others: Vec<_> = model.types.iter().filter_map(|other| other.points_at).collect();
+                let others: Vec<_> =
+                    model.types.iter().filter_map(|other| other.points_at).collect();
                 if !others.contains(&at) {
                     model.types[at].keyed = !model.types[at].keyed;
                 }
@@ -235,7 +236,10 @@ impl Model {
             text += &self.type_sdl(found);
         }
         let uses = |name: &str| {
-            self.types.iter().flat_map(|found| &found.fields).any(|field| KINDS[field.kind].0 == name)
+            self.types
+                .iter()
+                .flat_map(|found| &found.fields)
+                .any(|field| KINDS[field.kind].0 == name)
         };
         if uses("Color") {
             text += &format!("enum Color {{ {} }}\n", self.colors.join(" "));
@@ -265,16 +269,19 @@ impl Model {
         if !found.retain.is_empty() {
             table.push(format!("retain: \"{}\"", found.retain));
         }
-        let table = if table.is_empty() { String::new() } else { format!("({})", table.join(", ")) };
+        let table =
+            if table.is_empty() { String::new() } else { format!("({})", table.join(", ")) };
         let described = if found.described { "\"Words.\"\n" } else { "" };
-        let was = found.was.as_ref().map_or_else(String::new, |was| format!(" @was(name: \"{was}\")"));
+        let was =
+            found.was.as_ref().map_or_else(String::new, |was| format!(" @was(name: \"{was}\")"));
         let key = if found.keyed { " @key(fields: \"id\")" } else { "" };
         let mut text = format!("{described}type {}{was}{key} @table{table} {{\n", found.name);
         text += "  id: ID!\n  at: DateTime\n";
         for field in &found.fields {
             text += &field.sdl();
         }
-        if let Some(target) = found.points_at.and_then(|at| self.types.get(at)).filter(|t| t.keyed) {
+        if let Some(target) = found.points_at.and_then(|at| self.types.get(at)).filter(|t| t.keyed)
+        {
             text += &format!("  targetId: ID\n  target: {} @ref(by: \"targetId\")\n", target.name);
         }
         text + "}\n"
