@@ -14,7 +14,7 @@ pub(super) fn changes(old: &Schema, new: &Schema, changes: &mut Vec<Change>) {
                 ChangeKind::EnumAdded,
                 name.as_ref(),
                 &after.place,
-                format!("enum `{name}` is added with {} values", after.values.len()),
+                format!("enum `{name}` is added"),
             )),
         }
     }

@@ -64,7 +64,7 @@ fn new_column_effect(field: &FieldDef, column: &ColumnSpec) -> StorageEffect {
 fn added(schema: &Schema, pair: &TypePair<'_>, field: &FieldDef, fresh: bool) -> Change {
     let name = &field.name;
     let path = path(pair.new, name);
-    let message = format!("field `{path}: {}` is added", type_text(schema, field));
+    let message = format!("field `{path}: {}` is added", type_text(schema, &pair.new.name, field));
     let change = Change::new(ChangeKind::FieldAdded, path, &field.place, message);
     let Some(column) = field.column().filter(|_| pair.new.table().is_some() && !fresh) else {
         return change;
@@ -138,8 +138,8 @@ fn column_clashes(pair: &TypePair<'_>, changes: &mut Vec<Change>) {
     }
 }
 
-/// The type of a field as the schema spells it.
-pub(crate) fn type_text(schema: &Schema, field: &FieldDef) -> String {
+/// The type of a field of the type `owner` as the schema spells it.
+pub(crate) fn type_text(schema: &Schema, owner: &str, field: &FieldDef) -> String {
     let bang = if field.nullable { "" } else { "!" };
     let text = match &field.kind {
         FieldKind::Column(column) => column_type_text(schema, column),
@@ -149,7 +149,7 @@ pub(crate) fn type_text(schema: &Schema, field: &FieldDef) -> String {
             if reference.many { format!("[{target}!]") } else { target.to_string() }
         }
         FieldKind::Derived(derived) => derived.expr.data_type.to_string(),
-        FieldKind::Nearest(_) => "[…]".to_owned(),
+        FieldKind::Nearest(_) => format!("[{owner}!]"),
     };
     format!("{text}{bang}")
 }

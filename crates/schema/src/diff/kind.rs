@@ -122,7 +122,7 @@ kinds! {
     Cost "cost" Changed "`@cost` changes.";
     ListSize "list-size" Changed "`@listSize` changes.";
     Was "was" Changed "`@was` entries change without a rename.";
-    Api "api" Changed "A type of the API that several types share comes with its first use or goes with its last.";
+    Api "api" Removed "A type of the API that several types share goes with its last use.";
 }
 
 impl ChangeKind {

@@ -30,7 +30,9 @@ pub(super) fn weigh(pairing: &Pairing<'_>, changes: &mut Vec<Change>) {
             .and_then(|(owner, member)| choose(changes, &owner, member.as_deref(), change.aspect));
         match chosen {
             Some(position) => lay(&mut changes[position], &change),
-            None => lay_at_shared(changes, &change),
+            None if change.effect >= WireEffect::Dangerous => lay_at_shared(changes, &change),
+            // What comes beside what there was needs no line of its own.
+            None => {}
         }
     }
 }
@@ -51,10 +53,7 @@ fn lay_at_shared(changes: &mut Vec<Change>, api: &ApiChange) {
         return;
     }
     let place = Place { file: "the API".to_owned(), line: 0, column: 0 };
-    let message = match api.effect {
-        WireEffect::Breaking => format!("`{name}` of the API goes or changes with its last use"),
-        _ => format!("`{name}` of the API comes or changes with its first use"),
-    };
+    let message = format!("`{name}` of the API goes or changes with its last use");
     let mut change = Change::new(ChangeKind::Api, name, &place, message);
     lay(&mut change, api);
     changes.push(change);
@@ -156,9 +155,11 @@ fn fitness(kind: ChangeKind, aspect: Aspect) -> Option<u32> {
             | K::ListSize
     );
     Some(match (own, whole, cosmetic) {
-        (true, _, _) => 0,
-        (_, true, _) => 1,
-        (_, _, false) => 2,
+        // What comes, goes or is renamed explains what its API types do better than a detail of it.
+        (_, true, _) if aspect == Aspect::Shape => 0,
+        (true, _, _) => 1,
+        (_, true, _) => 2,
+        (_, _, false) => 3,
         (_, _, true) => 5,
     })
 }

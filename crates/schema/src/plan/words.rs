@@ -176,7 +176,7 @@ impl<'a> Words<'a> {
             (false, true) => ("existing rows get the default", StorageEffect::Rewrite),
             (false, false) => ("existing rows get null", StorageEffect::Expand),
         };
-        let data_type = type_text(self.pairing.new, new);
+        let data_type = type_text(self.pairing.new, type_name, new);
         (format!("add column `{place}` of type `{data_type}`; {given}"), effect, Vec::new())
     }
 
@@ -206,8 +206,8 @@ impl<'a> Words<'a> {
     fn types_of(&self, type_name: &str, field: &str) -> Option<(String, String, FieldPair<'a>)> {
         let pair = self.pair(type_name)?;
         let fields = pair.fields.iter().find(|fields| fields.new.name.as_ref() == field)?;
-        let from = type_text(self.pairing.old, fields.old);
-        Some((from, type_text(self.pairing.new, fields.new), *fields))
+        let from = type_text(self.pairing.old, type_name, fields.old);
+        Some((from, type_text(self.pairing.new, type_name, fields.new), *fields))
     }
 
     fn widen(&self, type_name: &str, field: &str) -> String {
@@ -243,18 +243,18 @@ impl<'a> Words<'a> {
 
     fn repartition(&self, type_name: &str) -> String {
         let layout = self.layout(type_name);
-        let partition = if layout.partition.is_empty() {
-            "nothing".to_owned()
-        } else {
-            layout.partition.join(", ")
-        };
         let table = self.table(type_name);
-        let buckets = if layout.bucket == "none" {
-            String::new()
-        } else {
-            format!(", bucket by {}", layout.bucket)
-        };
-        format!("partition table `{table}` by `{partition}`{buckets}")
+        let mut parts = Vec::new();
+        if !layout.partition.is_empty() {
+            parts.push(format!("partition table `{table}` by `{}`", layout.partition.join(", ")));
+        }
+        if layout.bucket != "none" {
+            parts.push(format!("bucket table `{table}` by {}", layout.bucket));
+        }
+        if parts.is_empty() {
+            parts.push(format!("keep table `{table}` in one part"));
+        }
+        parts.join(", ")
     }
 
     fn resort(&self, type_name: &str) -> String {

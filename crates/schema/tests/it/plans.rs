@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use schema::diff::{StorageEffect, WireEffect, diff, diff_sdl};
+use schema::diff::{Change, ChangeKind, StorageEffect, WireEffect, diff, diff_sdl};
 use schema::load::{Sources, read_folder};
 use schema::plan::{Plan, Step, check, plan, stored, undo};
 use schema::{Schema, api, compile};
@@ -18,9 +18,14 @@ fn folder() -> PathBuf {
 
 fn read(folder: &Path) -> (Sources, Schema) {
     if !folder.is_dir() {
-        return (Sources::from_texts::<_, &str, &str>([]), Schema::empty());
+        return (Sources::from_texts::<&str, &str>([]), Schema::empty());
     }
-    let sources = read_folder(folder).unwrap();
+    let found = read_folder(folder).unwrap();
+    // Excerpts name the file alone, wherever the repository lies.
+    let name = |file: &str| file.rsplit('/').next().unwrap().to_owned();
+    let sources = Sources::from_texts(
+        found.files.iter().map(|source| (name(&source.file), source.text.clone())),
+    );
     let schema = compile(&sources).unwrap_or_else(|faults| {
         panic!("{}: {}", folder.display(), faults.render(&sources, false))
     });
@@ -215,4 +220,41 @@ fn a_stored_plan_keeps_its_form() {
     let newer = text.replace("\"version\": 1", "\"version\": 2");
     assert_eq!(stored::from_text(&newer).unwrap_err().kind(), base::Kind::Unsupported);
     assert_eq!(stored::from_text("{").unwrap_err().kind(), base::Kind::Corrupt);
+}
+
+/// The effects that a kind of change has among these, mildest first.
+fn effects(kind: ChangeKind, changes: &[Change]) -> (Vec<&'static str>, Vec<&'static str>) {
+    let found = || changes.iter().filter(|change| change.kind == kind);
+    let storage: BTreeSet<_> = found().map(|change| change.storage).collect();
+    let wire: BTreeSet<_> = found().map(|change| change.wire).collect();
+    (
+        storage.into_iter().map(StorageEffect::name).collect(),
+        wire.into_iter().map(WireEffect::name).collect(),
+    )
+}
+
+#[test]
+fn the_page_of_changes_is_that_of_the_cases() {
+    let mut page = String::from(include_str!("changes.head.md"));
+    let mut changes = Vec::new();
+    for case in cases() {
+        let ((_, old), (_, new)) = (read(&case.join("old")), read(&case.join("new")));
+        changes.extend(diff(&old, &new));
+    }
+    for kind in ChangeKind::ALL {
+        let (storage, wire) = effects(*kind, &changes);
+        assert!(!storage.is_empty(), "no case shows `{}`", kind.code());
+        let generated: Vec<_> = kind.generated().iter().map(|what| what.name()).collect();
+        page += &format!(
+            "| `{}` `{}` | {} | {} | {} | {} |\n",
+            kind.mark().sign(),
+            kind.code(),
+            kind.line(),
+            storage.join(", "),
+            wire.join(", "),
+            generated.join(", "),
+        );
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/changes.md");
+    testkit::golden::check(path, &page);
 }
