@@ -53,6 +53,11 @@ pub fn compile(sources: &Sources) -> Result<Schema, Diagnostics> {
     schema.ok_or(diagnostics)
 }
 
+/// The text of `docs/reference/directives.md`.
+pub fn reference_page() -> String {
+    directives::reference_page()
+}
+
 /// Compiles a schema and keeps the warnings of one that is accepted.
 pub fn inspect(sources: &Sources) -> Inspection {
     let mut report = Report::new(sources);

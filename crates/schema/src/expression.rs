@@ -98,6 +98,52 @@ pub fn parse_as(
     check::check(&tree, scope, Some(wanted))
 }
 
+/// The text of `docs/reference/expressions.md`.
+pub fn reference_page() -> String {
+    let mut page = String::from(
+        "# The expression language\n\n\
+         Made from `crates/schema/src/expression/`; do not edit it by hand.\n\
+         Expressions stand in `@derived(expr:)` and `@column(default:)`. They are SQL's scalar expressions: null in,\n\
+         null out; `AND` and `OR` are three-valued; integer overflow and division by zero are errors.\n\n\
+         | form | example |\n| --- | --- |\n",
+    );
+    for (form, example) in FORMS {
+        page.push_str(&format!("| {form} | `{}` |\n", example.replace('|', "\\|")));
+    }
+    page.push_str("\n| function | gives |\n| --- | --- |\n");
+    for (usage, gives) in function::listed() {
+        page.push_str(&format!("| `{usage}` | {gives} |\n"));
+    }
+    page.push_str(
+        "\nNumbers widen by themselves: Int to Long to Float, and Int and Long to Decimal. Constants take the type of\n\
+         what stands beside them (`day >= '2024-02-29'`, `price * 0.5`). Everything else is converted with `CAST`.\n\
+         Operators bind, from tight to loose: `-x`; `* / %`; `+ -`; `||`; comparisons, `IN`, `BETWEEN`, `IS`; `NOT`;\n\
+         `AND`; `OR`.\n",
+    );
+    page.push_str(&format!(
+        "\nLimits: {MAX_BYTES} bytes, {MAX_DEPTH} levels, {MAX_NODES} operands.\n"
+    ));
+    page
+}
+
+/// The forms of the language, each with an example that a test reads.
+pub const FORMS: [(&str, &str); 14] = [
+    ("numbers", "-1 + 2.5 * 1e3"),
+    ("text", "'it''s'"),
+    ("truth and nothing", "COALESCE(TRUE, FALSE, NULL)"),
+    ("dates and times", "DATE '2024-02-29' < date(TIMESTAMP '2024-02-29T12:00:00Z')"),
+    ("fields", "year + self.year"),
+    ("parts of embedded objects", "poster.width"),
+    ("arithmetic", "year - year % 10"),
+    ("comparison (`=` or `==`, `<>` or `!=`, `<`, `<=`, `>`, `>=`)", "year >= 2000"),
+    ("logic (`AND` or `&&`, `OR`, `NOT` or `!`)", "year > 2000 AND NOT title = ''"),
+    ("joined text", "title || ' (' || CAST(year AS String) || ')'"),
+    ("lists of constants", "year NOT IN (1999, 2000)"),
+    ("ranges", "year BETWEEN 1990 AND 1999"),
+    ("null tests", "year IS NOT NULL"),
+    ("cases", "CASE WHEN year < 1930 THEN 'silent' ELSE 'sound' END"),
+];
+
 /// Whether an expression can be null although nothing failed.
 pub fn is_nullable(expr: &Expr, scope: &Scope) -> bool {
     let any = |parts: &[Expr]| parts.iter().any(|part| is_nullable(part, scope));

@@ -396,9 +396,3 @@ fn taken_apart(text: &str) -> (String, Option<Vec<u64>>) {
     });
     (word.trim().to_ascii_lowercase(), numbers)
 }
-
-/// The digits of a derived `Decimal`; they follow from nothing else than `@column(type:)`, which a
-/// derived field cannot have, so there are none.
-pub(crate) fn decimal_of(_field: &Field<'_>) -> Option<DataType> {
-    None
-}

@@ -9,7 +9,6 @@ use crate::expression::{self, ExpressionError, Fault, Scope};
 use crate::model::{ColumnSpec, Derived, FieldId};
 
 use super::build::{Draft, field_named};
-use super::column;
 use super::declare::{Declared, Object};
 use super::directives::Text;
 use super::field::{Role, Subject};
@@ -32,7 +31,7 @@ pub(crate) fn scope(
             Role::Column | Role::Media => {
                 draft.column(index, position).map(|ColumnSpec { data_type, .. }| data_type.clone())
             }
-            Role::Derived(shape) => type_of(field, shape, declared),
+            Role::Derived(shape) => type_of(shape, declared),
             _ => None,
         };
         fields.extend(data_type.map(|data_type| Field::new(field.name(), data_type, nullable)));
@@ -41,17 +40,11 @@ pub(crate) fn scope(
 }
 
 /// The type that a derived field declares.
-fn type_of(
-    field: &super::declare::Field<'_>,
-    shape: &Shape,
-    declared: &Declared<'_>,
-) -> Option<DataType> {
+fn type_of(shape: &Shape, declared: &Declared<'_>) -> Option<DataType> {
     let item = match &shape.named {
         Named::Scalar(data_type) => data_type.clone(),
         Named::Id => DataType::String,
         Named::Enum(name) if declared.enums.contains_key(name.as_str()) => DataType::String,
-        // A derived decimal has the digits of its expression's type, stated in the same words.
-        Named::Decimal => column::decimal_of(field)?,
         _ => return None,
     };
     Some(match shape.list {
@@ -75,14 +68,26 @@ pub(crate) fn derived(
             .hint("write `@derived(expr: \"…\")`");
         return None;
     };
-    let Some(wanted) = type_of(field, shape, subject.declared) else {
+    let decimal = shape.named == Named::Decimal && shape.list.is_none();
+    let wanted = type_of(shape, subject.declared);
+    if wanted.is_none() && !decimal {
         let words = format!("a derived field cannot be {}", field.node.ty);
         report.at(Code::Derived, field.at_type(), words).hint(
-            "an expression gives a Boolean, Int, Long, Float, String, Date, DateTime or UUID",
+            "an expression gives a Boolean, Int, Long, Float, Decimal, String, Date, DateTime or UUID",
         );
         return None;
+    }
+    // A derived Decimal has the digits that its expression gives.
+    let parsed = match &wanted {
+        Some(wanted) => expression::parse_as(text.value, scope, wanted),
+        None => expression::parse(text.value, scope),
     };
-    let expr = match expression::parse_as(text.value, scope, &wanted) {
+    let expr = match parsed {
+        Ok(expr) if decimal && !matches!(expr.data_type, DataType::Decimal { .. }) => {
+            let words = format!("the value must be Decimal, not {}", expr.data_type);
+            report.at(Code::Derived, text.at, words).hint("write `CAST(… AS Decimal(18, 2))`");
+            return None;
+        }
         Ok(expr) => expr,
         Err(errors) => {
             not_readable(subject, text, errors, report);
@@ -106,6 +111,9 @@ pub(crate) fn derived(
     Some(Derived { inputs, expr, text: text.value.into() })
 }
 
+/// What an expression may name.
+const READABLE: &str = "an expression reads stored fields, and derived ones that are no Decimal";
+
 /// Reports faults of an expression; a name that is a reference says so.
 fn not_readable(
     subject: Subject<'_, '_>,
@@ -120,18 +128,20 @@ fn not_readable(
             continue;
         }
         let other = ["ref", "nearest"].into_iter().find(|other| field.directives.has(other));
-        if let Some(other) = other {
+        if field.directives.has("derived") && field.node.ty.inner_named_type() == "Decimal" {
+            error.message =
+                format!("`{name}` is a derived Decimal, whose digits are not known here");
+            error.hint = Some(READABLE.to_owned());
+        } else if let Some(other) = other {
             error.message = format!("`{name}` has `@{other}`: it is no value of this row");
-            error.hint = Some("an expression reads stored and derived fields".to_owned());
+            error.hint = Some(READABLE.to_owned());
         }
     }
     // A field that is wrong itself is not in the scope; that has been said.
     errors.retain(|error| {
         let name = text.value.get(error.span.start..error.span.end).unwrap_or_default();
         let broken = subject.object().fields.get(name);
-        error.fault != Fault::Name
-            || error.hint.as_deref() == Some("an expression reads stored and derived fields")
-            || broken.is_none()
+        error.fault != Fault::Name || error.hint.as_deref() == Some(READABLE) || broken.is_none()
     });
     expression_errors(text, errors, report);
 }

@@ -509,6 +509,38 @@ fn words_of(location: DirectiveLocation) -> &'static str {
     }
 }
 
+/// The page that lists all directives, with those that are not enforced yet marked.
+pub(crate) fn reference_page() -> String {
+    let mut page = String::from(
+        "# Directives of the central schema\n\n\
+         Made from `crates/schema/src/directives.graphql`; do not edit it by hand.\n\
+         A directive or argument that is not enforced yet is refused, never ignored.\n\n",
+    );
+    for definition in &KNOWN.directives {
+        let enforced = ENFORCED.contains(&definition.name.as_str());
+        let waits = if enforced { "" } else { " (not enforced yet)" };
+        page.push_str(&format!("## `@{}`{waits}\n\n```graphql\n", definition.name));
+        page.push_str(&definition.to_string());
+        page.push_str("```\n\n");
+        for (directive, argument, instead) in UNENFORCED_ARGUMENTS {
+            if definition.name == directive {
+                page.push_str(&format!("Not enforced yet: `{argument}`; {instead}.\n\n"));
+            }
+        }
+    }
+    page.push_str("## Types of arguments\n\n```graphql\n");
+    for enumeration in &KNOWN.enums {
+        page.push_str(&enumeration.to_string());
+    }
+    for input in &KNOWN.inputs {
+        page.push_str(&input.to_string());
+    }
+    page.push_str(
+        "```\n\n`Weight` is a number, or its text as the public cost specification writes it.\n",
+    );
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,19 @@ fn usage(function: Function) -> &'static str {
     }
 }
 
+/// How each function is called and what it gives, for the reference page.
+pub(super) fn listed() -> impl Iterator<Item = (&'static str, String)> {
+    Function::ALL.iter().map(|(_, function)| {
+        let gives = match shape(*function) {
+            Shape::Fixed(_, gives) | Shape::Many(_, gives) => gives.to_string(),
+            Shape::Number | Shape::Ordered => "the type of its arguments".to_owned(),
+            Shape::Calendar => "Int".to_owned(),
+            Shape::Contains => "Boolean".to_owned(),
+        };
+        (usage(*function), gives)
+    })
+}
+
 /// The name of a function, as it is written.
 pub(super) fn name_of(function: Function) -> &'static str {
     Function::ALL.iter().find(|(_, known)| *known == function).map_or("", |(name, _)| name)

@@ -55,6 +55,7 @@ fn derived_fields_read_media_embedded_objects_and_each_other() {
         r#"type P { x: Float! y: Float }
            type T @table { p: P! m: Media @media n: Int! tags: [String!]!
              ratio: Float @derived(expr: "m.width / CAST(m.height AS Float)")
+             money: Decimal! @derived(expr: "n * CAST('1.19' AS Decimal(4, 2))")
              far: Boolean! @derived(expr: "p.x > 10")
              tagged: Boolean! @derived(expr: "contains(tags, 'new') OR far")
              text: String! @derived(expr: "concat(CAST(n AS String), ' ', CAST(ratio AS String))") }"#,

@@ -150,6 +150,36 @@ fn a_wanted_type_widens_and_never_narrows() {
     assert!(wanted("s", &DataType::Int).is_err());
 }
 
+#[test]
+fn every_form_of_the_reference_page_is_read() {
+    let poster = schema::Schema::media_type();
+    let scope = Scope::new(vec![
+        Field::new("year", DataType::Int, true),
+        Field::new("title", DataType::String, false),
+        Field::new("poster", poster, true),
+    ]);
+    for (form, example) in schema::expression::FORMS {
+        assert!(parse(example, &scope).is_ok(), "{form}: {:?}", parse(example, &scope));
+    }
+}
+
+/// A row of the scope, for computing.
+fn row_value(path: &[String], _: &DataType) -> base::Result<frame::Value> {
+    use frame::Value;
+    Ok(match path[0].as_str() {
+        "i" => Value::Int(-7),
+        "n" => Value::Int(3),
+        "l" => Value::Int(5_000_000_000),
+        "f" => Value::Float(0.25),
+        "s" => Value::from("text"),
+        "b" => Value::Boolean(true),
+        "day" => Value::Date(19_782),
+        "at" => Value::DateTime(1_709_208_000_000_000),
+        "p" if path[1] == "x" => Value::Float(1.5),
+        _ => Value::Null,
+    })
+}
+
 /// Texts of expressions of a type, mostly right ones.
 fn text_of(kind: &'static str, depth: u32) -> BoxedStrategy<String> {
     let leaf: BoxedStrategy<String> = match kind {
@@ -251,6 +281,33 @@ proptest! {
             let again = parse(&printed, &scope());
             prop_assert!(again.is_ok(), "{} → {}: {:?}", text, printed, again);
             prop_assert_eq!(placeless(again.unwrap()), placeless(expr), "{} → {}", text, printed);
+        }
+    }
+
+    #[test]
+    fn what_is_typed_computes_to_a_value_of_its_type(
+        text in prop::sample::select(vec!["number", "text", "time", "truth"])
+            .prop_flat_map(|kind| text_of(kind, 3)),
+    ) {
+        use frame::Value;
+        let Ok(expr) = parse(&text, &scope()) else { return Ok(()) };
+        let viewer = base::Principal::local();
+        match frame::RowInterpreter.evaluate_row(&expr, &row_value, &viewer) {
+            Ok(value) => {
+                let fits = matches!(
+                    (&value, &expr.data_type),
+                    (Value::Null, _)
+                        | (Value::Int(_), DataType::Int | DataType::Long)
+                        | (Value::Float(_), DataType::Float)
+                        | (Value::Boolean(_), DataType::Boolean)
+                        | (Value::String(_), DataType::String)
+                        | (Value::Date(_), DataType::Date)
+                );
+                prop_assert!(fits, "{} gives {:?}, not {}", text, value, expr.data_type);
+                let nullable = is_nullable(&expr, &scope());
+                prop_assert!(nullable || value != Value::Null, "{} is null", text);
+            }
+            Err(error) => prop_assert_eq!(error.kind(), base::Kind::InvalidInput, "{}: {}", text, error),
         }
     }
 
