@@ -1,0 +1,230 @@
+//! Plan to rows: every root field is fetched, queries at once, mutations one after the other.
+//!
+//! In: a plan with the values of its variables. Out: for each root field what it holds: JSON of a
+//! plain engine, or sets of rows with the links between them. A level of references is one scan,
+//! however many parents it has. Not here: the links' making (`merge`), the answer's text (`respond`).
+
+mod connection;
+pub(crate) mod cursor;
+mod filter;
+mod introspect;
+mod mutation;
+mod rows;
+mod values;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base::{Error, Kind, Principal, Result, Scope, Timestamp};
+use frame::SnapshotRef;
+use futures::future::join_all;
+use schema::{ObjectType, Schema, TypeId};
+use serde_json::Value as Json;
+
+pub(crate) use connection::{Connection, ConnectionSlot};
+pub(crate) use mutation::Change;
+pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
+
+use crate::engine::{Data, Engine};
+use crate::error::GraphqlError;
+use crate::input::Variables;
+use crate::plan::arguments::ArgumentValues;
+use crate::plan::{Backend, Plan, PlannedField, Resolve};
+use crate::source::Source;
+
+/// One request while it runs.
+pub(crate) struct Session<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) plan: &'a Plan,
+    pub(crate) variables: Variables,
+    pub(crate) principal: Principal,
+    rows: AtomicUsize,
+}
+
+/// What a root field holds.
+pub(crate) enum RootValue {
+    /// Left out by `@skip` or `@include`.
+    Absent,
+    Typename,
+    /// A value of a plain engine, still to be projected.
+    Json(Json),
+    /// A value that is the answer as it stands.
+    Answer(Json),
+    Row(Option<RowSet>),
+    Connection(Box<Connection>),
+    Change(Box<Change>),
+    Failed(GraphqlError),
+}
+
+/// Fetches all root fields.
+pub(crate) async fn fetch(session: &Session<'_>) -> Vec<RootValue> {
+    let fields = &session.plan.root.fields;
+    let introspection = introspect::introspection(session);
+    if session.plan.is_mutation {
+        let mut values = Vec::with_capacity(fields.len());
+        for field in fields {
+            values.push(root(session, field, &introspection).await);
+        }
+        return values;
+    }
+    join_all(fields.iter().map(|field| root(session, field, &introspection))).await
+}
+
+async fn root(session: &Session<'_>, field: &PlannedField, introspection: &Json) -> RootValue {
+    if !field.when.hold(&session.variables) {
+        return RootValue::Absent;
+    }
+    match &field.resolve {
+        Resolve::Typename => RootValue::Typename,
+        Resolve::Introspection => {
+            RootValue::Answer(introspection.get(&*field.key).cloned().unwrap_or(Json::Null))
+        }
+        resolve => {
+            let value = Box::pin(resolved(session, field, resolve)).await;
+            value.unwrap_or_else(|error| RootValue::Failed(session.blame(field, &error)))
+        }
+    }
+}
+
+async fn resolved(
+    session: &Session<'_>,
+    field: &PlannedField,
+    resolve: &Resolve,
+) -> Result<RootValue> {
+    let arguments = session.arguments(field)?;
+    match resolve {
+        Resolve::Fingerprint => {
+            Ok(RootValue::Answer(Json::from(session.schema()?.fingerprint.as_ref())))
+        }
+        Resolve::ByKey(id) => {
+            rows::by_key(session, field, *id, &arguments).await.map(RootValue::Row)
+        }
+        Resolve::List(id) => {
+            let connection = connection::connection(session, field, *id, &arguments).await?;
+            Ok(RootValue::Connection(Box::new(connection)))
+        }
+        Resolve::Mutate(change) => {
+            session.principal.require(Scope::Write)?;
+            let change = mutation::change(session, field, *change, &arguments).await?;
+            Ok(RootValue::Change(Box::new(change)))
+        }
+        _ => match &session.engine.data {
+            Data::Plain(resolver) => {
+                let arguments = Json::Object(arguments.values);
+                resolver
+                    .resolve(&field.name, arguments, &session.principal)
+                    .await
+                    .map(RootValue::Json)
+            }
+            Data::Tables(_) => {
+                Err(Error::internal(format!("nothing stands behind `{}`", field.name)))
+            }
+        },
+    }
+}
+
+impl<'a> Session<'a> {
+    /// A request that has not started.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        plan: &'a Plan,
+        variables: Variables,
+        principal: Principal,
+    ) -> Self {
+        Session { engine, plan, variables, principal, rows: AtomicUsize::new(0) }
+    }
+
+    /// The values of a field's arguments.
+    fn arguments(&self, field: &PlannedField) -> Result<ArgumentValues> {
+        field.arguments.values(&self.engine.api_schema, &self.variables).map_err(Error::invalid)
+    }
+
+    fn source(&self) -> Result<&dyn Source> {
+        match &self.engine.data {
+            Data::Tables(source) => Ok(source.as_ref()),
+            Data::Plain(_) => Err(Error::internal("a plain engine has no tables")),
+        }
+    }
+
+    pub(crate) fn schema(&self) -> Result<&Schema> {
+        match &self.engine.backend {
+            Backend::Tables { schema, .. } => Ok(schema),
+            Backend::Plain => Err(Error::internal("a plain engine has no central schema")),
+        }
+    }
+
+    fn object(&self, id: TypeId) -> Result<&ObjectType> {
+        Ok(self.schema()?.object(id))
+    }
+
+    /// Counts rows that were read against the limit of the request.
+    fn charge(&self, rows: usize) -> Result<()> {
+        let limit = self.engine.settings.limits.rows;
+        let read = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
+        if read > limit {
+            return Err(Error::new(
+                Kind::LimitExceeded,
+                format!("the request reads more than {limit} rows"),
+            )
+            .hint("ask for fewer rows with `first`"));
+        }
+        Ok(())
+    }
+
+    /// The error of a field, with the table behind it and who owns it.
+    pub(crate) fn blame(&self, field: &PlannedField, error: &Error) -> GraphqlError {
+        let found = GraphqlError::from(error).located(&field.locations);
+        let id = match &field.resolve {
+            Resolve::ByKey(id) | Resolve::List(id) => Some(*id),
+            Resolve::Mutate(change) => Some(change.type_id),
+            Resolve::One(id, reference) | Resolve::Many(id, reference) => {
+                self.target(*id, *reference)
+            }
+            Resolve::Derived(id, _)
+            | Resolve::Nearest(id, _)
+            | Resolve::Neighbours(id, _)
+            | Resolve::Media(id, _) => Some(*id),
+            _ => None,
+        };
+        match id.and_then(|id| self.object(id).ok()) {
+            Some(object) => {
+                let found = found.with("owner", object.owner.as_str());
+                let table = object.table().map(|table| table.name.as_ref());
+                table.map_or(found.clone(), |table| found.with("table", table))
+            }
+            None => found,
+        }
+    }
+
+    fn target(&self, id: TypeId, field: schema::FieldId) -> Option<TypeId> {
+        match &self.object(id).ok()?.field(field).kind {
+            schema::FieldKind::Reference(reference) => Some(reference.target),
+            _ => None,
+        }
+    }
+}
+
+/// The state that `asOf` names.
+fn as_of(arguments: &ArgumentValues) -> Result<Option<SnapshotRef>> {
+    let Some(Json::Object(state)) = arguments.get("asOf") else { return Ok(None) };
+    let given: Vec<(&String, &Json)> = state.iter().filter(|(_, value)| !value.is_null()).collect();
+    let [(name, value)] = given.as_slice() else {
+        return Err(Error::invalid("`asOf` takes exactly one of `time` and `snapshot`"));
+    };
+    let data_type = match name.as_str() {
+        "time" => frame::DataType::DateTime,
+        _ => frame::DataType::Long,
+    };
+    let value = values::value(&data_type, value)
+        .map_err(|error| Error::invalid(format!("`asOf.{name}`: {error}")))?;
+    Ok(match value {
+        frame::Value::DateTime(micros) => Some(SnapshotRef::Time(Timestamp::from_micros(micros))),
+        frame::Value::Int(id) => Some(SnapshotRef::Id(id)),
+        _ => None,
+    })
+}
+
+/// The state in which referenced tables are read: a time holds for all tables, a snapshot only for
+/// its own.
+fn state_of_references(at: Option<SnapshotRef>) -> Option<SnapshotRef> {
+    at.filter(|at| matches!(at, SnapshotRef::Time(_)))
+}

@@ -1,0 +1,51 @@
+//! What one request may ask for; everything beyond is refused with the limit's name.
+
+use std::time::Duration;
+
+/// Bounds of one request. The defaults suit an open endpoint on a small machine.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Lexical tokens of a document.
+    pub tokens: usize,
+    /// Nested selection sets.
+    pub depth: usize,
+    /// Fields with an alias.
+    pub aliases: usize,
+    /// Fields of a plan, after fragments are spread.
+    pub fields: usize,
+    /// Static cost by `@cost` and `@listSize`.
+    pub cost: f64,
+    /// Rows of one page, and of one list of references.
+    pub page: usize,
+    /// Rows read for one request.
+    pub rows: usize,
+    /// Rows in one mutation.
+    pub written_rows: usize,
+    /// Rows that a page of a type without a key may lie behind.
+    pub offset: usize,
+    /// Items of `errors`.
+    pub errors: usize,
+    /// Time for one request.
+    pub time: Duration,
+    /// Prepared plans that are kept.
+    pub plans: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            tokens: 20_000,
+            depth: 20,
+            aliases: 100,
+            fields: 10_000,
+            cost: 1_000_000.0,
+            page: 1_000,
+            rows: 100_000,
+            written_rows: 10_000,
+            offset: 10_000,
+            errors: 100,
+            time: Duration::from_secs(30),
+            plans: 1_000,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Document to plan: an immutable value that no variable's value changes, made once a document.
+//!
+//! In: a valid operation. Out: a [`Plan`]: for every selection the fields in order, merged over all
+//! fragments, each with its conditions, its arguments, and what stands behind it ([`Resolve`]).
+//! Selections on interfaces and unions are planned for each concrete type. Not here: values of
+//! variables, reading of anything.
+
+pub(crate) mod arguments;
+pub(crate) mod cache;
+pub(crate) mod cost;
+mod explain;
+mod resolve;
+mod select;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use apollo_compiler::Name;
+use apollo_compiler::ast::Type;
+use serde_json::{Map, Value as Json};
+
+pub(crate) use explain::explain;
+pub(crate) use resolve::{Backend, Part, Resolve};
+pub(crate) use select::plan;
+
+use crate::input::Variable;
+use crate::validate::ValidDocument;
+use arguments::Arguments;
+
+/// A prepared operation.
+pub(crate) struct Plan {
+    /// Whether the root fields run one after the other.
+    pub(crate) is_mutation: bool,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) root: Selection,
+    /// The document, when the operation asks for introspection.
+    pub(crate) introspection: Option<ValidDocument>,
+}
+
+/// The fields that are asked of objects of one type.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) type_name: Name,
+    pub(crate) fields: Vec<PlannedField>,
+    /// Of a row: the columns that its fields read.
+    pub(crate) columns: Vec<Arc<str>>,
+}
+
+/// One field of an answer.
+#[derive(Debug)]
+pub(crate) struct PlannedField {
+    /// The key in the answer.
+    pub(crate) key: Arc<str>,
+    pub(crate) name: Name,
+    pub(crate) parent: Name,
+    pub(crate) ty: Type,
+    pub(crate) when: Conditions,
+    pub(crate) arguments: Arguments,
+    pub(crate) locations: Vec<(usize, usize)>,
+    pub(crate) inner: Inner,
+    pub(crate) resolve: Resolve,
+    pub(crate) cost: cost::FieldCost,
+}
+
+/// What is asked of a field's value.
+#[derive(Debug)]
+pub(crate) enum Inner {
+    /// Nothing: a scalar or an enum.
+    Leaf,
+    /// An object.
+    Object(Selection),
+    /// An interface or a union: by the name of the concrete type.
+    Abstract(HashMap<Name, Selection>),
+}
+
+/// When a field is in the answer: any of these, each with all its parts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Conditions(pub(crate) Vec<Vec<Condition>>);
+
+/// A variable that must have this value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Condition {
+    pub(crate) variable: Name,
+    pub(crate) expected: bool,
+}
+
+impl Conditions {
+    /// Whether the field is in the answer.
+    pub(crate) fn hold(&self, variables: &Map<String, Json>) -> bool {
+        let holds = |condition: &Condition| {
+            variables.get(condition.variable.as_str()) == Some(&Json::Bool(condition.expected))
+        };
+        self.0.iter().any(|all| all.iter().all(holds))
+    }
+}
+
+impl PlannedField {
+    /// The selection on an object that is not abstract.
+    pub(crate) fn selection(&self) -> Option<&Selection> {
+        match &self.inner {
+            Inner::Object(selection) => Some(selection),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A plan as text: what is read, in which batches, and what it costs.
+
+use std::fmt::Write as _;
+
+use super::{Backend, Inner, Plan, PlannedField, Resolve, Selection};
+
+/// The plan for people.
+pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64) -> String {
+    let mut out = String::new();
+    let kind = if plan.is_mutation { "mutation" } else { "query" };
+    let order = if plan.is_mutation { "one after the other" } else { "at once" };
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{kind}, root fields {order}, cost {cost}");
+    selection(&mut out, backend, &plan.root, 1);
+    out
+}
+
+fn selection(out: &mut String, backend: &Backend, selected: &Selection, depth: usize) {
+    for field in &selected.fields {
+        line(out, backend, field, depth);
+        match &field.inner {
+            Inner::Leaf => {}
+            Inner::Object(inner) => selection(out, backend, inner, depth + 1),
+            Inner::Abstract(by_type) => {
+                let mut types: Vec<_> = by_type.iter().collect();
+                types.sort_by_key(|(name, _)| name.as_str());
+                for (name, inner) in types {
+                    let _ = writeln!(out, "{}on {name}", "  ".repeat(depth + 1));
+                    selection(out, backend, inner, depth + 2);
+                }
+            }
+        }
+    }
+}
+
+fn line(out: &mut String, backend: &Backend, field: &PlannedField, depth: usize) {
+    let alias = if *field.key == *field.name { String::new() } else { format!("{}: ", field.key) };
+    let arguments = field.arguments.shown();
+    let arguments = match arguments.is_empty() {
+        true => String::new(),
+        false => format!("({})", arguments.join(", ")),
+    };
+    let work = work(backend, field).map_or_else(String::new, |work| format!("  ← {work}"));
+    let guard = if field.when.0.iter().any(Vec::is_empty) { "" } else { "  if asked" };
+    let _ = writeln!(out, "{}{alias}{}{arguments}{work}{guard}", "  ".repeat(depth), field.name);
+}
+
+/// What is done for a field; nothing for one that is read with its row.
+fn work(backend: &Backend, field: &PlannedField) -> Option<String> {
+    let Backend::Tables { schema, .. } = backend else {
+        return (*field.parent == *"Query" || *field.parent == *"Mutation")
+            .then(|| "resolver".to_owned());
+    };
+    let columns = columns(field);
+    let target = |id: schema::TypeId, reference: schema::FieldId| match &schema
+        .object(id)
+        .field(reference)
+        .kind
+    {
+        schema::FieldKind::Reference(reference) => schema.object(reference.target).name.clone(),
+        _ => schema.object(id).name.clone(),
+    };
+    Some(match &field.resolve {
+        Resolve::ByKey(id) => {
+            format!("scan {} by key, columns [{columns}]", schema.object(*id).name)
+        }
+        Resolve::List(id) => {
+            format!("scan {}, one page, columns [{columns}]", schema.object(*id).name)
+        }
+        Resolve::Mutate(change) => {
+            format!("write {}, then read back [{columns}]", schema.object(change.type_id).name)
+        }
+        Resolve::One(id, field) => {
+            format!("scan {} once for all parents, columns [{columns}]", target(*id, *field))
+        }
+        Resolve::Many(id, field) => format!(
+            "scan {} once for all parents, limited for each, columns [{columns}]",
+            target(*id, *field)
+        ),
+        Resolve::Nearest(id, _) | Resolve::Neighbours(id, _) => {
+            format!("nearest {} once for all parents, columns [{columns}]", schema.object(*id).name)
+        }
+        Resolve::Derived(id, derived) => match &schema.object(*id).field(*derived).kind {
+            schema::FieldKind::Derived(derived) => format!("compute {}", derived.text),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// The columns that a scan for this field reads.
+fn columns(field: &PlannedField) -> String {
+    crate::fetch::wanted_columns(field).join(", ")
+}

@@ -1,0 +1,57 @@
+//! Rows to text: the answer is written once, straight from Arrow arrays or JSON, in the order of the
+//! plan.
+//!
+//! In: what the root fields hold. Out: the bytes of the response. A null where the type forbids it is
+//! an error at that place and takes the nearest nullable parent with it: what was written of the
+//! parent is cut off again. Not here: reading of anything.
+
+mod json;
+mod rows;
+mod scalar;
+mod writer;
+
+use crate::engine::Response;
+use crate::fetch::{RootValue, Session};
+use writer::{Writer, Written};
+
+/// Writes the whole response.
+pub(crate) fn respond(session: &Session<'_>, values: &[RootValue]) -> Response {
+    let mut writer = Writer::new(session);
+    writer.text("{\"data\":");
+    let mark = writer.mark();
+    let root = &session.plan.root;
+    let written = writer.object(root, |writer, index, field| match values.get(index) {
+        Some(value) => root_field(writer, field, value),
+        None => writer.null(field, &field.ty),
+    });
+    if written.is_err() {
+        writer.cut(mark);
+        writer.text("null");
+    }
+    writer.finish()
+}
+
+fn root_field(
+    writer: &mut Writer<'_>,
+    field: &crate::plan::PlannedField,
+    value: &RootValue,
+) -> Written {
+    match value {
+        RootValue::Absent => Ok(()),
+        RootValue::Typename => writer.typename(&field.parent),
+        RootValue::Answer(json) if json.is_null() => writer.null(field, &field.ty),
+        RootValue::Answer(json) => {
+            writer.text(&json.to_string());
+            Ok(())
+        }
+        RootValue::Json(json) => json::value(writer, field, &field.ty, json),
+        RootValue::Failed(error) => writer.failed(&field.ty, error.clone()),
+        RootValue::Row(None) => writer.null(field, &field.ty),
+        RootValue::Row(Some(rows)) => match field.selection() {
+            Some(selection) => rows::row(writer, selection, rows, 0),
+            None => writer.null(field, &field.ty),
+        },
+        RootValue::Connection(connection) => rows::connection(writer, field, connection),
+        RootValue::Change(change) => rows::change(writer, field, change),
+    }
+}
