@@ -22,7 +22,7 @@ use crate::plan::cache::{DocumentHash, PlanCache};
 use crate::plan::{Backend, Plan, explain, plan};
 use crate::respond::respond;
 use crate::source::{MediaStore, RootResolver, Source};
-use crate::{parse, validate};
+use crate::{api_schema, parse, validate};
 
 /// What an engine can be told beside its schema and its source.
 #[derive(Clone)]
@@ -149,9 +149,7 @@ impl Engine {
     }
 
     fn build(sdl: &str, backend: Backend, data: Data, settings: Settings) -> Result<Self> {
-        let api_schema = ApiSchema::parse_and_validate(sdl, "api.graphql").map_err(|failed| {
-            Error::invalid(format!("failed to read the API: {}", failed.errors))
-        })?;
+        let api_schema = api_schema::read(sdl)?;
         Ok(Engine {
             implementers: api_schema.implementers_map(),
             api_schema,

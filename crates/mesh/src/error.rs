@@ -25,7 +25,7 @@ pub struct GraphqlError {
     /// Where in `data`; empty for an error of the whole request.
     pub path: Vec<PathPart>,
     /// `code`, and where they are known `table`, `owner`, `hint`.
-    pub extensions: Map<String, Json>,
+    pub extensions: Box<Map<String, Json>>,
 }
 
 impl GraphqlError {
@@ -40,7 +40,7 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
-            extensions,
+            extensions: Box::new(extensions),
         }
     }
 
@@ -82,7 +82,7 @@ impl GraphqlError {
             });
             error.insert("path".to_owned(), path.collect::<Vec<_>>().into());
         }
-        error.insert("extensions".to_owned(), self.extensions.clone().into());
+        error.insert("extensions".to_owned(), Json::Object(self.extensions.as_ref().clone()));
         Json::Object(error)
     }
 }

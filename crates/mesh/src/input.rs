@@ -253,7 +253,7 @@ mod tests {
     fn check(ty: &str, value: Json, expected: Result<Json, &str>) {
         let schema = Schema::parse(SDL, "s").expect("a schema");
         let ty = Type::parse(ty, "t").expect("a type");
-        let found = super::json(&schema, &ty, &value);
+        let found = json(&schema, &ty, &value);
         assert_eq!(found, expected.map_err(str::to_owned), "{value}");
     }
 

@@ -9,6 +9,7 @@
 //! once a document and kept; every level of a query is one scan however many parents it has. Not
 //! here: HTTP, authentication, tables (`lake`), subscriptions.
 
+mod api_schema;
 mod engine;
 mod error;
 mod fetch;

@@ -26,6 +26,9 @@ pub(crate) struct Change {
     pub(crate) targets: Vec<Option<u32>>,
 }
 
+/// One row of the input, and where it stands in the arguments.
+type Input = (String, Map<String, Json>);
+
 /// Carries out one mutation field.
 pub(super) async fn change(
     session: &Session<'_>,
@@ -55,7 +58,7 @@ fn inputs(
     object: &ObjectType,
     change: MutationField,
     arguments: &ArgumentValues,
-) -> Result<Vec<(String, Map<String, Json>)>> {
+) -> Result<Vec<Input>> {
     let row = |place: String, json: &Json| match json {
         Json::Object(row) => Ok((place, present_names(session, change.type_id, object, row)?)),
         _ => Err(Error::internal("an input is an object")),
@@ -109,7 +112,7 @@ async fn operation(
     session: &Session<'_>,
     change: MutationField,
     object: &ObjectType,
-    inputs: &[(String, Map<String, Json>)],
+    inputs: &[Input],
 ) -> Result<(WriteOp, Vec<Vec<Value>>)> {
     let keys = inputs
         .iter()
@@ -151,7 +154,7 @@ fn within(place: &str, field: &str) -> String {
 async fn whole_rows(
     session: &Session<'_>,
     object: &ObjectType,
-    inputs: &[(String, Map<String, Json>)],
+    inputs: &[Input],
 ) -> Result<Vec<RecordBatch>> {
     let columns: Vec<(&FieldDef, &ColumnSpec)> = object.columns().collect();
     Ok(vec![batch(session, object, &columns, inputs).await?])
@@ -161,9 +164,9 @@ async fn whole_rows(
 async fn updates(
     session: &Session<'_>,
     object: &ObjectType,
-    inputs: &[(String, Map<String, Json>)],
+    inputs: &[Input],
 ) -> Result<Vec<RecordBatch>> {
-    let mut by_columns: BTreeMap<Vec<&str>, Vec<(String, Map<String, Json>)>> = BTreeMap::new();
+    let mut by_columns: BTreeMap<Vec<&str>, Vec<Input>> = BTreeMap::new();
     for input in inputs {
         let given = object.columns().map(|(field, _)| field.name.as_ref());
         let given = given.filter(|name| input.1.contains_key(*name)).collect();
@@ -182,7 +185,7 @@ async fn batch(
     session: &Session<'_>,
     object: &ObjectType,
     columns: &[(&FieldDef, &ColumnSpec)],
-    inputs: &[(String, Map<String, Json>)],
+    inputs: &[Input],
 ) -> Result<RecordBatch> {
     let fields: Vec<Field> = columns
         .iter()
@@ -209,7 +212,7 @@ async fn batch(
 fn column_values(
     field: &FieldDef,
     column: &ColumnSpec,
-    inputs: &[(String, Map<String, Json>)],
+    inputs: &[Input],
     viewer: &Principal,
 ) -> Result<Vec<Value>> {
     let no_fields = |path: &[String], _: &frame::DataType| {
@@ -230,7 +233,7 @@ async fn media_values(
     session: &Session<'_>,
     object: &ObjectType,
     field: &FieldDef,
-    inputs: &[(String, Map<String, Json>)],
+    inputs: &[Input],
 ) -> Result<Vec<Value>> {
     let mut files = Vec::new();
     let mut brings = Vec::with_capacity(inputs.len());

@@ -48,6 +48,8 @@ pub(crate) enum Slot {
 pub(crate) struct Links {
     pub(crate) targets: Targets,
     pub(crate) rows: LinkedRows,
+    /// What each parent refers to, when it refers to one row.
+    pub(crate) wanted: Vec<Value>,
 }
 
 /// Linked rows, bare or wrapped.
@@ -238,7 +240,7 @@ fn derive(
 }
 
 /// The field's definition and its reference.
-fn reference<'o>(object: &'o ObjectType, id: FieldId) -> Result<(&'o FieldDef, &'o Reference)> {
+fn reference(object: &ObjectType, id: FieldId) -> Result<(&FieldDef, &Reference)> {
     let field = object.field(id);
     match &field.kind {
         FieldKind::Reference(reference) => Ok((field, reference)),
@@ -305,11 +307,12 @@ async fn refer(
     request.limit = Some(keys.len());
     request.predicate = Some(Expr::field(&key, key_type.clone()).is_in(keys.clone()));
     request.at = at;
-    linked(session, field, reference.target, request, at, &keys, |found| {
+    let links = linked(session, field, reference.target, request, at, &keys, |found| {
         let column = found.column_by_name(&key).ok_or_else(|| lacks(&key))?;
         merge::by_value(&parents, column.as_ref(), &key_type)
-    })
-    .await
+    });
+    let links = links.await?;
+    Ok(Links { wanted: parents, ..links })
 }
 
 fn lacks(column: &str) -> Error {
@@ -343,7 +346,7 @@ async fn linked(
         }
         _ => LinkedRows::Rows(attach(session, selection, target, batch, at).await),
     };
-    Ok(Links { targets, rows })
+    Ok(Links { targets, rows, wanted: Vec::new() })
 }
 
 /// Fetches what a wrapper asks of its rows.

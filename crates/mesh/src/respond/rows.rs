@@ -2,8 +2,8 @@
 
 use apollo_compiler::ast::Type;
 use arrow::array::{Array, ListArray, StringArray, StructArray};
-use base::Kind;
-use frame::DataType;
+use base::{Error, Kind};
+use frame::{DataType, Value};
 use schema::Schema;
 
 use super::scalar;
@@ -180,11 +180,24 @@ fn linked(writer: &mut Writer<'_>, field: &PlannedField, links: &Links, parent: 
         }
         LinkedRows::Rows(rows) => match targets.first() {
             Some(target) => row(writer, selection, rows, *target as usize),
-            None => writer.null(field, &field.ty),
+            None => dangling(writer, field, links.wanted.get(parent)),
         },
         LinkedRows::Wrapped(wrapped) => writer.list(&field.ty, targets.len(), |writer, index| {
             neighbour(writer, selection, wrapped, targets[index] as usize)
         }),
+    }
+}
+
+/// A reference that finds no row: null, or an error that names what is missing.
+fn dangling(writer: &mut Writer<'_>, field: &PlannedField, wanted: Option<&Value>) -> Written {
+    match wanted {
+        Some(key) if field.ty.is_non_null() && !key.is_null() => {
+            let message =
+                format!("there is no `{}` with the key `{key}`", field.ty.inner_named_type());
+            let error = writer.session().blame(field, &Error::not_found(message));
+            writer.failed(&field.ty, error)
+        }
+        _ => writer.null(field, &field.ty),
     }
 }
 

@@ -1,0 +1,71 @@
+//! What is beyond a limit is refused with the limit's name, before anything is read.
+
+use mesh::{Limits, Settings};
+use serde_json::Value as Json;
+
+use crate::fixture::fixture_with;
+
+/// The first message of a query under limits, and how many scans there were.
+async fn check(limits: Limits, query: &str, message: &str) {
+    let fixture = fixture_with(Settings { limits, ..Settings::default() }).await;
+    let answer = fixture.ask(query).await;
+    assert_eq!(answer["errors"][0]["message"], message);
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{message}");
+}
+
+#[tokio::test]
+async fn documents_are_bounded() {
+    check(
+        Limits { depth: 3, ..Limits::default() },
+        "{ films { nodes { director { name } } } }",
+        "the operation nests selections 4 times; at most 3 are allowed",
+    )
+    .await;
+    check(
+        Limits { aliases: 1, ..Limits::default() },
+        "{ a: films { totalCount } b: films { totalCount } }",
+        "the document has 2 aliases; at most 1 are allowed",
+    )
+    .await;
+    check(
+        Limits { fields: 4, ..Limits::default() },
+        "{ films { nodes { id title year stars } } }",
+        "the operation asks for fields 5 times; at most 4 are allowed",
+    )
+    .await;
+    check(
+        Limits { cost: 500.0, ..Limits::default() },
+        "{ films(first: 100) { nodes { plays(first: 5) { seconds } } } }",
+        "the operation costs 601; at most 500 is allowed",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rows_are_bounded() {
+    check(
+        Limits { page: 3, ..Limits::default() },
+        "{ films(first: 4) { nodes { id } } }",
+        "`first` is 4; at most 3 rows are given at once",
+    )
+    .await;
+    check(
+        Limits { rows: 4, ..Limits::default() },
+        "{ films { nodes { id } } }",
+        "the request reads more than 4 rows",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn fragments_that_double_at_every_level_are_planned_once() {
+    let fixture = fixture_with(Settings::default()).await;
+    let mut query = "{ films { nodes { ...F0 } } }\n".to_owned();
+    for level in 0..30 {
+        query.push_str(&format!("fragment F{level} on Film {{ ...F{0} ...F{0} }}\n", level + 1));
+    }
+    query.push_str("fragment F30 on Film { id }");
+    let answer = fixture.ask(&query).await;
+    assert_eq!(answer["errors"], Json::Null);
+    assert_eq!(answer["data"]["films"]["nodes"][0]["id"], "f1");
+}

@@ -1,0 +1,103 @@
+//! Pages of connections: every row once, in order, whatever happens between pages.
+
+use serde_json::{Value as Json, json};
+
+use crate::fixture::{Fixture, fixture};
+
+const FORWARD: &str = "query($after: String, $first: Int) {
+  films(first: $first, after: $after, orderBy: [{year: DESC}]) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+}";
+
+const BACKWARD: &str = "query($before: String, $last: Int) {
+  films(last: $last, before: $before, orderBy: [{year: DESC}]) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+}";
+
+/// Pages of `count`, until there is none.
+async fn pages(fixture: &Fixture, backward: bool, count: usize) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    let mut cursor = Json::Null;
+    loop {
+        let (query, variables) = match backward {
+            true => (BACKWARD, json!({"before": cursor, "last": count})),
+            false => (FORWARD, json!({"after": cursor, "first": count})),
+        };
+        let answer = fixture.ask_with(query, variables).await;
+        assert_eq!(answer["errors"], Json::Null);
+        let page = &answer["data"]["films"];
+        let nodes = page["nodes"].as_array().expect("rows");
+        pages.push(
+            nodes.iter().map(|node| node["id"].as_str().expect("an id").to_owned()).collect(),
+        );
+        let (more, next) = match backward {
+            true => (&page["pageInfo"]["hasPreviousPage"], &page["pageInfo"]["startCursor"]),
+            false => (&page["pageInfo"]["hasNextPage"], &page["pageInfo"]["endCursor"]),
+        };
+        if more == false {
+            return pages;
+        }
+        cursor = next.clone();
+    }
+}
+
+#[tokio::test]
+async fn pages_go_through_all_rows_both_ways() {
+    let fixture = fixture().await;
+    let forward = [["f3", "f1"].as_slice(), &["f2", "f5"], &["f4"]];
+    assert_eq!(pages(&fixture, false, 2).await, forward);
+    let backward = [["f5", "f4"].as_slice(), &["f1", "f2"], &["f3"]];
+    assert_eq!(pages(&fixture, true, 2).await, backward);
+    assert_eq!(pages(&fixture, true, 5).await, [["f3", "f1", "f2", "f5", "f4"]]);
+}
+
+#[tokio::test]
+async fn later_pages_come_from_the_snapshot_of_the_first() {
+    let fixture = fixture().await;
+    let first = fixture.ask_with(FORWARD, json!({"first": 2})).await;
+    let cursor = &first["data"]["films"]["pageInfo"]["endCursor"];
+    fixture.ask("mutation { deleteFilm(id: \"f2\") { count } }").await;
+    let second = fixture.ask_with(FORWARD, json!({"first": 9, "after": cursor})).await;
+    assert_eq!(second["data"]["films"]["nodes"], json!([{"id": "f2"}, {"id": "f5"}, {"id": "f4"}]));
+    assert_eq!(second["data"]["films"]["pageInfo"]["hasPreviousPage"], true);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_query_is_refused() {
+    let fixture = fixture().await;
+    let first = fixture.ask_with(FORWARD, json!({"first": 2})).await;
+    let cursor = &first["data"]["films"]["pageInfo"]["endCursor"];
+    let other = "query($after: String) { films(after: $after) { nodes { id } } }";
+    let answer = fixture.ask_with(other, json!({"after": cursor})).await;
+    assert_eq!(answer["errors"][0]["message"], "the cursor belongs to another query");
+    let answer = fixture.ask_with(other, json!({"after": "bm90IG91cnM"})).await;
+    assert_eq!(answer["errors"][0]["message"], "the cursor is not one of this server");
+}
+
+#[tokio::test]
+async fn a_type_without_a_key_is_paged_forward() {
+    let fixture = fixture().await;
+    let query = "query($after: String) { plays(first: 4, after: $after, orderBy: [{seconds: DESC}]) { nodes { seconds } pageInfo { hasNextPage endCursor } } }";
+    let first = fixture.ask(query).await;
+    let page = &first["data"]["plays"];
+    assert_eq!(page["nodes"][0]["seconds"], 65);
+    let second = fixture.ask_with(query, json!({"after": page["pageInfo"]["endCursor"]})).await;
+    let page = &second["data"]["plays"];
+    assert_eq!(page["nodes"], json!([{"seconds": 61}, {"seconds": 60}]));
+    assert_eq!(page["pageInfo"]["hasNextPage"], false);
+    let back = fixture.ask("{ plays(last: 1) { nodes { seconds } } }").await;
+    assert_eq!(back["errors"][0]["extensions"]["code"], "UNSUPPORTED");
+}
+
+#[tokio::test]
+async fn an_older_state_answers_and_pins_its_references() {
+    let fixture = fixture().await;
+    fixture
+        .ask("mutation { updatePerson(input: {id: \"p1\", name: \"Ada Luna\"}) { snapshot } }")
+        .await;
+    let query =
+        "query($time: DateTime!) { film(id: \"f1\", asOf: {time: $time}) { director { name } } }";
+    let name = |answer: Json| answer["data"]["film"]["director"]["name"].clone();
+    let before = fixture.ask_with(query, json!({"time": "2026-11-23T08:00:00.5Z"})).await;
+    assert_eq!(name(before), "Ada Sol");
+    let after = fixture.ask_with(query, json!({"time": "2026-11-23T09:00:00Z"})).await;
+    assert_eq!(name(after), "Ada Luna");
+}

@@ -1,0 +1,97 @@
+//! Plain SDL: JSON of a resolver, projected and checked.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base::{Error, Kind, Principal, Result};
+use mesh::{Engine, Request, RootResolver};
+use serde_json::{Value as Json, json};
+
+const SDL: &str = "
+type Query { node(id: ID!, deep: Boolean = true): Node  nodes: [Node!]!  any: [Any]  broken: Int  missing: String! }
+type Mutation { add(n: Int!): Int! }
+interface Node { id: ID! }
+type A implements Node { id: ID! a: Int must: Int! child: A }
+type B implements Node { id: ID! b: [[Color!]] }
+union Any = A | B
+enum Color { RED }
+";
+
+#[derive(Default)]
+struct Resolver(parking_lot::Mutex<i64>);
+
+#[async_trait]
+impl RootResolver for Resolver {
+    async fn resolve(&self, field: &str, arguments: Json, _: &Principal) -> Result<Json> {
+        let a = json!({"__typename": "A", "id": 1, "a": 2, "must": 3, "child": {"id": "c"}});
+        let b = json!({"__typename": "B", "id": "b", "b": [["RED"], null, []]});
+        match field {
+            "node" if arguments == json!({"id": "1", "deep": true}) => Ok(a),
+            "nodes" => Ok(json!([a, b])),
+            "any" => Ok(json!([b, {"__typename": "C"}])),
+            "broken" => Err(Error::new(Kind::Unavailable, "no answer").hint("wait")),
+            "add" => {
+                let mut sum = self.0.lock();
+                *sum = *sum * 10 + arguments["n"].as_i64().unwrap_or_default();
+                Ok(json!(*sum))
+            }
+            _ => Ok(Json::Null),
+        }
+    }
+}
+
+async fn ask(query: &str) -> Json {
+    let engine = Engine::plain(SDL, Arc::new(Resolver::default())).expect("valid SDL");
+    engine.execute(Request::new(query, Principal::local())).await.json().expect("JSON")
+}
+
+#[tokio::test]
+async fn values_are_projected_by_their_concrete_type() {
+    let answer =
+        ask("{ nodes { __typename id ... on A { x: a } ...B } } fragment B on B { b }").await;
+    let nodes = json!([
+        {"__typename": "A", "id": "1", "x": 2},
+        {"__typename": "B", "id": "b", "b": [["RED"], null, []]}
+    ]);
+    assert_eq!(answer, json!({"data": {"nodes": nodes}}));
+}
+
+#[tokio::test]
+async fn a_forbidden_null_takes_the_nearest_nullable_parent() {
+    let answer = ask("{ node(id: 1) { ... on A { a child { id must } } } }").await;
+    assert_eq!(answer["data"], json!({"node": {"a": 2, "child": null}}));
+    assert_eq!(answer["errors"][0]["path"], json!(["node", "child", "must"]));
+    let answer = ask("{ any { ... on B { b } } missing }").await;
+    assert_eq!(answer["data"], Json::Null);
+    assert_eq!(answer["errors"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_failing_root_field_leaves_the_others() {
+    let answer = ask("{ broken node(id: \"1\") { id } }").await;
+    assert_eq!(answer["data"], json!({"broken": null, "node": {"id": "1"}}));
+    assert_eq!(
+        answer["errors"],
+        json!([{
+            "message": "no answer",
+            "locations": [{"line": 1, "column": 3}],
+            "path": ["broken"],
+            "extensions": {"code": "UNAVAILABLE", "retryable": true, "hint": "wait"}
+        }])
+    );
+}
+
+#[tokio::test]
+async fn mutations_run_one_after_the_other() {
+    let answer = ask("mutation { a: add(n: 1) b: add(n: 2) c: add(n: 3) }").await;
+    assert_eq!(answer["data"], json!({"a": 1, "b": 12, "c": 123}));
+}
+
+#[tokio::test]
+async fn introspection_stands_beside_other_fields() {
+    let query = "{ __typename t: __type(name: \"A\") { name fields { name type { kind ofType { name } } } } node(id: 1) { id } }";
+    let answer = ask(query).await;
+    assert_eq!(answer["data"]["__typename"], "Query");
+    assert_eq!(answer["data"]["t"]["fields"][0]["type"]["ofType"]["name"], "ID");
+    assert_eq!(answer["data"]["node"]["id"], "1");
+}
