@@ -37,6 +37,9 @@ pub enum Generated {
 }
 
 impl Generated {
+    /// All of it.
+    pub const ALL: [Generated; 3] = [Generated::TypeScript, Generated::Python, Generated::Sql];
+
     /// The stable name, for JSON.
     pub fn name(self) -> &'static str {
         match self {

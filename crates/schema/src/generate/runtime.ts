@@ -91,7 +91,8 @@ export function operation(kind: "query" | "mutation", selection: object): { quer
   const declared: string[] = [];
   const fields = (shape: string, asked: Tree): string => {
     const written = Object.entries(asked).filter(([name]) => name !== "$").map(([name, below]) => {
-      const known = FIELDS[shape]?.[name];
+      const table = FIELDS[shape] ?? {};
+      const known = Object.hasOwn(table, name) ? table[name] : undefined;
       if (known === undefined && name !== "__typename") throw new TypeError(`${shape} has no field ${name}`);
       const [of, types] = known ?? ["", {}];
       const tree = typeof below === "object" && below !== null ? (below as Tree) : {};

@@ -64,23 +64,72 @@ fn scalar(name: &str) -> &'static str {
     }
 }
 
-/// What a caller may send for a scalar: exact numbers also as numbers.
-fn scalar_input(name: &str) -> String {
-    match name {
-        "ID" | "Long" | "Decimal" => "string | number".to_owned(),
-        _ => output_name(name),
-    }
+/// Names that the module's own parts and the language have.
+const OWN_NAMES: [&str; 33] = [
+    "Answer",
+    "Below",
+    "Branch",
+    "Client",
+    "ClientOptions",
+    "Error",
+    "FieldTable",
+    "GraphQLError",
+    "Known",
+    "Leaf",
+    "Many",
+    "Maybe",
+    "NoArgs",
+    "One",
+    "Promise",
+    "ReadonlyArray",
+    "Record",
+    "RequestError",
+    "RequestInit",
+    "Response",
+    "Selected",
+    "Selection",
+    "Transport",
+    "Tree",
+    "TypeError",
+    "Values",
+    "WithArgs",
+    "Wrapped",
+    "any",
+    "number",
+    "string",
+    "boolean",
+    "unknown",
+];
+
+/// The TypeScript name of a type of the API.
+fn type_name(api: &apollo_compiler::Schema, name: &str) -> String {
+    let shape = name.strip_suffix("Shape");
+    let clash = OWN_NAMES.contains(&name)
+        || shape.is_some_and(|of| api.types.contains_key(of) || OWN_NAMES.contains(&of));
+    if clash { format!("{name}_") } else { name.to_owned() }
 }
 
 fn is_specified(name: &str) -> bool {
     matches!(name, "Int" | "Float" | "Boolean" | "String" | "ID")
 }
 
-fn output_name(name: &str) -> String {
-    if is_specified(name) { scalar(name).to_owned() } else { name.to_owned() }
-}
-
 impl Writer<'_> {
+    fn name(&self, name: &str) -> String {
+        type_name(self.api, name)
+    }
+
+    fn output_name(&self, name: &str) -> String {
+        if is_specified(name) { scalar(name).to_owned() } else { self.name(name) }
+    }
+
+    /// What a caller may send for a scalar: exact numbers also as numbers.
+    fn scalar_input(&self, name: &str) -> String {
+        match name {
+            "ID" | "Long" | "Decimal" => "string | number".to_owned(),
+            _ => self.output_name(name),
+        }
+    }
+
     fn doc(&mut self, indent: &str, description: Option<&Node<str>>, deprecated: Option<&str>) {
         let mut lines: Vec<String> = Vec::new();
         if let Some(description) = description {
@@ -111,8 +160,12 @@ impl Writer<'_> {
                 && !found.is_built_in()
             {
                 self.doc("", found.description.as_ref(), None);
-                let _ =
-                    writeln!(self.text, "export type {} = {};", found.name, scalar(&found.name));
+                let _ = writeln!(
+                    self.text,
+                    "export type {} = {};",
+                    self.name(&found.name),
+                    scalar(&found.name)
+                );
             }
         }
     }
@@ -125,12 +178,17 @@ impl Writer<'_> {
                 self.doc("", found.description.as_ref(), None);
                 let values: Vec<_> =
                     found.values.keys().map(|value| format!("\"{value}\"")).collect();
-                let _ = writeln!(self.text, "export type {} = {};", found.name, values.join(" | "));
+                let _ = writeln!(
+                    self.text,
+                    "export type {} = {};",
+                    self.name(&found.name),
+                    values.join(" | ")
+                );
             }
             ExtendedType::InputObject(found) => {
                 self.text.push('\n');
                 self.doc("", found.description.as_ref(), None);
-                let _ = writeln!(self.text, "export interface {} {{", found.name);
+                let _ = writeln!(self.text, "export interface {} {{", self.name(&found.name));
                 let fields: Vec<_> =
                     found.fields.values().map(|field| field.node.clone()).collect();
                 self.inputs("  ", &fields);
@@ -173,7 +231,7 @@ impl Writer<'_> {
         let inner = if ty.is_list() {
             format!("ReadonlyArray<{}>", self.input_type(ty.item_type()))
         } else {
-            scalar_input(ty.inner_named_type())
+            self.scalar_input(ty.inner_named_type())
         };
         if ty.is_non_null() { inner } else { format!("{inner} | null") }
     }
@@ -183,7 +241,7 @@ impl Writer<'_> {
             let item = self.output_type(ty.item_type());
             if item.contains(' ') { format!("({item})[]") } else { format!("{item}[]") }
         } else {
-            output_name(ty.inner_named_type())
+            self.output_name(ty.inner_named_type())
         };
         if ty.is_non_null() { inner } else { format!("{inner} | null") }
     }
@@ -218,7 +276,7 @@ impl Writer<'_> {
             }
         }
         self.text.push_str("}\n");
-        let _ = writeln!(self.text, "export type {name} = Values<{name}Shape>;");
+        let _ = writeln!(self.text, "export type {} = Values<{name}Shape>;", self.name(name));
     }
 
     /// The arguments of a field as a type; empty when it has none.
@@ -239,7 +297,7 @@ impl Writer<'_> {
     fn tables(&mut self) {
         self.text.push_str(
             "\ntype FieldTable = { [shape: string]: { [field: string]: [of: string, args: { [name: string]: string }] } };\n\
-             const FIELDS: FieldTable = {\n",
+             const FIELDS = {\n",
         );
         for (name, found) in &self.api.types {
             let fields = match found {
@@ -273,7 +331,7 @@ impl Writer<'_> {
         let mutation = root(self.api.schema_definition.mutation.as_ref(), "Mutation");
         let _ = writeln!(
             self.text,
-            "}};\nconst ROOTS = {{ query: \"{query}\", mutation: \"{mutation}\" }};\n"
+            "}} as unknown as FieldTable;\nconst ROOTS = {{ query: \"{query}\", mutation: \"{mutation}\" }};\n"
         );
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::words::count;
 use super::{Plan, PlannedStep, Step};
-use crate::diff::{Change, Mark, StorageEffect, WireEffect};
+use crate::diff::{Change, Generated, Mark, StorageEffect, WireEffect};
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -41,13 +41,33 @@ impl Plan {
         for (position, step) in self.steps.iter().enumerate() {
             paint.step(&mut text, position + 1, step);
         }
-        let _ = writeln!(text, "\n{}", paint.with(BOLD, &self.totals()));
+        text.push('\n');
+        for (what, types) in self.generated() {
+            let line = format!("generated {}: {}", what.name(), types.join(", "));
+            let _ = writeln!(text, "{}", paint.with(DIM, &line));
+        }
+        let _ = writeln!(text, "{}", paint.with(BOLD, &self.totals()));
         if !self.losses().is_empty() {
             let words =
                 "what is marked `lost` is given up for good: applying needs --allow-destructive";
             let _ = writeln!(text, "{}", paint.with(RED, words));
         }
         text
+    }
+
+    /// Which generated files change, and for which types.
+    pub fn generated(&self) -> Vec<(Generated, Vec<&str>)> {
+        let types_in = |what: Generated| {
+            let mut types: Vec<&str> = Vec::new();
+            for change in self.changes.iter().filter(|c| c.kind.generated().contains(&what)) {
+                if !types.contains(&change.type_name()) {
+                    types.push(change.type_name());
+                }
+            }
+            types
+        };
+        let all = Generated::ALL.into_iter().map(|what| (what, types_in(what)));
+        all.filter(|(_, types)| !types.is_empty()).collect()
     }
 
     /// The last line: counts, and the strongest effects.
@@ -98,6 +118,11 @@ impl Plan {
             "changes": changes.collect::<Vec<_>>(),
             "steps": steps.collect::<Vec<_>>(),
             "losses": self.losses(),
+            "generated": self
+                .generated()
+                .into_iter()
+                .map(|(what, types)| (what.name().to_owned(), Value::from(types)))
+                .collect::<serde_json::Map<_, _>>(),
         })
     }
 }

@@ -80,7 +80,7 @@ fn assert_sound(plan: &Plan, old: &Schema, new: &Schema) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn every_plan_leads_to_the_new_schema_and_back(seed: u64) {
@@ -121,7 +121,7 @@ proptest! {
 #[test]
 fn most_random_changes_can_be_planned() {
     let (mut planned, mut refused) = (0, 0);
-    for seed in 0..100 {
+    for seed in 0..40 {
         let maker = Maker::seeded(seed);
         let before = maker.model();
         let after = maker.changed(&before);
@@ -130,7 +130,7 @@ fn most_random_changes_can_be_planned() {
             Err(_) => refused += 1,
         }
     }
-    assert!(planned >= 40 && refused >= 5, "{planned} planned, {refused} refused");
+    assert!(planned >= 20 && refused >= 2, "{planned} planned, {refused} refused");
 }
 
 #[test]
