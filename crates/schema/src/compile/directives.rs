@@ -520,8 +520,8 @@ pub(crate) fn reference_page() -> String {
         let enforced = ENFORCED.contains(&definition.name.as_str());
         let waits = if enforced { "" } else { " (not enforced yet)" };
         page.push_str(&format!("## `@{}`{waits}\n\n```graphql\n", definition.name));
-        page.push_str(&definition.to_string());
-        page.push_str("```\n\n");
+        page.push_str(definition.to_string().trim_end());
+        page.push_str("\n```\n\n");
         for (directive, argument, instead) in UNENFORCED_ARGUMENTS {
             if definition.name == directive {
                 page.push_str(&format!("Not enforced yet: `{argument}`; {instead}.\n\n"));
@@ -530,10 +530,12 @@ pub(crate) fn reference_page() -> String {
     }
     page.push_str("## Types of arguments\n\n```graphql\n");
     for enumeration in &KNOWN.enums {
-        page.push_str(&enumeration.to_string());
+        page.push_str(enumeration.to_string().trim_end());
+        page.push('\n');
     }
     for input in &KNOWN.inputs {
-        page.push_str(&input.to_string());
+        page.push_str(input.to_string().trim_end());
+        page.push('\n');
     }
     page.push_str(
         "```\n\n`Weight` is a number, or its text as the public cost specification writes it.\n",
