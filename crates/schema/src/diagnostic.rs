@@ -147,8 +147,13 @@ impl From<Diagnostics> for Error {
         };
         let more =
             if count > 1 { format!(" (and {} more errors)", count - 1) } else { String::new() };
-        let kind =
-            if first.code == Code::NotEnforced { Kind::Unsupported } else { Kind::InvalidInput };
+        let kind = match first.code {
+            Code::NotEnforced | Code::UnsupportedDefinition | Code::UnsupportedField => {
+                Kind::Unsupported
+            }
+            Code::Limit => Kind::LimitExceeded,
+            _ => Kind::InvalidInput,
+        };
         let mut error =
             Error::new(kind, format!("{}{more}", first.message)).at(first.place.clone());
         if let Some(hint) = &first.hint {

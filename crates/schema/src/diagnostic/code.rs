@@ -60,6 +60,7 @@ pub enum Code {
     UnknownField,
     Key,
     TableName,
+    SqlWord,
     Bucket,
     Partition,
     Sort,
@@ -301,6 +302,12 @@ pub const REGISTRY: &[Entry] = &[
         "HW0312",
         "unknown field",
         "The directive names a field that the type does not have.",
+    ),
+    warning(
+        Code::SqlWord,
+        "HW0400",
+        "table named like a word of SQL",
+        "SQL reads the name as a keyword, so that queries must write it in double quotes.",
     ),
     error(
         Code::Key,

@@ -235,6 +235,12 @@ impl Checker<'_> {
             }
             UnaryOp::IsNull | UnaryOp::IsNotNull => self.node(operand, None)?,
         };
+        // One value has one tree, however it was written.
+        if let (UnaryOp::Negate, Node::Literal(value)) = (op, &inner.node)
+            && let Some(value) = convert::negated(value, &inner.data_type)
+        {
+            return Some(literal(value, inner.data_type, span));
+        }
         let data_type = match op {
             UnaryOp::Negate => inner.data_type.clone(),
             _ => DataType::Boolean,

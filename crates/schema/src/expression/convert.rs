@@ -151,6 +151,18 @@ pub(super) fn constant(value: &Value, to: &DataType) -> Option<Value> {
     }
 }
 
+/// A number with the other sign; `None` when the type has no such number.
+pub(super) fn negated(value: &Value, data_type: &DataType) -> Option<Value> {
+    match value {
+        Value::Int(number) => constant(&Value::Int(number.checked_neg()?), data_type),
+        Value::Float(number) => Some(Value::Float(-number)),
+        Value::Decimal { unscaled, scale } => {
+            Some(Value::Decimal { unscaled: -unscaled, scale: *scale })
+        }
+        _ => None,
+    }
+}
+
 fn from_text(text: &Arc<str>, to: &DataType) -> Option<Value> {
     let text = text.trim();
     match to {

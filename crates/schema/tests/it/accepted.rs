@@ -87,3 +87,32 @@ fn the_examples_compile_without_a_warning() {
     }
     assert!(found > 0);
 }
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+    let text = "extend schema @module(name: \"m\", owner: \"t\")\n\"A film.\"\ntype T @table {\n  a: Int\n}\n";
+    let of = |text: String| {
+        let sources = Sources::from_texts([("m.graphql", text)]);
+        match schema::compile(&sources) {
+            Ok(schema) => schema.fingerprint,
+            Err(found) => panic!("{}", found.render(&sources, false)),
+        }
+    };
+    let plain = of(text.to_owned());
+    assert_eq!(of(format!("\u{feff}{text}")), plain);
+    assert_eq!(of(text.replace('\n', "\r\n")), plain);
+}
+
+#[test]
+fn a_refused_schema_is_an_error_of_the_house() {
+    let error = |body: &str| {
+        let text = format!("extend schema @module(name: \"m\", owner: \"t\")\n{body}");
+        base::Error::from(schema::compile(&Sources::from_texts([("m.graphql", text)])).unwrap_err())
+    };
+    let unknown = error("type T @tabel { a: Int }\ntype U @tabel { a: Int }");
+    assert_eq!(unknown.kind(), base::Kind::InvalidInput);
+    assert_eq!(unknown.message(), "unknown directive `@tabel` (and 1 more errors)");
+    assert_eq!(unknown.place().unwrap().to_string(), "m.graphql:2:9");
+    assert_eq!(unknown.hint_text(), Some("did you mean `@table`?"));
+    assert_eq!(error("type T @table @sealed { a: Int }").kind(), base::Kind::Unsupported);
+}
