@@ -10,12 +10,12 @@ use crate::model::{
 };
 
 use super::build::{Draft, field_named};
-use super::declare::{Declared, Object};
+use super::declare::{Declared, Field, Object};
 use super::derived::inside;
 use super::directives::{Applied, Text};
 use super::names;
 use super::reference::unknown_field_at;
-use super::report::Report;
+use super::report::{Report, Spot};
 
 /// How many buckets a table may have.
 const BUCKETS: std::ops::RangeInclusive<i64> = 1..=4096;
@@ -82,19 +82,13 @@ enum KeyFault {
     Unknown,
     NotStored,
     Nullable,
-    Type(DataType),
+    Type(String),
     /// The field is wrong itself, which has been said.
     Said,
 }
 
 impl KeyFault {
-    fn report(
-        self,
-        object: &Object<'_>,
-        name: &str,
-        at: super::report::Spot,
-        report: &mut Report<'_>,
-    ) {
+    fn report(self, object: &Object<'_>, name: &str, at: Spot, report: &mut Report<'_>) {
         match self {
             KeyFault::Unknown => unknown_field_at(object, name, at, report),
             KeyFault::NotStored => {
@@ -108,9 +102,9 @@ impl KeyFault {
                     .add(Code::Key, at, format!("`{name}` may be null, and a key may not"))
                     .hint(format!("write `{name}: {}!`", ty.unwrap_or_default()));
             }
-            KeyFault::Type(data_type) => {
+            KeyFault::Type(shown) => {
                 report
-                    .add(Code::Key, at, format!("a key cannot be {data_type}"))
+                    .add(Code::Key, at, format!("a key cannot be {shown}"))
                     .hint("a key is ID, String, Int, Long, Decimal, UUID, Date, DateTime, Boolean or an enum");
             }
             KeyFault::Said => {}
@@ -134,12 +128,27 @@ fn key_field(
     let exact = column.data_type.is_ordered()
         && !matches!(column.data_type, DataType::Float | DataType::Bytes);
     if !exact {
-        return Err(KeyFault::Type(column.data_type.clone()));
+        return Err(KeyFault::Type(shown(field)));
     }
     if !field.node.ty.is_non_null() {
         return Err(KeyFault::Nullable);
     }
     Ok(id)
+}
+
+/// Says that a field is not stored; of one that is wrong itself that has been said already.
+fn not_stored(field: &Field<'_>, at: Spot, code: Code, report: &mut Report<'_>) {
+    let making = ["ref", "nearest", "derived"].into_iter();
+    if let Some(making) = making.into_iter().find(|making| field.directives.has(making)) {
+        report
+            .add(code, at, format!("`{}` has `@{making}`: it is not stored", field.name()))
+            .hint("name a stored field");
+    }
+}
+
+/// A field's type as the schema says it, without what it says of null.
+fn shown(field: &Field<'_>) -> String {
+    field.node.ty.to_string().trim_end_matches('!').to_owned()
 }
 
 /// `@table` of one type.
@@ -223,7 +232,7 @@ impl<'a> Layout<'_, 'a> {
         span: Span,
         code: Code,
         report: &mut Report<'_>,
-    ) -> Option<(FieldId, &DataType)> {
+    ) -> Option<(FieldId, &DataType, String)> {
         let name = text.value.get(span.start..span.end).unwrap_or_default();
         let at = inside(text, span, report);
         let Some((position, id, _)) = field_named(self.object, name) else {
@@ -231,23 +240,17 @@ impl<'a> Layout<'_, 'a> {
             return None;
         };
         let Some(column) = self.draft.column(self.index, position) else {
-            let field = &self.object.fields[position];
-            let making = ["ref", "nearest", "derived"].into_iter();
-            if let Some(making) = making.into_iter().find(|making| field.directives.has(making)) {
-                report
-                    .add(code, at, format!("`{name}` has `@{making}`: it is not stored"))
-                    .hint("name a stored field");
-            }
+            not_stored(&self.object.fields[position], at, code, report);
             return None;
         };
-        Some((id, &column.data_type))
+        Some((id, &column.data_type, shown(&self.object.fields[position])))
     }
 
     fn bucket(&self, report: &mut Report<'_>) -> Option<Bucket> {
         let by = self.applied.inner_text("bucket", "by")?;
         let (count, count_at) = self.applied.inner_int("bucket", "count")?;
         let whole = Span { start: 0, end: by.value.len() };
-        let (id, data_type) = self.stored(by, whole, Code::Bucket, report)?;
+        let (id, data_type, shown) = self.stored(by, whole, Code::Bucket, report)?;
         let hashable = matches!(
             data_type,
             DataType::Int
@@ -261,7 +264,7 @@ impl<'a> Layout<'_, 'a> {
         );
         if !hashable {
             report
-                .at(Code::Bucket, by.at, format!("a bucket cannot hash {data_type}"))
+                .at(Code::Bucket, by.at, format!("a bucket cannot hash {shown}"))
                 .hint("name a field of type ID, String, Int, Long, Decimal, Date, DateTime, UUID or Bytes");
             return None;
         }
@@ -285,11 +288,14 @@ impl<'a> Layout<'_, 'a> {
         };
         let mut fields: Vec<PartitionField> = Vec::new();
         for item in items {
-            let Some((id, data_type)) = self.stored(text, item.span, Code::Partition, report)
+            let Some((id, data_type, shown)) =
+                self.stored(text, item.span, Code::Partition, report)
             else {
                 continue;
             };
-            let Some(transform) = transform(text, &item, data_type, report) else { continue };
+            let Some(transform) = transform(text, &item, data_type, &shown, report) else {
+                continue;
+            };
             let field = PartitionField { field: id, transform };
             if fields.contains(&field) {
                 let at = inside(text, item.span, report);
@@ -313,6 +319,7 @@ fn transform(
     text: Text<'_>,
     item: &PartitionItem,
     data_type: &DataType,
+    shown: &str,
     report: &mut Report<'_>,
 ) -> Option<PartitionTransform> {
     use DataType as T;
@@ -322,7 +329,7 @@ fn transform(
         if !plain {
             let at = inside(text, item.span, report);
             report
-                .add(Code::Partition, at, format!("a table cannot be partitioned by {data_type}"))
+                .add(Code::Partition, at, format!("a table cannot be partitioned by {shown}"))
                 .hint("use a field with few values, or a part of a date: `day(at)`");
             return None;
         }
@@ -359,7 +366,7 @@ fn transform(
     };
     if !right {
         let at = inside(text, item.span, report);
-        report.add(Code::Partition, at, format!("`{name}` takes {takes}, not {data_type}"));
+        report.add(Code::Partition, at, format!("`{name}` takes {takes}, not {shown}"));
         return None;
     }
     Some(match name.as_str() {
@@ -414,15 +421,14 @@ fn order_of<'a>(
             right = false;
             continue;
         };
+        let field = &object.fields[position];
         let Some(column) = layout.draft.column(layout.index, position) else {
-            report
-                .add(Code::Sort, at, format!("`{}` is not stored", item.field))
-                .hint("name a stored field");
+            not_stored(field, at, Code::Sort, report);
             right = false;
             continue;
         };
         if !column.data_type.is_ordered() {
-            let words = format!("values of type {} have no order", column.data_type);
+            let words = format!("values of type {} have no order", shown(field));
             report.add(Code::Sort, at, words);
             right = false;
             continue;
