@@ -108,7 +108,12 @@ fn read_file(folder: &Path, name: &str) -> Result<String> {
     let path = folder.join(name);
     let place = |line, column| Place { file: name.to_owned(), line, column };
     let doing = || format!("failed to read the schema file `{name}`");
-    let size = std::fs::metadata(&path).map_err(|e| Error::from(e).context(doing()))?.len();
+    let metadata = std::fs::metadata(&path).map_err(|e| Error::from(e).context(doing()))?;
+    if !metadata.is_file() {
+        // Reading a pipe would wait for somebody to write.
+        return Err(Error::invalid(format!("`{name}` is no file")).at(place(0, 0)));
+    }
+    let size = metadata.len();
     if size > MAX_FILE_BYTES {
         return Err(Error::new(
             Kind::LimitExceeded,
@@ -177,6 +182,15 @@ mod tests {
         let folder = folder(&[("catalog.graphql", b"type A {\n  \xc3\xa9 \xff: Int }")]);
         let error = read_folder(folder.path()).unwrap_err();
         assert_eq!(error.place().unwrap().to_string(), "catalog.graphql:2:5");
+    }
+
+    #[test]
+    fn what_is_named_like_a_module_but_is_no_file_is_refused() {
+        let folder = folder(&[("real/x.txt", b"")]);
+        let link = folder.path().join("link.graphql");
+        std::os::unix::fs::symlink(folder.path().join("real"), link).unwrap();
+        let error = read_folder(folder.path()).unwrap_err();
+        assert_eq!(error.message(), "`link.graphql` is no file");
     }
 
     #[test]
