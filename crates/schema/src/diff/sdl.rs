@@ -47,12 +47,24 @@ pub enum Aspect {
 
 /// Every change from one API to another, by path.
 pub fn diff_sdl(old: &str, new: &str) -> Result<Vec<ApiChange>> {
-    let (old, new) = (parsed(old)?, parsed(new)?);
+    Ok(diff_apis(&parsed(old)?, &parsed(new)?))
+}
+
+/// The same for two APIs of ours, which are valid; were a part of one not, the rest is compared.
+pub(super) fn diff_derived(old: &str, new: &str) -> Vec<ApiChange> {
+    let lenient = |text: &str| match apollo_compiler::Schema::parse(text, "api.graphql") {
+        Ok(api) => api,
+        Err(faults) => faults.partial,
+    };
+    diff_apis(&lenient(old), &lenient(new))
+}
+
+fn diff_apis(old: &apollo_compiler::Schema, new: &apollo_compiler::Schema) -> Vec<ApiChange> {
     let mut differ = Differ { changes: Vec::new() };
     differ.directive_definitions(&old.directive_definitions, &new.directive_definitions);
     differ.types(&old.types, &new.types);
     differ.changes.sort();
-    Ok(differ.changes)
+    differ.changes
 }
 
 fn parsed(text: &str) -> Result<apollo_compiler::Schema> {

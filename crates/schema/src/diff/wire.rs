@@ -11,18 +11,14 @@ use std::sync::Arc;
 
 use base::Place;
 
-use super::sdl::{ApiChange, Aspect, diff_sdl};
+use super::sdl::{ApiChange, Aspect, diff_derived};
 use super::{Change, ChangeKind, Pairing, WireEffect};
 use crate::api::{api_sdl, neighbours_field_name, reserved_names};
 use crate::model::{FieldKind, ObjectType, Schema};
 
 /// Sets the wire effects of all changes, and adds changes for what none of them owns.
 pub(super) fn weigh(pairing: &Pairing<'_>, changes: &mut Vec<Change>) {
-    let Ok(api) = diff_sdl(&api_sdl(pairing.old), &api_sdl(pairing.new)) else {
-        // An API that cannot even be parsed serves nobody.
-        changes.iter_mut().for_each(|change| change.wire = WireEffect::Breaking);
-        return;
-    };
+    let api = diff_derived(&api_sdl(pairing.old), &api_sdl(pairing.new));
     let owners = Owners::of(pairing);
     for change in api {
         let coordinate = owners.owner(&change.path);
