@@ -208,7 +208,8 @@ pub fn fields_read(expr: &Expr) -> Vec<&str> {
     found
 }
 
-fn parts_of(expr: &Expr) -> Vec<&Expr> {
+/// The operands of an expression.
+pub(crate) fn parts_of(expr: &Expr) -> Vec<&Expr> {
     match &expr.node {
         Node::Literal(_) | Node::Field(_) | Node::Viewer(_) => Vec::new(),
         Node::Unary(_, inner)

@@ -2,11 +2,11 @@
 //! and the fields it reads. Faults inside expressions are shown at their place in the file.
 
 use apollo_compiler::ast::{Definition, Document, Selection};
-use frame::{DataType, Field, Span};
+use frame::{BinaryOp, DataType, Expr, Field, Node, Span, Value};
 
 use crate::diagnostic::Code;
 use crate::expression::{self, ExpressionError, Fault, Scope};
-use crate::model::{ColumnSpec, Derived, FieldId};
+use crate::model::{ColumnSpec, Derived, EnumType, FieldId};
 
 use super::build::{Draft, field_named};
 use super::declare::{Declared, Object};
@@ -101,6 +101,9 @@ pub(crate) fn derived(
             .hint("make the field nullable, or write `COALESCE(…, value)`");
         return None;
     }
+    if !enum_constants_exist(subject, &expr, text, report) {
+        return None;
+    }
     let read = expression::fields_read(&expr);
     let inputs = match applied.text("from") {
         Some(from) => fragment(subject, from, &read, report)?,
@@ -109,6 +112,61 @@ pub(crate) fn derived(
         }
     };
     Some(Derived { inputs, expr, text: text.value.into() })
+}
+
+/// Whether every constant that is compared with an enum is one of its values.
+fn enum_constants_exist(
+    subject: Subject<'_, '_>,
+    expr: &Expr,
+    text: Text<'_>,
+    report: &mut Report<'_>,
+) -> bool {
+    let mut right = true;
+    let mut rest = vec![expr];
+    while let Some(expr) = rest.pop() {
+        rest.extend(expression::parts_of(expr));
+        let compared: Vec<(&Expr, &Value, Span)> = match &expr.node {
+            Node::Binary(BinaryOp::Eq | BinaryOp::NotEq, a, b) => [(a, b), (b, a)]
+                .into_iter()
+                .filter_map(|(field, constant)| match &constant.node {
+                    Node::Literal(value) => Some((&**field, value, constant.span)),
+                    _ => None,
+                })
+                .collect(),
+            Node::InList(field, values) => {
+                values.iter().map(|value| (&**field, value, expr.span)).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (field, value, span) in compared {
+            let (Some(known), Value::String(value)) = (enum_of(subject, field), value) else {
+                continue;
+            };
+            if known.values.contains(value) {
+                continue;
+            }
+            let spot = inside(text, span, report);
+            let values: Vec<&str> = known.values.iter().map(AsRef::as_ref).collect();
+            let all = format!("its values are {}", values.join(", "));
+            let words = format!("`{}` has no value `{value}`", known.name);
+            report.add(Code::ExpressionName, spot, words).did_you_mean(
+                value,
+                values,
+                |found| format!("`'{found}'`"),
+                &all,
+            );
+            right = false;
+        }
+    }
+    right
+}
+
+/// The enum of a field that an expression reads.
+fn enum_of<'d>(subject: Subject<'d, '_>, expr: &Expr) -> Option<&'d EnumType> {
+    let Node::Field(path) = &expr.node else { return None };
+    let [name] = path.as_slice() else { return None };
+    let field = subject.object().fields.get(name.as_str())?;
+    subject.declared.enums.get(field.node.ty.inner_named_type().as_str())
 }
 
 /// What an expression may name.
