@@ -72,6 +72,33 @@ impl Request {
     pub fn new(query: impl Into<String>, principal: Principal) -> Self {
         Request { query: query.into(), operation_name: None, variables: Map::new(), principal }
     }
+
+    /// Reads the body of a request as GraphQL over HTTP carries it: `query`, `operationName`,
+    /// `variables`; `extensions` are passed over.
+    pub fn from_json(body: &[u8], principal: Principal) -> Result<Self> {
+        let hint = "send `{\"query\": \"{ … }\", \"variables\": {}}`";
+        let body: Json = serde_json::from_slice(body).map_err(|error| {
+            Error::invalid("the body of the request is not JSON").caused_by(error).hint(hint)
+        })?;
+        let Json::Object(mut body) = body else {
+            return Err(Error::invalid("the body of the request is not an object").hint(hint));
+        };
+        let query = match body.remove("query") {
+            Some(Json::String(query)) => query,
+            _ => return Err(Error::invalid("the request has no text in `query`").hint(hint)),
+        };
+        let operation_name = match body.remove("operationName") {
+            None | Some(Json::Null) => None,
+            Some(Json::String(name)) => Some(name),
+            Some(_) => return Err(Error::invalid("`operationName` is not text")),
+        };
+        let variables = match body.remove("variables") {
+            None | Some(Json::Null) => Map::new(),
+            Some(Json::Object(variables)) => variables,
+            Some(_) => return Err(Error::invalid("`variables` is not an object")),
+        };
+        Ok(Request { query, operation_name, variables, principal })
+    }
 }
 
 /// One GraphQL answer.
@@ -201,7 +228,8 @@ impl Engine {
             Ok(variables) => variables,
             Err(errors) => return Response::refusal(&errors),
         };
-        if let Err(error) = self.check_cost(&plan, &variables) {
+        let allowed = self.check_names(&plan).and_then(|()| self.check_cost(&plan, &variables));
+        if let Err(error) = allowed {
             return Response::refusal(&[error]);
         }
         let session = Session::new(self, &plan, variables, request.principal);
@@ -238,6 +266,24 @@ impl Engine {
             let errors = errors.into_iter();
             errors.map(|error| GraphqlError::new(Kind::InvalidInput, error)).collect()
         })
+    }
+
+    /// Refuses earlier names whose last day is over.
+    fn check_names(&self, plan: &Plan) -> std::result::Result<(), GraphqlError> {
+        if plan.earlier.is_empty() {
+            return Ok(());
+        }
+        // Days in ISO form sort as text.
+        let today = self.settings.clock.now().to_string();
+        let over = |until: &str| today.get(..10).is_some_and(|today| today > until);
+        match plan.earlier.iter().find(|(_, until)| over(until)) {
+            Some((name, until)) => Err(GraphqlError::new(
+                Kind::InvalidInput,
+                format!("`{name}` is an earlier name that answered until {until}"),
+            )
+            .with("hint", "the schema says the present name in its deprecation")),
+            None => Ok(()),
+        }
     }
 
     fn check_cost(

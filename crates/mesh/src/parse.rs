@@ -1,9 +1,13 @@
 //! Text to document: tokens and nesting are counted before anything is built.
 
+use std::collections::HashSet;
+
 use apollo_compiler::parser::Parser;
+use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Schema};
 use base::Kind;
+use schema::diagnostic::suggest::closest;
 
 use crate::error::GraphqlError;
 use crate::limits::Limits;
@@ -19,11 +23,25 @@ pub(crate) fn parse(
 ) -> Result<ExecutableDocument, Vec<GraphqlError>> {
     let mut parser =
         Parser::new().token_limit(limits.tokens).recursion_limit(limits.depth.saturating_mul(4));
-    parser.parse_executable(schema, text, DOCUMENT).map_err(|failed| diagnostics(&failed.errors))
+    parser.parse_executable(schema, text, DOCUMENT).map_err(|failed| {
+        let mut errors = diagnostics(schema, &failed.errors);
+        let readable = !errors.iter().any(|error| error.message.starts_with("syntax error"));
+        // A document that can be read is checked to its end, so that all faults are told at once.
+        if readable && let Err(more) = failed.partial.validate(schema) {
+            // A selection whose only fields do not exist looks empty now, which it is not.
+            let consequence =
+                |error: &GraphqlError| error.message.contains("must have a subselection set");
+            let more = diagnostics(schema, &more.errors).into_iter();
+            errors.extend(more.filter(|error| !consequence(error)));
+        }
+        let mut seen = HashSet::new();
+        errors.retain(|error| seen.insert((error.message.clone(), error.locations.clone())));
+        errors
+    })
 }
 
 /// Each diagnostic as an error of the answer.
-pub(crate) fn diagnostics(errors: &DiagnosticList) -> Vec<GraphqlError> {
+pub(crate) fn diagnostics(schema: &Schema, errors: &DiagnosticList) -> Vec<GraphqlError> {
     let errors = errors.iter().map(|diagnostic| {
         let json = diagnostic.to_json();
         let kind = match json.message.contains("limit reached") {
@@ -32,7 +50,41 @@ pub(crate) fn diagnostics(errors: &DiagnosticList) -> Vec<GraphqlError> {
         };
         let locations: Vec<_> =
             json.locations.iter().map(|place| (place.line, place.column)).collect();
-        GraphqlError::new(kind, json.message).located(&locations)
+        let error = GraphqlError::new(kind, &*json.message).located(&locations);
+        match similar(schema, &json.message) {
+            Some(name) => error.with("hint", format!("did you mean `{name}`?")),
+            None => error,
+        }
     });
     errors.collect()
+}
+
+/// The name that was probably meant, when a message says that one does not exist.
+fn similar(schema: &Schema, message: &str) -> Option<String> {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let [first, second] = quoted.as_slice() else { return None };
+    let (wanted, owner) = if message.starts_with("type `") && message.contains("have a field") {
+        (*second, *first)
+    } else if message.contains("does not exist on") || message.contains("is not supported by") {
+        (*first, *second)
+    } else {
+        return None;
+    };
+    closest(wanted, names_of(schema, owner)).map(str::to_owned)
+}
+
+/// The names that may stand at a place: fields and values of a type, arguments of a field.
+fn names_of<'a>(schema: &'a Schema, owner: &str) -> Vec<&'a str> {
+    if let Some((type_name, field)) = owner.split_once('.') {
+        let field = schema.type_field(type_name, field.split('(').next().unwrap_or(field));
+        let arguments = field.map(|field| field.arguments.iter().map(|argument| &*argument.name));
+        return arguments.map_or_else(|_| Vec::new(), Iterator::collect);
+    }
+    match schema.types.get(owner) {
+        Some(ExtendedType::Object(object)) => object.fields.keys().map(|name| &**name).collect(),
+        Some(ExtendedType::Interface(face)) => face.fields.keys().map(|name| &**name).collect(),
+        Some(ExtendedType::InputObject(input)) => input.fields.keys().map(|name| &**name).collect(),
+        Some(ExtendedType::Enum(values)) => values.values.keys().map(|name| &**name).collect(),
+        _ => Vec::new(),
+    }
 }

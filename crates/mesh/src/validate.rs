@@ -23,7 +23,8 @@ pub(crate) fn validate(
     limits: &Limits,
 ) -> Result<ValidDocument, Vec<GraphqlError>> {
     check_aliases(&document, limits)?;
-    let document = document.validate(schema).map_err(|failed| diagnostics(&failed.errors))?;
+    let document =
+        document.validate(schema).map_err(|failed| diagnostics(schema, &failed.errors))?;
     let operation = document
         .operations
         .get(operation_name)

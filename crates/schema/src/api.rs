@@ -49,6 +49,8 @@ pub struct Api {
     mutations: HashMap<Arc<str>, MutationField>,
     objects: HashMap<Arc<str>, ApiObject>,
     fields: HashMap<(TypeId, Arc<str>), ApiField>,
+    /// Earlier names of root fields, each with its last day.
+    earlier: HashMap<Arc<str>, Arc<str>>,
 }
 
 /// What a field of `Query` stands for.
@@ -120,6 +122,7 @@ impl Api {
             mutations: HashMap::new(),
             objects: HashMap::new(),
             fields: HashMap::new(),
+            earlier: HashMap::new(),
         };
         for (name, object) in [
             ("Query", ApiObject::Query),
@@ -166,6 +169,12 @@ impl Api {
         self.fields.get(&(type_id, name.into()))
     }
 
+    /// The last day on which this field of `Query` or `Mutation` answers, when its name is an earlier
+    /// one.
+    pub fn root_until(&self, name: &str) -> Option<&Arc<str>> {
+        self.earlier.get(name)
+    }
+
     fn add_fields(&mut self, id: TypeId, object: &ObjectType) {
         for (index, field) in object.fields.values().enumerate() {
             let found = ApiField { field: FieldId(index as u32), neighbours: false, until: None };
@@ -182,17 +191,32 @@ impl Api {
         }
     }
 
+    /// Remembers a name that only an earlier naming has.
+    fn note_earlier(&mut self, name: &str, naming: &names::Naming) {
+        let known = self.queries.contains_key(name) || self.mutations.contains_key(name);
+        if let (Some((_, until)), false) = (&naming.earlier, known) {
+            self.earlier.insert(name.into(), until.clone());
+        }
+    }
+
     fn add_table(&mut self, id: TypeId, object: &ObjectType) {
         let Some(table) = object.table() else { return };
         for naming in names::namings(object) {
+            let mut names = Vec::new();
             if !table.key.is_empty() {
-                self.queries.insert(naming.one.as_str().into(), QueryField::ByKey(id));
+                names.push((naming.one.clone(), QueryField::ByKey(id)));
             }
-            self.queries.insert(naming.list.as_str().into(), QueryField::List(id));
+            names.push((naming.list.clone(), QueryField::List(id)));
+            for (name, field) in names {
+                self.note_earlier(&name, &naming);
+                self.queries.insert(name.into(), field);
+            }
             for verb in Verb::of(table) {
                 for many in [false, true] {
                     let field = MutationField { type_id: id, verb: *verb, many };
-                    self.mutations.insert(naming.mutation(*verb, many).into(), field);
+                    let name = naming.mutation(*verb, many);
+                    self.note_earlier(&name, &naming);
+                    self.mutations.insert(name.into(), field);
                 }
             }
         }

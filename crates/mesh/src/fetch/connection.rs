@@ -39,7 +39,8 @@ pub(crate) enum ConnectionSlot {
 
 /// Where the page lies.
 pub(crate) struct Position {
-    pub(crate) snapshot: i64,
+    /// The snapshot, unless a time names the state.
+    pub(crate) snapshot: Option<i64>,
     pub(crate) has_next: bool,
     pub(crate) has_previous: bool,
     /// Of each row, where a cursor is asked for.
@@ -71,7 +72,7 @@ pub(super) async fn connection(
     let (batch, has_more) = read(session, object, &page, &mut request).await?;
     let offset = page.offset();
     let position = Position {
-        snapshot,
+        snapshot: matches!(at, None | Some(SnapshotRef::Id(_))).then_some(snapshot),
         has_next: if page.backward { page.cursor.is_some() } else { has_more },
         has_previous: if page.backward { has_more } else { page.cursor.is_some() },
         cursors: cursors(session, object, &page, &request, &batch, snapshot, offset)?,

@@ -49,7 +49,8 @@ fn conditions(json: &Json, on_field: &mut OnField<'_>) -> Result<Option<Expr>> {
     for (name, json) in given.iter().filter(|(_, json)| !json.is_null()) {
         let condition = match name.as_str() {
             "and" | "or" => connected(name, json, on_field)?,
-            "not" => conditions(json, on_field)?.map(not),
+            // What holds for every row holds for none when it is negated.
+            "not" => Some(conditions(json, on_field)?.map_or_else(|| constant(false), not)),
             _ => on_field(name, json)?,
         };
         all.extend(condition);
@@ -65,12 +66,10 @@ fn connected(name: &str, json: &Json, on_field: &mut OnField<'_>) -> Result<Opti
         let part = conditions(item, on_field)?;
         parts.push(part.unwrap_or_else(|| constant(true)));
     }
-    if parts.is_empty() {
-        // None of no alternatives holds; all of no conditions do.
-        return Ok((name == "or").then(|| constant(false)));
-    }
     let op = if name == "or" { BinaryOp::Or } else { BinaryOp::And };
-    Ok(parts.into_iter().reduce(|left, right| left.predicate(op, right)))
+    let joined = parts.into_iter().reduce(|left, right| left.predicate(op, right));
+    // None of no alternatives holds; all of no conditions do.
+    Ok(Some(joined.unwrap_or_else(|| constant(name == "and"))))
 }
 
 fn constant(holds: bool) -> Expr {

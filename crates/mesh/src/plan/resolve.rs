@@ -81,6 +81,16 @@ pub(crate) enum Part {
 }
 
 impl Backend {
+    /// The last day on which a field answers, when its name is an earlier one.
+    pub(crate) fn until(&self, parent: &str, field: &str) -> Option<Arc<str>> {
+        let Backend::Tables { api, .. } = self else { return None };
+        match api.object(parent)? {
+            ApiObject::Query | ApiObject::Mutation => api.root_until(field).cloned(),
+            ApiObject::Row(id) => api.field(id, field)?.until.clone(),
+            _ => None,
+        }
+    }
+
     /// What stands behind the field.
     pub(crate) fn resolve(&self, parent: &str, field: &str) -> Result<Resolve> {
         match field {

@@ -1,6 +1,7 @@
 //! Merges the selections of a document into one list of fields for each concrete type.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use apollo_compiler::ast::Value as Literal;
 use apollo_compiler::collections::HashMap as ApolloMap;
@@ -30,6 +31,7 @@ struct Planner<'a> {
     document: &'a ExecutableDocument,
     limits: &'a Limits,
     fields: usize,
+    earlier: Vec<(String, Arc<str>)>,
 }
 
 /// All parts must hold.
@@ -51,17 +53,25 @@ pub(crate) fn plan(
     valid: ValidDocument,
     limits: &Limits,
 ) -> Result<Plan, GraphqlError> {
-    let mut planner =
-        Planner { schema, implementers, backend, document: &valid.document, limits, fields: 0 };
+    let mut planner = Planner {
+        schema,
+        implementers,
+        backend,
+        document: &valid.document,
+        limits,
+        fields: 0,
+        earlier: Vec::new(),
+    };
     let operation = &valid.operation;
     let variables = operation.variables.iter().map(|declared| variable(schema, declared));
     let variables = variables.collect::<Result<Vec<_>, _>>()?;
     let root_type = operation.selection_set.ty.clone();
     let root = planner.selection(&root_type, &[(&operation.selection_set, Guard::new())], 1)?;
+    let earlier = std::mem::take(&mut planner.earlier);
     let is_mutation = operation.is_mutation();
     let introspects = root.fields.iter().any(|field| field.resolve == Resolve::Introspection);
     let introspection = introspects.then_some(valid);
-    Ok(Plan { is_mutation, variables, root, introspection })
+    Ok(Plan { is_mutation, variables, root, earlier, introspection })
 }
 
 fn variable(schema: &Schema, declared: &VariableDefinition) -> Result<Variable, GraphqlError> {
@@ -181,6 +191,9 @@ impl<'a> Planner<'a> {
             .backend
             .resolve(parent, &first.name)
             .map_err(|error| GraphqlError::from(&error).located(&locations))?;
+        if let Some(until) = self.backend.until(parent, &first.name) {
+            self.earlier.push((format!("{parent}.{}", first.name), until));
+        }
         let inner = match resolve {
             Resolve::Introspection | Resolve::Typename => Inner::Leaf,
             _ => self.inner(ty.inner_named_type(), occurrences, depth)?,

@@ -256,7 +256,10 @@ pub(crate) fn connection(
             })
         }
         (_, Some(ConnectionSlot::Count(count))) => total(writer, field, count),
-        (Resolve::Part(Part::Snapshot), _) => long(writer, page.position.snapshot),
+        (Resolve::Part(Part::Snapshot), _) => match page.position.snapshot {
+            Some(snapshot) => long(writer, snapshot),
+            None => writer.null(field, &field.ty),
+        },
         (Resolve::Part(Part::PageInfo), _) => page_info(writer, field, page),
         _ => writer.null(field, &field.ty),
     })

@@ -2,9 +2,11 @@
 
 mod changes;
 mod conformance;
+mod filters;
 mod fixture;
 mod golden;
 mod limits;
+mod media;
 mod pages;
 mod plain;
 mod scans;

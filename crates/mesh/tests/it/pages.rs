@@ -101,3 +101,16 @@ async fn an_older_state_answers_and_pins_its_references() {
     let after = fixture.ask_with(query, json!({"time": "2026-11-23T09:00:00Z"})).await;
     assert_eq!(name(after), "Ada Luna");
 }
+
+#[tokio::test]
+async fn an_earlier_name_answers_until_its_last_day() {
+    let fixture = fixture().await;
+    let query = "{ film(id: \"f1\") { name } }";
+    assert_eq!(fixture.ask(query).await["data"]["film"]["name"], "The red planet");
+    let days = 99 * 24 * 60 * 60 * 1_000_000;
+    fixture.clock.advance(days);
+    assert_eq!(
+        fixture.ask(query).await["errors"][0]["message"],
+        "`Film.name` is an earlier name that answered until 2027-03-01"
+    );
+}

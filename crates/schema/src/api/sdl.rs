@@ -264,7 +264,10 @@ fn connection(out: &mut String, object: &ObjectType) {
         ("The rows.", format!("nodes: [{name}!]!")),
         ("Where the page lies.", "pageInfo: PageInfo!".to_owned()),
         ("Rows in all pages; counted only when it is asked for.", "totalCount: Int".to_owned()),
-        ("The snapshot that all pages are read from.", "snapshot: Long!".to_owned()),
+        (
+            "The snapshot that all pages are read from; null when `asOf` names a time.",
+            "snapshot: Long".to_owned(),
+        ),
     ] {
         describe(out, "  ", Some(text));
         out.push_str(&format!("  {field}\n"));

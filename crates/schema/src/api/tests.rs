@@ -180,6 +180,8 @@ fn names_of_the_api_lead_back_to_the_model() {
     let api = Api::new(&schema());
     assert_eq!(api.query("film"), Some(QueryField::ByKey(TypeId(0))));
     assert_eq!(api.query("movie"), Some(QueryField::ByKey(TypeId(0))));
+    assert_eq!(api.root_until("movie").map(|until| &**until), Some("2027-03-01"));
+    assert_eq!((api.root_until("films"), api.root_until("createFilms")), (None, None));
     assert_eq!(api.query("playList"), Some(QueryField::List(TypeId(1))));
     assert_eq!(api.query("play"), None);
     let many = MutationField { type_id: TypeId(1), verb: Verb::Append, many: true };
