@@ -135,14 +135,14 @@ fn losses(position: usize, step: &PlannedStep, found: &mut Vec<Violation>) {
 }
 
 fn simulate(plan: &Plan, old: &Schema, new: &Schema, found: &mut Vec<Violation>) {
-    let mut tables = states(old);
+    let (mut tables, goal) = (states(old), states(new));
     for (position, step) in plan.steps.iter().enumerate() {
-        if let Err(why) = run(&mut tables, &step.step, old, new) {
+        if let Err(why) = run(&mut tables, &step.step, &goal) {
             found.push(Violation::CannotRun { step: position, why });
             return;
         }
     }
-    compare(&tables, &states(new), found);
+    compare(&tables, &goal, found);
 }
 
 fn compare(got: &Tables, wanted: &Tables, found: &mut Vec<Violation>) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::words::count;
 use super::{Plan, PlannedStep, Step};
-use crate::diff::{Change, Generated, Mark, StorageEffect, WireEffect};
+use crate::diff::{Change, ChangeKind, Generated, Mark, StorageEffect, WireEffect};
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -144,6 +144,28 @@ fn change_json(change: &Change) -> Value {
     })
 }
 
+/// How many changes of the API stand below one change of the schema; JSON has them all.
+const MOST_REASONS: usize = 2;
+
+/// Why a change hurts callers, unless its own words say it: that what is gone is gone.
+fn reasons_worth_telling(change: &Change) -> &[String] {
+    use ChangeKind as K;
+    let plain = matches!(
+        change.kind,
+        K::TypeRemoved
+            | K::TypeRenamed
+            | K::FieldRemoved
+            | K::FieldRenamed
+            | K::EnumRemoved
+            | K::EnumValueAdded
+            | K::EnumValueRemoved
+            | K::Cost
+            | K::ListSize
+            | K::Api
+    );
+    if plain { &[] } else { &change.wire_reasons }
+}
+
 /// Eight digits tell two schemas apart on a terminal.
 fn short(fingerprint: &str) -> &str {
     match fingerprint {
@@ -215,6 +237,14 @@ impl Paint {
             self.wire(change.wire),
             change.message
         );
+        let reasons = reasons_worth_telling(change);
+        for reason in reasons.iter().take(MOST_REASONS) {
+            self.below(text, &self.with(DIM, &format!("api: {reason}")));
+        }
+        if reasons.len() > MOST_REASONS {
+            let more = format!("api: and {} more", reasons.len() - MOST_REASONS);
+            self.below(text, &self.with(DIM, &more));
+        }
         if let Some(hint) = &change.hint {
             self.below(text, &self.with(DIM, &format!("hint: {hint}")));
         }

@@ -106,29 +106,23 @@ fn vector(spec: &VectorSpec) -> Vectors {
     (spec.model.clone(), spec.dimension, spec.metric)
 }
 
-/// Does one step to the shape; `old` and `new` are the schemas of the plan.
-pub(super) fn run(
-    tables: &mut Tables,
-    step: &Step,
-    old: &Schema,
-    new: &Schema,
-) -> Result<(), String> {
-    let goal = states(new);
+/// Does one step to the shape; `goal` is the shape that the new schema wants.
+pub(super) fn run(tables: &mut Tables, step: &Step, goal: &Tables) -> Result<(), String> {
     match step {
         Step::CreateTable { type_name } | Step::RestoreTable { type_name } => {
-            create(tables, &goal, type_name)
+            create(tables, goal, type_name)
         }
         Step::DropTable { type_name } => {
             tables.remove(type_name).map(drop).ok_or_else(|| missing(type_name))
         }
-        Step::RenameTable { from, to } => rename_table(tables, &goal, from, to),
+        Step::RenameTable { from, to } => rename_table(tables, goal, from, to),
         _ => {
             let type_name = type_of(step);
             let table = tables.get_mut(type_name).ok_or_else(|| missing(type_name))?;
             let goal = goal
                 .get(type_name)
                 .ok_or_else(|| format!("`{type_name}` is no table of the new schema"))?;
-            run_in_table(table, goal, step, old)
+            run_in_table(table, goal, step)
         }
     }
 }
@@ -189,12 +183,7 @@ fn rename_table(
     Ok(())
 }
 
-fn run_in_table(
-    table: &mut TableState,
-    goal: &TableState,
-    step: &Step,
-    old: &Schema,
-) -> Result<(), String> {
+fn run_in_table(table: &mut TableState, goal: &TableState, step: &Step) -> Result<(), String> {
     match step {
         Step::AddColumn { field, .. } => add_column(table, goal, field, false),
         Step::RestoreColumn { field, .. } => add_column(table, goal, field, true),
@@ -238,7 +227,7 @@ fn run_in_table(
         | Step::DropTable { .. }
         | Step::RestoreTable { .. }
         | Step::RenameTable { .. } => {
-            Err(format!("a step of whole tables was run within one of `{}`", old.fingerprint))
+            Err(format!("a step of whole tables was run within table `{}`", table.name))
         }
     }
 }

@@ -217,6 +217,8 @@ fn a_stored_plan_keeps_its_form() {
     plan.target = "target".into();
     let text = stored::to_text(&plan).unwrap();
     testkit::golden::check(case.join("stored.v1.json"), &text);
+    let json = serde_json::to_string_pretty(&plan.to_json()).unwrap();
+    testkit::golden::check(case.join("plan.json"), &(json + "\n"));
     let newer = text.replace("\"version\": 1", "\"version\": 2");
     assert_eq!(stored::from_text(&newer).unwrap_err().kind(), base::Kind::Unsupported);
     assert_eq!(stored::from_text("{").unwrap_err().kind(), base::Kind::Corrupt);
@@ -257,4 +259,18 @@ fn the_page_of_changes_is_that_of_the_cases() {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/changes.md");
     testkit::golden::check(path, &page);
+}
+
+#[test]
+fn a_first_plan_of_many_tables_is_made_and_checked_at_once() {
+    let mut text = String::from("extend schema @module(name: \"m\", owner: \"core\")\n");
+    for number in 0..150 {
+        text += &format!(
+            "type T{number} @key(fields: \"id\") @table {{ id: ID! a: Int b: String @search }}\n"
+        );
+    }
+    let new = compiled(&text);
+    let plan = plan(&Schema::empty(), &new).unwrap();
+    assert_eq!(plan.steps.len(), 150);
+    assert_eq!(check(&plan, &Schema::empty(), &new), []);
 }
