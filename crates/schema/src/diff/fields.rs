@@ -351,6 +351,15 @@ impl Differ<'_> {
             format!("`{}` changes from `{from}` to `{to}`", self.path())
         };
         let change = self.change(ChangeKind::FieldType, message);
+        let embedded = self.pair.old.table().is_none() && self.pair.new.table().is_none();
+        if embedded && narrows_to_enum(self.pairing, old, new) {
+            // The rows that hold the object are checked as a whole, which sees types, not values.
+            return Some(change.storage(StorageEffect::Impossible).hint(format!(
+                "add a field of the new type beside `{}`, fill it, and remove this one in a later \
+                 change",
+                self.fields.old.name
+            )));
+        }
         if !self.in_tables() {
             return Some(change);
         }

@@ -132,8 +132,8 @@ export interface ProductConnectionShape {
   pageInfo: Branch<PageInfoShape, One>;
   /** Rows in all pages; counted only when it is asked for. */
   totalCount: Leaf<number | null>;
-  /** The snapshot that all pages are read from. */
-  snapshot: Leaf<Long>;
+  /** The snapshot that all pages are read from; null when `asOf` names a time. */
+  snapshot: Leaf<Long | null>;
 }
 export type ProductConnection = Values<ProductConnectionShape>;
 
@@ -279,8 +279,8 @@ export interface OrderConnectionShape {
   pageInfo: Branch<PageInfoShape, One>;
   /** Rows in all pages; counted only when it is asked for. */
   totalCount: Leaf<number | null>;
-  /** The snapshot that all pages are read from. */
-  snapshot: Leaf<Long>;
+  /** The snapshot that all pages are read from; null when `asOf` names a time. */
+  snapshot: Leaf<Long | null>;
 }
 export type OrderConnection = Values<OrderConnectionShape>;
 
