@@ -14,6 +14,7 @@
 pub mod catalog;
 pub mod commit;
 pub mod decode;
+pub mod export;
 pub mod lake;
 pub mod profile;
 pub mod source;

@@ -275,15 +275,19 @@ pub(super) fn wrap(error: arrow::error::ArrowError) -> Error {
 }
 
 /// Whether there is nothing to parse. An empty value is none; an empty value in quotes is an empty
-/// text where text is expected.
+/// text, or no bytes, where those are expected.
 fn is_absent(value: &Value<'_>, rules: &Rules, expect: &Expect) -> bool {
     match value.kind {
         CellKind::Missing | CellKind::Null | CellKind::Skip => true,
         CellKind::Bare => value.text.is_empty() || rules.is_null(value.text),
-        CellKind::Quoted => value.text.is_empty() && !is_text(expect),
+        CellKind::Quoted => value.text.is_empty() && !may_be_empty(expect),
         CellKind::String => !rules.nulls.is_empty() && rules.is_null(value.text),
         _ => false,
     }
+}
+
+fn may_be_empty(expect: &Expect) -> bool {
+    is_text(expect) || matches!(expect, Expect::Scalar(DataType::Bytes))
 }
 
 fn is_text(expect: &Expect) -> bool {

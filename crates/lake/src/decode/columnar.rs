@@ -32,6 +32,9 @@ use crate::source::{Format, ReadOptions, Source};
 /// Rows that are read at once.
 const ROWS: usize = 16 << 10;
 
+/// Rows with images in them that are read at once.
+const IMAGE_ROWS: usize = 128;
+
 /// Turns batches of a file into batches of the shape; shared by all workers.
 pub struct ColumnarDecoder {
     shape: Arc<Shape>,
@@ -57,9 +60,10 @@ pub fn open(
         bind::check_required(&slots, shape, &place)?;
         Ok(slots)
     };
+    let at_once = if shape.media().next().is_some() { IMAGE_ROWS } else { ROWS };
     let (slots, rows) = match source.format {
-        Format::Parquet => parquet_rows(source, bind_columns)?,
-        _ => arrow_rows(source, bind_columns)?,
+        Format::Parquet => parquet_rows(source, at_once, bind_columns)?,
+        _ => arrow_rows(source, at_once, bind_columns)?,
     };
     let columns =
         (0..shape.targets.len()).map(|target| slots.iter().position(|slot| *slot == Some(target)));
@@ -74,8 +78,8 @@ pub fn open(
 pub(crate) fn all_rows(source: &Source) -> Result<Rows> {
     let every = |schema: &SchemaRef| Ok((0..schema.fields().len()).map(Some).collect());
     let (_, rows) = match source.format {
-        Format::Parquet => parquet_rows(source, every)?,
-        _ => arrow_rows(source, every)?,
+        Format::Parquet => parquet_rows(source, ROWS, every)?,
+        _ => arrow_rows(source, ROWS, every)?,
     };
     Ok(rows)
 }
@@ -86,12 +90,13 @@ type Bind<'a> = dyn Fn(&SchemaRef) -> Result<Slots> + 'a;
 /// Reads only the columns that are wanted; gives the slots of those.
 fn parquet_rows(
     source: &Source,
+    at_once: usize,
     bind: impl Fn(&SchemaRef) -> Result<Slots>,
 ) -> Result<(Slots, Rows)> {
     match &source.body {
-        Body::File(path) => parquet_from(File::open(path)?, source, &bind),
-        Body::Spooled(path) => parquet_from(File::open(path.as_ref())?, source, &bind),
-        Body::Memory(bytes) => parquet_from::<Bytes>(bytes.clone(), source, &bind),
+        Body::File(path) => parquet_from(File::open(path)?, source, at_once, &bind),
+        Body::Spooled(path) => parquet_from(File::open(path.as_ref())?, source, at_once, &bind),
+        Body::Memory(bytes) => parquet_from::<Bytes>(bytes.clone(), source, at_once, &bind),
         Body::Folder(_) => Err(Error::internal("a folder is not a Parquet file")),
     }
 }
@@ -99,6 +104,7 @@ fn parquet_rows(
 fn parquet_from<C: ChunkReader + 'static>(
     chunks: C,
     source: &Source,
+    at_once: usize,
     bind: &Bind<'_>,
 ) -> Result<(Slots, Rows)> {
     let metadata = ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new())
@@ -109,7 +115,7 @@ fn parquet_from<C: ChunkReader + 'static>(
     let total = metadata.metadata().file_metadata().num_rows().max(1) as u64;
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata)
         .with_projection(mask)
-        .with_batch_size(ROWS)
+        .with_batch_size(at_once)
         .build()
         .map_err(|error| parquet_damaged(source, &error.to_string()))?;
     let slots = slots.into_iter().filter(Option::is_some).collect();
@@ -127,6 +133,7 @@ fn parquet_from<C: ChunkReader + 'static>(
 
 fn arrow_rows(
     source: &Source,
+    at_once: usize,
     bind: impl Fn(&SchemaRef) -> Result<Slots>,
 ) -> Result<(Slots, Rows)> {
     let named = source.clone();
@@ -150,15 +157,15 @@ fn arrow_rows(
         consumed = size.min(consumed + batch.get_array_memory_size() as u64);
         Ok((batch, consumed))
     });
-    Ok((slots, Box::new(rows.flat_map(in_pieces))))
+    Ok((slots, Box::new(rows.flat_map(move |read| in_pieces(read, at_once)))))
 }
 
 /// Whoever wrote the file chose the size of its batches; ours are bounded.
-fn in_pieces(read: Result<(RecordBatch, u64)>) -> Vec<Result<(RecordBatch, u64)>> {
+fn in_pieces(read: Result<(RecordBatch, u64)>, at_once: usize) -> Vec<Result<(RecordBatch, u64)>> {
     match read {
         Ok((batch, consumed)) => (0..batch.num_rows())
-            .step_by(ROWS)
-            .map(|at| Ok((batch.slice(at, ROWS.min(batch.num_rows() - at)), consumed)))
+            .step_by(at_once)
+            .map(|at| Ok((batch.slice(at, at_once.min(batch.num_rows() - at)), consumed)))
             .collect(),
         Err(error) => vec![Err(error)],
     }

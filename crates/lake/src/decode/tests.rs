@@ -452,3 +452,84 @@ fn malformed_inputs_get_their_golden_errors() {
         panic!("the errors are not those of {golden}; what was found is in {}", actual.display());
     }
 }
+
+mod round_trips {
+    use arrow::array::AsArray;
+    use futures::stream;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::export::{ExportFormat, ExportSink, Rows, write};
+
+    /// One row of `Film` as JSON, which is the simple reference that everything must come back to.
+    fn row() -> impl Strategy<Value = serde_json::Value> {
+        let text = "[a-z\"',;|\\t\\n\\r\\\\ é🎬{}\\[\\]]{0,6}";
+        let float = prop_oneof![
+            any::<f32>().prop_filter("finite", |f| f.is_finite()).prop_map(f64::from),
+            Just(0.1),
+            Just(-0.0)
+        ];
+        let first = (
+            text,
+            proptest::option::of(any::<i32>()),
+            proptest::option::of(any::<i64>()),
+            proptest::option::of(float),
+            proptest::option::of(-999_999_i64..999_999),
+            proptest::option::of(any::<bool>()),
+        );
+        let second = (
+            proptest::option::of(-200_000_i64..200_000),
+            proptest::option::of(proptest::collection::vec(text, 0..3)),
+            proptest::option::of(text),
+            proptest::option::of(any::<u128>()),
+            proptest::option::of((any::<f32>(), any::<i16>())),
+            proptest::option::of(proptest::collection::vec(any::<u8>(), 0..4)),
+        );
+        (first, second).prop_map(|((title, year, views, rating, price, seen), (day, tags, city, uuid, vector, raw))| {
+            use base64::Engine;
+            let mut row = serde_json::json!({"id": format!("k{title}"), "title": title, "releaseYear": year, "views": views, "rating": rating, "seen": seen, "tags": tags});
+            row["price"] = price.map(|cents| serde_json::Value::from(format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100))).into();
+            row["updatedAt"] = day.map(|day| base::Timestamp::from_micros(day * 86_400_000_000 + 1_000_001).to_string()).into();
+            row["released"] = day.map(|day| base::Timestamp::from_micros(day * 86_400_000_000).to_string()[..10].to_owned()).into();
+            row["place"] = city.map(|city| serde_json::json!({"city": city, "zip": year})).into();
+            row["uuid"] = uuid.map(|uuid| uuid::Uuid::from_u128(uuid).to_string()).into();
+            row["vector"] = vector.map(|(a, b)| serde_json::json!([if a.is_finite() { a } else { 1.5 }, b])).into();
+            row["raw"] = raw.map(|raw| base64::engine::general_purpose::STANDARD.encode(raw)).into();
+            row["extra"] = serde_json::json!({"x": [1, null, "ü"]});
+            row["kind"] = seen.map(|seen| if seen { "SHORT" } else { "FEATURE" }).into();
+            row
+        })
+    }
+
+    fn export(batch: &RecordBatch, format: ExportFormat) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("out");
+        let types = film().targets.iter().map(|target| Some(target.data_type.clone())).collect();
+        let stream = Box::pin(stream::iter([Ok(batch.clone())]));
+        let rows = Rows { schema: batch.schema(), types, stream };
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("runtime");
+        let report =
+            runtime.block_on(write(rows, format, ExportSink::File(path.clone()), &mut |_| ()));
+        let bytes = std::fs::read(&path).expect("exported");
+        assert_eq!(report.expect("exported").bytes, bytes.len() as u64);
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn every_format_reads_back_what_it_wrote(rows in proptest::collection::vec(row(), 1..5)) {
+            let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            let first = read(lines, &default()).expect("read");
+            prop_assert_eq!(&first[0].rejects, &[]);
+            let batch = &first[0].batch;
+            for (name, format) in ExportFormat::NAMES {
+                let again = read(export(batch, format), &default()).expect(name);
+                prop_assert_eq!(&again[0].rejects, &[], "{}", name);
+                prop_assert_eq!(&again[0].batch, batch, "{}", name);
+            }
+            let titles = batch.column_by_name("title").expect("title").as_string::<i32>();
+            prop_assert_eq!(titles.value(0), rows[0]["title"].as_str().expect("text"));
+        }
+    }
+}

@@ -37,7 +37,7 @@ pub fn detect(
     let quote = (!options.plain_quotes).then_some(b'"');
     let delimiter = match options.delimiter {
         Some(delimiter) => delimiter,
-        None => delimiter(start, quote)?,
+        None => delimiter(start, quote, known)?,
     };
     let header = match (options.header, &options.columns) {
         (Some(header), _) => header,
@@ -47,8 +47,11 @@ pub fn detect(
     Ok(Dialect { delimiter, quote, header })
 }
 
-fn delimiter(start: &[u8], quote: Option<u8>) -> Result<u8> {
-    let fit = |delimiter: &u8| evenness(&sample(start, *delimiter, quote));
+fn delimiter(start: &[u8], quote: Option<u8>, known: Option<&dyn Fn(&str) -> bool>) -> Result<u8> {
+    let fit = |delimiter: &u8| {
+        let records = sample(start, *delimiter, quote);
+        evenness(&records) + 2.0 * known_share(&records, known)
+    };
     let best = DELIMITERS.iter().copied().map(|delimiter| (fit(&delimiter), delimiter)).fold(
         (0.0, b','),
         // Strictly better only, so that the order of preference decides between equals.
@@ -66,6 +69,16 @@ fn double_colon(start: &[u8]) -> bool {
     let mut counts = lines.take(SAMPLE).map(|line| line.windows(2).filter(|w| w == b"::").count());
     let first = counts.next().unwrap_or(0);
     first > 0 && counts.all(|count| count == first)
+}
+
+/// The share of the first record's values that are names of fields; 0 for a single value, which
+/// every delimiter gives alike.
+fn known_share(records: &[Vec<String>], known: Option<&dyn Fn(&str) -> bool>) -> f64 {
+    let (Some(known), Some(first)) = (known, records.first().filter(|first| first.len() > 1))
+    else {
+        return 0.0;
+    };
+    first.iter().filter(|name| known(name)).count() as f64 / first.len() as f64
 }
 
 /// How evenly records split: the share of records with the commonest width, more for more columns;
@@ -91,9 +104,17 @@ fn sample(start: &[u8], delimiter: u8, quote: Option<u8>) -> Vec<Vec<String>> {
         let byte = start[at];
         at += 1;
         match byte {
-            _ if quoted && Some(byte) == quote => quoted = false,
+            _ if quoted && Some(byte) == quote => {
+                // A doubled quote belongs to the value.
+                quoted = start.get(at).copied() == quote;
+                at += usize::from(quoted);
+                value.extend(quoted.then_some(byte));
+            }
             _ if quoted => value.push(byte),
-            _ if Some(byte) == quote && value.is_empty() => quoted = true,
+            _ if Some(byte) == quote && value.is_empty() => {
+                quoted = true;
+                continue;
+            }
             b'\n' | b'\r' if value.is_empty() && values.is_empty() => {}
             b'\n' | b'\r' => {
                 values.push(String::from_utf8_lossy(&std::mem::take(&mut value)).into_owned());

@@ -63,8 +63,8 @@ pub(crate) enum Body {
 }
 
 /// Bytes that can be read from any position.
-pub trait ReadSeek: Read + Seek + Send {}
-impl<T: Read + Seek + Send> ReadSeek for T {}
+pub trait ReadSeek: Read + Seek + Send + Sync {}
+impl<T: Read + Seek + Send + Sync> ReadSeek for T {}
 
 impl Source {
     /// Opens and sniffs; blocks on I/O. Errors are located at the file.
