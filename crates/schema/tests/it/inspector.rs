@@ -19,7 +19,7 @@ pub(crate) fn oracle() -> Option<PathBuf> {
     if installed && node {
         return Some(folder);
     }
-    eprintln!("SKIPPED: tests/inspector is not installed; `cargo xtask setup` installs it");
+    eprintln!("skipped: tests/inspector is not installed; `cargo xtask setup` installs it");
     None
 }
 
