@@ -183,7 +183,7 @@ impl Engine {
             backend,
             data,
             cursors: CursorKey::new(settings.cursor_key),
-            plans: PlanCache::new(settings.limits.plans),
+            plans: PlanCache::new(settings.limits.plans, settings.limits.plan_fields),
             settings,
             sdl: sdl.into(),
         })
@@ -202,7 +202,8 @@ impl Engine {
             Err(_) => Response::refusal(&[GraphqlError::new(
                 Kind::LimitExceeded,
                 format!("the request took longer than {} s", time.as_secs_f64()),
-            )]),
+            )
+            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`")]),
         }
     }
 

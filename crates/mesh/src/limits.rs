@@ -29,6 +29,8 @@ pub struct Limits {
     pub time: Duration,
     /// Prepared plans that are kept.
     pub plans: usize,
+    /// Fields of all plans that are kept, together.
+    pub plan_fields: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +48,7 @@ impl Default for Limits {
             errors: 100,
             time: Duration::from_secs(30),
             plans: 1_000,
+            plan_fields: 200_000,
         }
     }
 }

@@ -8,6 +8,7 @@ use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Schema};
 use base::Kind;
 use schema::diagnostic::suggest::closest;
+use serde_json::Value as Json;
 
 use crate::error::GraphqlError;
 use crate::limits::Limits;
@@ -25,6 +26,13 @@ pub(crate) fn parse(
         Parser::new().token_limit(limits.tokens).recursion_limit(limits.depth.saturating_mul(4));
     parser.parse_executable(schema, text, DOCUMENT).map_err(|failed| {
         let mut errors = diagnostics(schema, &failed.errors);
+        // Of a document that is cut short at a limit nothing else is worth saying.
+        let limit = Json::from(Kind::LimitExceeded.code());
+        if let Some(error) =
+            errors.iter().find(|error| error.extensions.get("code") == Some(&limit))
+        {
+            return vec![error.clone()];
+        }
         let readable = !errors.iter().any(|error| error.message.starts_with("syntax error"));
         // A document that can be read is checked to its end, so that all faults are told at once.
         if readable && let Err(more) = failed.partial.validate(schema) {

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) is_mutation: bool,
     pub(crate) variables: Vec<Variable>,
     pub(crate) root: Selection,
+    /// How many fields there are in all selections.
+    pub(crate) fields: usize,
     /// Earlier names that are asked for, as `Type.field`, each with its last day.
     pub(crate) earlier: Vec<(String, Arc<str>)>,
     /// The document, when the operation asks for introspection.

@@ -1,6 +1,8 @@
 //! Document to operation: the rules of the specification, and the limits that need no plan.
 
-use apollo_compiler::executable::{Operation, Selection, SelectionSet};
+use std::collections::HashSet;
+
+use apollo_compiler::executable::{Operation, Selection, SelectionSet, Value};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node, Schema};
 use base::Kind;
@@ -23,6 +25,7 @@ pub(crate) fn validate(
     limits: &Limits,
 ) -> Result<ValidDocument, Vec<GraphqlError>> {
     check_aliases(&document, limits)?;
+    check_input_fields(&document)?;
     let document =
         document.validate(schema).map_err(|failed| diagnostics(schema, &failed.errors))?;
     let operation = document
@@ -71,6 +74,54 @@ fn check_aliases(document: &ExecutableDocument, limits: &Limits) -> Result<(), V
         )]);
     }
     Ok(())
+}
+
+/// The rule of the specification that apollo-compiler leaves to us: an input object gives each field
+/// once.
+fn check_input_fields(document: &ExecutableDocument) -> Result<(), Vec<GraphqlError>> {
+    let mut errors = Vec::new();
+    let mut check = |value: &Node<Value>| repeated(document, value, &mut errors);
+    for operation in document.operations.iter() {
+        operation.variables.iter().filter_map(|v| v.default_value.as_ref()).for_each(&mut check);
+        each_argument(&operation.selection_set, &mut check);
+    }
+    for fragment in document.fragments.values() {
+        each_argument(&fragment.selection_set, &mut check);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn each_argument(selections: &SelectionSet, check: &mut impl FnMut(&Node<Value>)) {
+    for selection in &selections.selections {
+        match selection {
+            Selection::Field(field) => {
+                field.arguments.iter().for_each(|argument| check(&argument.value));
+                each_argument(&field.selection_set, check);
+            }
+            Selection::InlineFragment(fragment) => each_argument(&fragment.selection_set, check),
+            Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
+fn repeated(document: &ExecutableDocument, value: &Node<Value>, errors: &mut Vec<GraphqlError>) {
+    match value.as_ref() {
+        Value::List(items) => items.iter().for_each(|item| repeated(document, item, errors)),
+        Value::Object(fields) => {
+            let mut seen = HashSet::new();
+            for (name, value) in fields {
+                if !seen.insert(name) {
+                    let place = name.location().and_then(|at| at.line_column(&document.sources));
+                    let places: Vec<_> =
+                        place.iter().map(|place| (place.line, place.column)).collect();
+                    let message = format!("the input field `{name}` is given twice");
+                    errors.push(GraphqlError::new(Kind::InvalidInput, message).located(&places));
+                }
+                repeated(document, value, errors);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn aliases(selections: &SelectionSet) -> usize {

@@ -67,11 +67,11 @@ pub(crate) fn plan(
     let variables = variables.collect::<Result<Vec<_>, _>>()?;
     let root_type = operation.selection_set.ty.clone();
     let root = planner.selection(&root_type, &[(&operation.selection_set, Guard::new())], 1)?;
-    let earlier = std::mem::take(&mut planner.earlier);
+    let (fields, earlier) = (planner.fields, std::mem::take(&mut planner.earlier));
     let is_mutation = operation.is_mutation();
     let introspects = root.fields.iter().any(|field| field.resolve == Resolve::Introspection);
     let introspection = introspects.then_some(valid);
-    Ok(Plan { is_mutation, variables, root, earlier, introspection })
+    Ok(Plan { is_mutation, variables, root, fields, earlier, introspection })
 }
 
 fn variable(schema: &Schema, declared: &VariableDefinition) -> Result<Variable, GraphqlError> {

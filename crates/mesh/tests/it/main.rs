@@ -6,6 +6,7 @@ mod filters;
 mod fixture;
 mod golden;
 mod limits;
+mod malformed;
 mod media;
 mod pages;
 mod plain;
