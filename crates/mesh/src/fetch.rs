@@ -4,11 +4,13 @@
 //! plain engine, or sets of rows with the links between them. A level of references is one scan,
 //! however many parents it has. Not here: the links' making (`merge`), the answer's text (`respond`).
 
+mod by_key;
 mod connection;
 pub(crate) mod cursor;
 mod filter;
 mod introspect;
 mod mutation;
+mod reference;
 mod rows;
 mod values;
 
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::{Error, Kind, Principal, Result, Scope, Timestamp};
 use frame::SnapshotRef;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use schema::{ObjectType, Schema, TypeId};
 use serde_json::Value as Json;
 
@@ -66,7 +68,19 @@ pub(crate) async fn fetch(session: &Session<'_>) -> Vec<RootValue> {
         }
         return values;
     }
-    join_all(fields.iter().map(|field| root(session, field, &introspection))).await
+    let others = fields.iter().map(|field| async {
+        match field.resolve {
+            Resolve::ByKey(_) => RootValue::Absent,
+            _ => root(session, field, &introspection).await,
+        }
+    });
+    let (mut by_key, mut values) = join(by_key::by_key(session, fields), join_all(others)).await;
+    for (position, value) in values.iter_mut().enumerate() {
+        if let Some(found) = by_key.remove(&position) {
+            *value = found;
+        }
+    }
+    values
 }
 
 async fn root(session: &Session<'_>, field: &PlannedField, introspection: &Json) -> RootValue {
@@ -94,9 +108,6 @@ async fn resolved(
     match resolve {
         Resolve::Fingerprint => {
             Ok(RootValue::Answer(Json::from(session.schema()?.fingerprint.as_ref())))
-        }
-        Resolve::ByKey(id) => {
-            rows::by_key(session, field, *id, &arguments).await.map(RootValue::Row)
         }
         Resolve::List(id) => {
             let connection = connection::connection(session, field, *id, &arguments).await?;
@@ -172,6 +183,11 @@ impl<'a> Session<'a> {
 
     /// The error of a field, with the table behind it and who owns it.
     pub(crate) fn blame(&self, field: &PlannedField, error: &Error) -> GraphqlError {
+        // The caller is told little of faults that only an operator can mend.
+        if let Kind::Internal | Kind::Corrupt | Kind::Io = error.kind() {
+            let chain = base::error_chain(error).join(": ");
+            tracing::error!(field = %format!("{}.{}", field.parent, field.name), "{chain}");
+        }
         let found = GraphqlError::from(error).located(&field.locations);
         let id = match &field.resolve {
             Resolve::ByKey(id) | Resolve::List(id) => Some(*id),

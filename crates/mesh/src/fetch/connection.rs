@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use super::cursor::{Cursor, Place, QueryHash};
 use super::filter::{order, predicate, with_key};
-use super::rows::{RowSet, Wrapped, attach, page_size, wanted_columns, wrap};
+use super::reference::page_size;
+use super::rows::{RowSet, Wrapped, attach, wanted_columns, wrap};
 use super::{Session, as_of, state_of_references};
 use crate::error::GraphqlError;
 use crate::plan::arguments::ArgumentValues;

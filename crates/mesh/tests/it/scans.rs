@@ -34,7 +34,7 @@ async fn only_columns_that_are_asked_for_are_read() {
     let fields = fixture.source.fields.lock();
     let names: Vec<Vec<&str>> =
         fields.iter().map(|fields| fields.iter().map(|field| field.as_ref()).collect()).collect();
-    assert_eq!(names, [vec!["year", "directorId"], vec!["name", "id"]]);
+    assert_eq!(names, [vec!["year", "directorId", "id"], vec!["name", "id"]]);
 }
 
 #[tokio::test]
@@ -73,4 +73,23 @@ async fn a_table_that_fails_takes_only_its_own_part_of_the_answer() {
         json!({"code": "UNAVAILABLE", "retryable": true, "owner": "catalog", "table": "people"})
     );
     assert_eq!(errors[1]["path"], json!(["people"]));
+}
+
+#[tokio::test]
+async fn rows_by_key_share_a_scan() {
+    let fixture = fixture().await;
+    let query = "{
+      a: film(id: \"f1\") { title } b: film(id: \"f3\") { id year } none: film(id: \"zz\") { id }
+      again: film(id: \"f1\") { decade }
+      seat(hall: \"A\", number: 2) { free } other: seat(hall: \"B\", number: 1) { free }
+    }";
+    let answer = fixture.ask(query).await;
+    assert_eq!(
+        answer,
+        json!({"data": {
+            "a": {"title": "The red planet"}, "b": {"id": "f3", "year": 2003}, "none": null,
+            "again": {"decade": 1990}, "seat": {"free": false}, "other": {"free": true}
+        }})
+    );
+    assert_eq!(fixture.scans(), 2);
 }

@@ -1,0 +1,129 @@
+//! Rows by key at the root: fields that ask the same state of one table share a scan.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use base::{Error, Result};
+use frame::convert::rows_of;
+use frame::{Field, SnapshotRef, Value};
+use futures::future::join_all;
+use schema::TypeId;
+use serde_json::Value as Json;
+
+use super::rows::{attach, key_columns, keys_predicate};
+use super::{RootValue, Session, as_of, state_of_references, values};
+use crate::plan::{PlannedField, Resolve};
+
+/// Fields that one scan answers.
+struct Group {
+    id: TypeId,
+    at: Option<SnapshotRef>,
+    /// The positions of the fields, with the keys that they ask for.
+    members: Vec<(usize, Vec<Value>)>,
+}
+
+/// The values of all fields that ask for a row by its key, by the position of the field.
+pub(super) async fn by_key(
+    session: &Session<'_>,
+    fields: &[PlannedField],
+) -> HashMap<usize, RootValue> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut found = HashMap::new();
+    for (position, field) in fields.iter().enumerate() {
+        let Resolve::ByKey(id) = field.resolve else { continue };
+        if !field.when.hold(&session.variables) {
+            continue;
+        }
+        match key(session, field, id) {
+            Ok((key, at)) => match groups.iter_mut().find(|group| group.id == id && group.at == at)
+            {
+                Some(group) => group.members.push((position, key)),
+                None => groups.push(Group { id, at, members: vec![(position, key)] }),
+            },
+            Err(error) => {
+                found.insert(position, RootValue::Failed(session.blame(field, &error)));
+            }
+        }
+    }
+    let rows = groups.iter().map(|group| answer(session, fields, group));
+    found.extend(join_all(rows).await.into_iter().flatten());
+    found
+}
+
+fn key(
+    session: &Session<'_>,
+    field: &PlannedField,
+    id: TypeId,
+) -> Result<(Vec<Value>, Option<SnapshotRef>)> {
+    let arguments = session.arguments(field)?;
+    let key = key_columns(session.object(id)?).into_iter().map(|(name, data_type)| {
+        let given = arguments.get(&name).unwrap_or(&Json::Null);
+        values::value(&data_type, given)
+            .map_err(|error| Error::invalid(format!("argument `{name}`: {error}")))
+    });
+    Ok((key.collect::<Result<_>>()?, as_of(&arguments)?))
+}
+
+async fn answer(
+    session: &Session<'_>,
+    fields: &[PlannedField],
+    group: &Group,
+) -> Vec<(usize, RootValue)> {
+    let scanned = match scan(session, fields, group).await {
+        Ok(scanned) => scanned,
+        Err(error) => {
+            let failed = |position: usize| session.blame(&fields[position], &error);
+            let members = group.members.iter();
+            return members.map(|(at, _)| (*at, RootValue::Failed(failed(*at)))).collect();
+        }
+    };
+    let (batch, rows) = &scanned;
+    let below = state_of_references(group.at);
+    let values = group.members.iter().map(|(position, key)| async move {
+        let selection = fields[*position].selection();
+        let row = match (rows.get(key), selection) {
+            (Some(row), Some(selection)) => {
+                let row = batch.slice(*row, 1);
+                Some(attach(session, selection, group.id, row, below).await)
+            }
+            _ => None,
+        };
+        (*position, RootValue::Row(row))
+    });
+    join_all(values).await
+}
+
+/// The rows of all members, and where each key's row is.
+async fn scan(
+    session: &Session<'_>,
+    fields: &[PlannedField],
+    group: &Group,
+) -> Result<(RecordBatch, HashMap<Vec<Value>, usize>)> {
+    let object = session.object(group.id)?;
+    let key = key_columns(object);
+    let selections = group.members.iter().filter_map(|(position, _)| fields[*position].selection());
+    let mut columns = Vec::new();
+    for column in
+        selections.flat_map(|selection| &selection.columns).chain(key.iter().map(|(name, _)| name))
+    {
+        if !columns.contains(column) {
+            columns.push(column.clone());
+        }
+    }
+    let mut keys: Vec<Vec<Value>> = Vec::new();
+    for (_, key) in &group.members {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    let mut request = session.request(object, &columns);
+    request.predicate = keys_predicate(object, &keys);
+    request.limit = Some(keys.len());
+    request.at = group.at;
+    let batch = session.scan(request).await?;
+    let key_fields: Vec<Field> =
+        key.into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
+    let rows = rows_of(&batch, &key_fields)?.into_iter().enumerate();
+    let rows = rows.map(|(row, key)| (key, row)).collect();
+    Ok((batch, rows))
+}
