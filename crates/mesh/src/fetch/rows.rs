@@ -32,12 +32,20 @@ pub(crate) enum Slot {
     Unused,
     /// A column of the batch.
     Column(usize),
-    /// Computed, with errors of single rows.
-    Derived(ArrayRef, BTreeMap<usize, GraphqlError>),
+    /// Computed.
+    Computed(Computed),
     /// Rows of another scan.
     Links(Box<Links>),
     /// Nothing: the error goes to every row.
     Failed(GraphqlError),
+}
+
+/// A computed column.
+pub(crate) struct Computed {
+    pub(crate) array: ArrayRef,
+    pub(crate) data_type: DataType,
+    /// Rows for which there is no value but an error.
+    pub(crate) errors: BTreeMap<usize, GraphqlError>,
 }
 
 /// The rows that one field gives for all parents.
@@ -190,21 +198,23 @@ fn derive(
         return Err(Error::internal(format!("`{}` is not derived", field.name)));
     };
     let evaluate = &session.engine.settings.evaluate;
+    let data_type = derived.expr.data_type.clone();
+    let mut errors = BTreeMap::new();
     if let Ok(array) = evaluate.evaluate(&derived.expr, batch, &session.principal) {
-        return Ok(Slot::Derived(array, BTreeMap::new()));
+        return Ok(Slot::Computed(Computed { array, data_type, errors }));
     }
     let mut values = Vec::with_capacity(batch.num_rows());
-    let mut errors = BTreeMap::new();
     for row in 0..batch.num_rows() {
         match evaluate.evaluate(&derived.expr, &batch.slice(row, 1), &session.principal) {
-            Ok(array) => values.push(value_at(array.as_ref(), 0, &derived.expr.data_type)?),
+            Ok(array) => values.push(value_at(array.as_ref(), 0, &data_type)?),
             Err(error) => {
                 errors.insert(row, session.blame(field, &error));
                 values.push(Value::Null);
             }
         }
     }
-    Ok(Slot::Derived(array_of(&values, &derived.expr.data_type)?, errors))
+    let array = array_of(&values, &data_type)?;
+    Ok(Slot::Computed(Computed { array, data_type, errors }))
 }
 
 /// The columns that the rows below a field need, bare or wrapped.

@@ -28,24 +28,16 @@ pub(crate) fn row(
         (Resolve::Media(..), Some(Slot::Column(column))) => {
             media(writer, field, rows.batch.column(*column).as_ref(), row)
         }
-        (Resolve::Derived(..), Some(Slot::Derived(array, errors))) => match errors.get(&row) {
+        (_, Some(Slot::Computed(computed))) => match computed.errors.get(&row) {
             Some(error) => writer.failed(&field.ty, error.clone()),
-            None => match derived_type(writer, field) {
-                Some(data_type) => value(writer, field, &field.ty, array.as_ref(), row, &data_type),
-                None => writer.null(field, &field.ty),
-            },
+            None => {
+                let array = computed.array.as_ref();
+                value(writer, field, &field.ty, array, row, &computed.data_type)
+            }
         },
         (_, Some(Slot::Links(links))) => linked(writer, field, links, row),
         _ => writer.null(field, &field.ty),
     })
-}
-
-fn derived_type(writer: &Writer<'_>, field: &PlannedField) -> Option<DataType> {
-    let Resolve::Derived(id, derived) = &field.resolve else { return None };
-    match &writer.session().schema().ok()?.object(*id).field(*derived).kind {
-        schema::FieldKind::Derived(derived) => Some(derived.expr.data_type.clone()),
-        _ => None,
-    }
 }
 
 /// A stored or computed value.

@@ -2,6 +2,7 @@
 
 mod changes;
 mod conformance;
+mod example;
 mod filters;
 mod fixture;
 mod golden;

@@ -1,25 +1,35 @@
 //! Pages of connections: every row once, in order, whatever happens between pages.
 
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use crate::fixture::{Fixture, fixture};
 
-const FORWARD: &str = "query($after: String, $first: Int) {
-  films(first: $first, after: $after, orderBy: [{year: DESC}]) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+const FORWARD: &str = "query($after: String, $first: Int, $by: [FilmOrderBy!] = [{year: DESC}]) {
+  films(first: $first, after: $after, orderBy: $by) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
 }";
 
-const BACKWARD: &str = "query($before: String, $last: Int) {
-  films(last: $last, before: $before, orderBy: [{year: DESC}]) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+const BACKWARD: &str = "query($before: String, $last: Int, $by: [FilmOrderBy!]) {
+  films(last: $last, before: $before, orderBy: $by) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
 }";
 
-/// Pages of `count`, until there is none.
+/// Pages of `count` by year, until there is none.
 async fn pages(fixture: &Fixture, backward: bool, count: usize) -> Vec<Vec<String>> {
+    pages_by(fixture, &json!([{"year": "DESC"}]), backward, count).await
+}
+
+async fn pages_by(
+    fixture: &Fixture,
+    order: &Json,
+    backward: bool,
+    count: usize,
+) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut cursor = Json::Null;
     loop {
         let (query, variables) = match backward {
-            true => (BACKWARD, json!({"before": cursor, "last": count})),
-            false => (FORWARD, json!({"after": cursor, "first": count})),
+            true => (BACKWARD, json!({"before": cursor, "last": count, "by": order})),
+            false => (FORWARD, json!({"after": cursor, "first": count, "by": order})),
         };
         let answer = fixture.ask_with(query, variables).await;
         assert_eq!(answer["errors"], Json::Null);
@@ -113,4 +123,26 @@ async fn an_earlier_name_answers_until_its_last_day() {
         fixture.ask(query).await["errors"][0]["message"],
         "`Film.name` is an earlier name that answered until 2027-03-01"
     );
+}
+
+#[test]
+fn whatever_the_order_the_pages_are_the_whole_list() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let fixture = runtime.block_on(fixture());
+    let key = (
+        prop_oneof!["year", "stars", "title", "budget", "views", "released", "directorId"],
+        prop_oneof!["ASC", "DESC"],
+    );
+    let order = prop::collection::vec(key, 0..3).prop_map(|keys| {
+        keys.into_iter().map(|(field, direction)| json!({field: direction})).collect::<Json>()
+    });
+    proptest!(ProptestConfig::with_cases(64), |(order in order, count in 1_usize..4, backward: bool)| {
+        let mut pages = runtime.block_on(pages_by(&fixture, &order, backward, count));
+        if backward {
+            pages.reverse();
+        }
+        let whole = runtime.block_on(pages_by(&fixture, &order, false, 100));
+        prop_assert_eq!(pages.concat(), whole.concat());
+    });
 }
