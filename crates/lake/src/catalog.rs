@@ -1,1 +1,325 @@
-//! (being written)
+//! Which tables there are and where their present metadata is: rows of the metadata database.
+//!
+//! In: a type's name. Out: a [`Table`], read whole. [`Catalog::swap`] moves any number of tables to
+//! new metadata in one transaction, each only when it is still at the version that the caller read,
+//! together with whatever else must happen at the same moment (receipts, import journals). Not
+//! here: making metadata (`commit`), the order of schema changes (`schema::plan`).
+
+use std::sync::Arc;
+
+use base::ids::TableId;
+use base::{Error, Kind, Result, Timestamp};
+use futures::FutureExt;
+use iceberg::io::FileIO;
+use iceberg::spec::TableMetadata;
+use meta::{Database, Param, Row, Tx};
+use schema::TableFormat;
+
+use crate::cache::Cache;
+use crate::failure::failed;
+use crate::table::Table;
+
+/// The tables of the lake in the metadata database, one migration a line of history.
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE lake_tables (
+        id TEXT PRIMARY KEY,
+        type_name TEXT NOT NULL UNIQUE,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL UNIQUE,
+        format TEXT NOT NULL,
+        metadata_location TEXT NOT NULL,
+        lance_version BIGINT NOT NULL,
+        search_version BIGINT NOT NULL,
+        version BIGINT NOT NULL
+    )",
+    "CREATE TABLE lake_dropped (
+        id TEXT PRIMARY KEY,
+        type_name TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        format TEXT NOT NULL,
+        metadata_location TEXT NOT NULL,
+        lance_version BIGINT NOT NULL,
+        search_version BIGINT NOT NULL,
+        version BIGINT NOT NULL,
+        dropped_at BIGINT NOT NULL
+    )",
+    "CREATE TABLE lake_receipts (
+        name TEXT PRIMARY KEY,
+        request TEXT NOT NULL,
+        snapshot BIGINT NOT NULL,
+        row_count BIGINT NOT NULL,
+        at BIGINT NOT NULL
+    )",
+    "CREATE INDEX lake_receipts_at ON lake_receipts (at)",
+];
+
+const COLUMNS: &str = "id, type_name, namespace, name, format, metadata_location, lance_version, \
+                       search_version, version";
+
+/// A statement with its parameters, run in the transaction of a commit.
+pub type Statement = (String, Vec<Param>);
+
+/// One table's step from the version that was read to the next.
+#[derive(Clone, Debug)]
+pub struct Swap {
+    /// The table as it was read.
+    pub base: Arc<Table>,
+    /// Where its metadata is now.
+    pub metadata_location: Arc<str>,
+    /// Version of the Lance part.
+    pub lance_version: u64,
+    /// Version of the text index.
+    pub search_version: u64,
+    /// The type's name from now on.
+    pub type_name: Arc<str>,
+    /// The module from now on.
+    pub namespace: Arc<str>,
+    /// The SQL name from now on.
+    pub name: Arc<str>,
+    /// The format from now on.
+    pub format: TableFormat,
+}
+
+impl Swap {
+    /// New metadata, and everything else as it was.
+    pub fn metadata(base: &Arc<Table>, location: impl Into<Arc<str>>) -> Self {
+        Swap {
+            base: Arc::clone(base),
+            metadata_location: location.into(),
+            lance_version: base.lance_version,
+            search_version: base.search_version,
+            type_name: Arc::clone(&base.type_name),
+            namespace: Arc::clone(&base.namespace),
+            name: Arc::clone(&base.name),
+            format: base.format,
+        }
+    }
+}
+
+/// The catalog; clones share it.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    database: Database,
+    io: FileIO,
+    metadata: Arc<Cache<TableMetadata>>,
+}
+
+impl Catalog {
+    /// Opens the catalog, migrating its tables.
+    pub async fn open(database: Database, io: FileIO) -> Result<Catalog> {
+        database.migrate("lake", MIGRATIONS).await?;
+        Ok(Catalog { database, io, metadata: Arc::new(Cache::new(256)) })
+    }
+
+    /// The table of this type as it is now.
+    pub async fn table(&self, type_name: &str) -> Result<Arc<Table>> {
+        let sql = format!("SELECT {COLUMNS} FROM lake_tables WHERE type_name = $1");
+        let found = self.database.query_one(&sql, &[type_name.into()]).await?;
+        let row = found.ok_or_else(|| {
+            Error::not_found(format!("type `{type_name}` has no table"))
+                .hint("run `headwater apply` to create the tables of the schema")
+        })?;
+        self.load(&row).await
+    }
+
+    /// The table of this type, if there is one.
+    pub async fn find(&self, type_name: &str) -> Result<Option<Arc<Table>>> {
+        match self.table(type_name).await {
+            Ok(table) => Ok(Some(table)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All tables of one moment, by name.
+    pub async fn tables(&self) -> Result<Vec<Arc<Table>>> {
+        let sql = format!("SELECT {COLUMNS} FROM lake_tables ORDER BY name");
+        let rows = self.database.query(&sql, &[]).await?;
+        let mut tables = Vec::with_capacity(rows.len());
+        for row in &rows {
+            tables.push(self.load(row).await?);
+        }
+        Ok(tables)
+    }
+
+    /// Adds a table.
+    pub async fn create(&self, table: &Table) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO lake_tables ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        );
+        self.database.execute(&sql, &row_params(table)).await.map(|_| ()).map_err(|error| {
+            if error.kind() != Kind::AlreadyExists {
+                return error;
+            }
+            error.context(format!("a table `{}` of type `{}` exists", table.name, table.type_name))
+        })
+    }
+
+    /// Moves tables to new metadata, all or none, with `also` in the same transaction. `Conflict`
+    /// when one has moved since it was read.
+    pub async fn swap(&self, swaps: &[Swap], also: &[Statement]) -> Result<()> {
+        let (swaps, also) = (swaps.to_vec(), also.to_vec());
+        self.database.write(move |tx| swap_all(tx, swaps.clone(), also.clone()).boxed()).await
+    }
+
+    /// Takes a table out, keeping its row among the dropped ones until its files are cleaned up.
+    pub async fn drop_table(&self, table: &Arc<Table>, now: Timestamp) -> Result<()> {
+        let table = Arc::clone(table);
+        self.database.write(move |tx| drop_one(tx, Arc::clone(&table), now).boxed()).await
+    }
+
+    /// Brings back the table of this type that was dropped last; `false` when there is none.
+    pub async fn restore_table(&self, type_name: &str) -> Result<bool> {
+        let type_name = type_name.to_owned();
+        self.database.write(move |tx| restore_one(tx, type_name.clone()).boxed()).await
+    }
+
+    /// Tables that were dropped, with the moment.
+    pub async fn dropped(&self) -> Result<Vec<(Arc<Table>, Timestamp)>> {
+        let sql = format!("SELECT {COLUMNS}, dropped_at FROM lake_dropped ORDER BY dropped_at");
+        let mut dropped = Vec::new();
+        for row in &self.database.query(&sql, &[]).await? {
+            let at = Timestamp::from_micros(row.int("dropped_at")?);
+            dropped.push((self.load(row).await?, at));
+        }
+        Ok(dropped)
+    }
+
+    /// Forgets a dropped table whose files are gone.
+    pub async fn forget(&self, id: TableId) -> Result<()> {
+        let sql = "DELETE FROM lake_dropped WHERE id = $1";
+        self.database.execute(sql, &[id.to_string().into()]).await.map(|_| ())
+    }
+
+    /// The database, for the other owners of rows beside the tables.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    async fn load(&self, row: &Row) -> Result<Arc<Table>> {
+        let location = row.text("metadata_location")?;
+        let format = match row.text("format")?.as_str() {
+            "iceberg" => TableFormat::Iceberg,
+            "lance" => TableFormat::Lance,
+            other => {
+                return Err(Error::new(Kind::Corrupt, format!("unknown table format `{other}`")));
+            }
+        };
+        let iceberg = match format {
+            TableFormat::Iceberg => Some(self.metadata(&location).await?),
+            TableFormat::Lance => None,
+        };
+        let id = uuid::Uuid::parse_str(&row.text("id")?).map_err(failed("read a table's id"))?;
+        Ok(Arc::new(Table {
+            id: TableId::from_uuid(id),
+            type_name: row.text("type_name")?.into(),
+            namespace: row.text("namespace")?.into(),
+            name: row.text("name")?.into(),
+            format,
+            metadata_location: location.into(),
+            iceberg,
+            lance_version: count(row, "lance_version")?,
+            search_version: count(row, "search_version")?,
+            version: row.int("version")?,
+        }))
+    }
+
+    /// Metadata files never change, so one that was read once is kept.
+    async fn metadata(&self, location: &str) -> Result<Arc<TableMetadata>> {
+        if let Some(found) = self.metadata.get(location) {
+            return Ok(found);
+        }
+        let doing = format!("read table metadata `{location}`");
+        let read = TableMetadata::read_from(&self.io, location).await.map_err(failed(doing))?;
+        Ok(self.metadata.insert(location, Arc::new(read)))
+    }
+
+    /// Keeps metadata that this process has just written.
+    pub(crate) fn remember(&self, location: &str, metadata: Arc<TableMetadata>) {
+        self.metadata.insert(location, metadata);
+    }
+}
+
+fn count(row: &Row, column: &str) -> Result<u64> {
+    u64::try_from(row.int(column)?)
+        .map_err(|_| Error::new(Kind::Corrupt, format!("`{column}` of a table is negative")))
+}
+
+fn format_name(format: TableFormat) -> &'static str {
+    match format {
+        TableFormat::Iceberg => "iceberg",
+        TableFormat::Lance => "lance",
+    }
+}
+
+fn row_params(table: &Table) -> Vec<Param> {
+    vec![
+        table.id.to_string().into(),
+        table.type_name.as_ref().into(),
+        table.namespace.as_ref().into(),
+        table.name.as_ref().into(),
+        format_name(table.format).into(),
+        table.metadata_location.as_ref().into(),
+        Param::Int(table.lance_version as i64),
+        Param::Int(table.search_version as i64),
+        table.version.into(),
+    ]
+}
+
+async fn swap_all(tx: &mut Tx, swaps: Vec<Swap>, also: Vec<Statement>) -> Result<()> {
+    for swap in &swaps {
+        let sql = "UPDATE lake_tables SET metadata_location = $1, lance_version = $2, \
+                   search_version = $3, type_name = $4, namespace = $5, name = $6, format = $7, \
+                   version = version + 1 WHERE id = $8 AND version = $9";
+        let params = [
+            swap.metadata_location.as_ref().into(),
+            Param::Int(swap.lance_version as i64),
+            Param::Int(swap.search_version as i64),
+            swap.type_name.as_ref().into(),
+            swap.namespace.as_ref().into(),
+            swap.name.as_ref().into(),
+            format_name(swap.format).into(),
+            swap.base.id.to_string().into(),
+            swap.base.version.into(),
+        ];
+        if tx.execute(sql, &params).await? != 1 {
+            let name = &swap.base.name;
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("table `{name}` was changed meanwhile"),
+            ));
+        }
+    }
+    for (sql, params) in &also {
+        tx.execute(sql, params).await?;
+    }
+    Ok(())
+}
+
+async fn drop_one(tx: &mut Tx, table: Arc<Table>, now: Timestamp) -> Result<()> {
+    let sql = "DELETE FROM lake_tables WHERE id = $1 AND version = $2";
+    if tx.execute(sql, &[table.id.to_string().into(), table.version.into()]).await? != 1 {
+        let text = format!("table `{}` was changed meanwhile", table.name);
+        return Err(Error::new(Kind::Conflict, text));
+    }
+    let sql = format!(
+        "INSERT INTO lake_dropped ({COLUMNS}, dropped_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    );
+    let mut params = row_params(&table);
+    params.push(now.as_micros().into());
+    tx.execute(&sql, &params).await.map(|_| ())
+}
+
+async fn restore_one(tx: &mut Tx, type_name: String) -> Result<bool> {
+    let sql = "SELECT id FROM lake_dropped WHERE type_name = $1 ORDER BY dropped_at DESC LIMIT 1";
+    let Some(row) = tx.query_one(sql, &[type_name.into()]).await? else { return Ok(false) };
+    let id = row.text("id")?;
+    let sql = format!(
+        "INSERT INTO lake_tables ({COLUMNS}) SELECT {COLUMNS} FROM lake_dropped WHERE id = $1"
+    );
+    tx.execute(&sql, &[id.clone().into()]).await?;
+    tx.execute("DELETE FROM lake_dropped WHERE id = $1", &[id.into()]).await?;
+    Ok(true)
+}

@@ -3,10 +3,17 @@
 use std::sync::Arc;
 
 use base::rng::Rng;
-use base::{Clock, Result};
+use base::{Clock, Error, Result};
+use iceberg::io::FileIO;
 use object_store::ObjectStore;
-use parking_lot::RwLock;
-use schema::Schema;
+use parking_lot::{Mutex, RwLock};
+use schema::{ObjectType, Schema};
+
+use crate::catalog::Catalog;
+use crate::commit::group::Queues;
+use crate::files::Files;
+use crate::storage::{LakeStorage, Locations, Traffic};
+use crate::table::{Snapshot, Table};
 
 /// What a lake stands on.
 #[derive(Clone, Debug)]
@@ -60,13 +67,37 @@ pub struct Lake {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) schema: RwLock<Arc<Schema>>,
+    pub(crate) catalog: Catalog,
+    pub(crate) locations: Locations,
+    pub(crate) io: FileIO,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) files: Files,
+    pub(crate) queues: Mutex<Queues>,
 }
 
 impl Lake {
     /// Opens the lake with the deployed schema, making what is missing and recovering what a crash
     /// left.
     pub async fn open(config: Config, schema: Arc<Schema>) -> Result<Lake> {
-        Ok(Lake { inner: Arc::new(Inner { config, schema: RwLock::new(schema) }) })
+        let traffic = Arc::new(Traffic::default());
+        let objects = Arc::clone(&config.objects);
+        let storage = LakeStorage::new(&config.warehouse, objects, Arc::clone(&traffic));
+        let io = storage.file_io();
+        let catalog = Catalog::open(config.database.clone(), io.clone()).await?;
+        let locations = Locations::new(&config.warehouse);
+        let files = Files::new(io.clone(), Arc::clone(&config.objects), locations.clone());
+        Ok(Lake {
+            inner: Arc::new(Inner {
+                schema: RwLock::new(schema),
+                config,
+                catalog,
+                locations,
+                io,
+                traffic,
+                files,
+                queues: Mutex::default(),
+            }),
+        })
     }
 
     /// The deployed schema that requests are answered by.
@@ -78,4 +109,50 @@ impl Lake {
     pub fn set_schema(&self, schema: Arc<Schema>) {
         *self.inner.schema.write() = schema;
     }
+
+    /// What the lake stands on.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The catalog: which tables there are.
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// Manifests, data files and position deletes of Iceberg tables.
+    pub fn files(&self) -> &Files {
+        &self.inner.files
+    }
+
+    /// Logical locations and the objects behind them.
+    pub fn locations(&self) -> &Locations {
+        &self.inner.locations
+    }
+
+    /// Bytes that Iceberg's storage has read and written.
+    pub fn traffic(&self) -> &Traffic {
+        &self.inner.traffic
+    }
+
+    /// The table of this type as it is now.
+    pub async fn table(&self, type_name: &str) -> Result<Arc<Table>> {
+        self.inner.catalog.table(type_name).await
+    }
+
+    /// All tables as they are now, by name.
+    pub async fn tables(&self) -> Result<Vec<Arc<Table>>> {
+        self.inner.catalog.tables().await
+    }
+
+    /// The committed states of a table that can still be read, oldest first.
+    pub async fn snapshots(&self, type_name: &str) -> Result<Vec<Snapshot>> {
+        Ok(self.table(type_name).await?.snapshots())
+    }
+}
+
+/// The type with this name, or an error that says so.
+pub(crate) fn object_named<'a>(schema: &'a Schema, type_name: &str) -> Result<&'a ObjectType> {
+    let found = schema.type_named(type_name).map(|(_, object)| object);
+    found.ok_or_else(|| Error::not_found(format!("the schema has no type `{type_name}`")))
 }

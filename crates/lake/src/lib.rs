@@ -11,17 +11,29 @@
 //! All bytes pass one `Arc<dyn ObjectStore>` ([`Config::objects`]): Iceberg through
 //! `storage`, Lance through `lance_store`, text indexes through `search`.
 
+mod cache;
 pub mod catalog;
 pub mod commit;
 pub mod decode;
 pub mod export;
+mod failure;
+pub mod files;
+mod keys;
 pub mod lake;
+mod layout;
+pub mod maintain;
 pub mod profile;
+mod read;
+mod shape;
 pub mod source;
 pub mod stage;
+pub mod steps;
 pub mod storage;
 pub mod store;
 pub mod table;
+mod write;
 
+pub use commit::{Change, CommitInfo, TableChange};
 pub use lake::{Config, Lake, Limits};
+pub use stage::{StageWriter, StagedFiles};
 pub use table::{Snapshot, Table};

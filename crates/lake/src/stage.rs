@@ -1,15 +1,30 @@
 //! Turns batches of a type into data files that no snapshot refers to yet.
 //!
-//! In: `RawBatch`es in the shape of the type's columns (API names, types of the schema). Out:
-//! [`StagedFiles`], durable but invisible. Not here: making them visible (`commit`).
+//! In: batches in the shape of the type's columns (API names, types of the schema). Out:
+//! [`StagedFiles`], durable but invisible. Rows are gathered up to a stated number of bytes, put in
+//! order, cut into partitions and written one file at a time, so memory does not grow with the
+//! input or with the number of partitions. Not here: making them visible (`commit`).
 
+pub(crate) mod file;
+mod sort;
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::record_batch::RecordBatch;
+use base::{Error, Kind, Result};
 use iceberg::spec::DataFile;
+use schema::ObjectType;
+
+use crate::lake::{Lake, object_named};
+use crate::layout::Layout;
+use crate::shape;
 
 /// Files that are written and synced, and that `commit` can make visible; when it never does, the
 /// orphan clean-up finds them.
 #[derive(Clone, Debug, Default)]
 pub struct StagedFiles {
-    /// Iceberg data files.
+    /// Iceberg data files, in the order in which their rows came.
     pub data: Vec<DataFile>,
     /// Iceberg position-delete files.
     pub deletes: Vec<DataFile>,
@@ -17,4 +32,161 @@ pub struct StagedFiles {
     pub rows: u64,
     /// Bytes of all files.
     pub bytes: u64,
+    /// The schema that they were written with; a commit to a table that has another is refused.
+    pub schema_id: i32,
+    /// The partition spec that they were written with.
+    pub spec_id: i32,
+    /// Rows whose key came again later, where both were seen together: only the last is in `data`.
+    pub duplicates: u64,
+    /// One such key, as people read it.
+    pub duplicate: Option<String>,
+}
+
+/// Writes batches of one type; see the module.
+#[derive(Debug)]
+pub struct StageWriter {
+    lake: Lake,
+    object: Arc<ObjectType>,
+    layout: Arc<Layout>,
+    gathered: Vec<RecordBatch>,
+    gathered_bytes: usize,
+    limit: usize,
+    seen: u64,
+    staged: StagedFiles,
+}
+
+impl Lake {
+    /// Starts writing files for a table of this type.
+    pub async fn stage(&self, type_name: &str) -> Result<StageWriter> {
+        let table = self.table(type_name).await?;
+        self.stage_for(&table).await
+    }
+
+    /// Starts writing files for a table as it was read.
+    pub(crate) async fn stage_for(&self, table: &crate::Table) -> Result<StageWriter> {
+        let schema = self.schema();
+        let object = object_named(&schema, &table.type_name)?;
+        let layout = Layout::new(table.iceberg()?, &shape::key_columns(object)?)?;
+        Ok(StageWriter::with_layout(self, object, layout))
+    }
+}
+
+impl StageWriter {
+    /// Writes files of a layout that the table may only get with the commit.
+    pub(crate) fn with_layout(lake: &Lake, object: &ObjectType, layout: Layout) -> StageWriter {
+        let staged = StagedFiles {
+            schema_id: layout.schema.schema_id(),
+            spec_id: layout.spec.spec_id(),
+            ..StagedFiles::default()
+        };
+        // A quarter: sorting needs as much again, and the caller decodes meanwhile.
+        let limit = usize::try_from(lake.config().limits.import_memory / 4).unwrap_or(usize::MAX);
+        StageWriter {
+            lake: lake.clone(),
+            object: Arc::new(object.clone()),
+            layout: Arc::new(layout),
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            limit,
+            seen: 0,
+            staged,
+        }
+    }
+
+    /// Adds rows: any of the type's stored fields by API name; those that the batch lacks are null.
+    /// A required field without a value is refused with its row, counted from 1 over all batches.
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        let physical = shape::to_physical(&self.object, &batch, &self.layout.arrow, self.seen)?;
+        self.write_physical(physical).await
+    }
+
+    /// Adds rows in the form of the files.
+    pub(crate) async fn write_physical(&mut self, batch: RecordBatch) -> Result<()> {
+        self.seen += batch.num_rows() as u64;
+        self.gathered_bytes += memory_of(&batch);
+        self.gathered.push(batch);
+        if self.gathered_bytes >= self.limit { self.flush().await } else { Ok(()) }
+    }
+
+    /// Rows that were given so far.
+    pub fn rows(&self) -> u64 {
+        self.seen
+    }
+
+    /// Writes what is left and gives the files.
+    pub async fn finish(mut self) -> Result<StagedFiles> {
+        self.flush().await?;
+        Ok(self.staged)
+    }
+
+    /// Removes the files that were written.
+    pub async fn abort(self) {
+        self.lake.discard(&self.staged).await;
+    }
+
+    /// Writes the gathered rows as sorted files, one partition after the other.
+    async fn flush(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Ok(());
+        }
+        let layout = Arc::clone(&self.layout);
+        let sorted =
+            base::task::blocking("sort rows", move || sort::sort(&layout, batches)).await??;
+        if let Some((batch, row)) = sorted.duplicate {
+            self.staged.duplicates += sorted.duplicates;
+            if self.staged.duplicate.is_none() {
+                let columns = self.layout.key_arrays(&sorted.batches[batch]);
+                self.staged.duplicate = Some(crate::keys::shown(&self.object, &columns, row)?);
+            }
+        }
+        for run in &sorted.runs {
+            let file = file::write(&self.lake, &self.layout, &sorted.batches, run).await?;
+            self.staged.rows += file.record_count();
+            self.staged.bytes += file.file_size_in_bytes();
+            self.staged.data.push(file);
+        }
+        Ok(())
+    }
+}
+
+impl Lake {
+    /// Removes staged files that will not be committed. A failure leaves orphans, which the
+    /// clean-up finds, so it is only logged.
+    pub async fn discard(&self, staged: &StagedFiles) {
+        for file in staged.data.iter().chain(&staged.deletes) {
+            self.discard_location(file.file_path()).await;
+        }
+    }
+
+    pub(crate) async fn discard_location(&self, location: &str) {
+        if let Err(error) = self.inner.io.delete(location).await {
+            tracing::warn!(location, %error, "failed to remove a file that is not needed");
+        }
+    }
+}
+
+impl StagedFiles {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Refuses files of another schema than the table's present one.
+    pub(crate) fn check_schema(&self, table: &crate::Table) -> Result<()> {
+        if self.is_empty() || self.schema_id == table.iceberg()?.current_schema_id() {
+            return Ok(());
+        }
+        let text = format!("the columns of table `{}` were changed meanwhile", table.name);
+        Err(Error::new(Kind::Stale, text).hint("repeat the command"))
+    }
+}
+
+/// Bytes of the rows of a batch, not of the larger arrays that it may be a part of.
+fn memory_of(batch: &RecordBatch) -> usize {
+    let size = |column: &Arc<dyn Array>| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(size).sum()
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use base::ids::TableId;
+use base::{Error, Kind, Result, Timestamp};
+use iceberg::spec::TableMetadata;
 use schema::TableFormat;
 
 /// A table at one moment; immutable, so a scan that holds it sees one state.
@@ -21,7 +23,7 @@ pub struct Table {
     /// Logical location of the metadata file (Iceberg) or of the dataset (Lance).
     pub metadata_location: Arc<str>,
     /// Iceberg's metadata; `None` for a Lance table.
-    pub iceberg: Option<Arc<iceberg::spec::TableMetadata>>,
+    pub iceberg: Option<Arc<TableMetadata>>,
     /// Version of the companion (or own) Lance dataset; 0 when there is none yet.
     pub lance_version: u64,
     /// Version of the text index; 0 when there is none.
@@ -36,7 +38,7 @@ pub struct Snapshot {
     /// Iceberg's snapshot id, or the version of a Lance table.
     pub id: i64,
     /// When it was committed, in microseconds since the epoch.
-    pub at: base::Timestamp,
+    pub at: Timestamp,
     /// `append`, `overwrite`, `delete`, `replace`.
     pub operation: Arc<str>,
     /// Rows in all after it.
@@ -49,4 +51,81 @@ pub struct Snapshot {
     pub author: Arc<str>,
     /// What for: `import films.csv`, `mutation`, `compact`.
     pub summary: Arc<str>,
+}
+
+/// Keys of our own in an Iceberg snapshot's summary.
+pub(crate) mod summary {
+    /// Who made it.
+    pub(crate) const AUTHOR: &str = "headwater.author";
+    /// What for.
+    pub(crate) const TEXT: &str = "headwater.summary";
+    /// Rows in all after it, deleted ones not counted.
+    pub(crate) const ROWS: &str = "headwater.rows";
+}
+
+impl Table {
+    /// Iceberg's metadata, or an error for a table of another format.
+    pub fn iceberg(&self) -> Result<&Arc<TableMetadata>> {
+        self.iceberg.as_ref().ok_or_else(|| {
+            let text = format!("table `{}` is not an Iceberg table", self.name);
+            Error::new(Kind::Unsupported, text)
+        })
+    }
+
+    /// The id of the present snapshot; 0 when nothing was committed yet.
+    pub fn snapshot_id(&self) -> i64 {
+        match &self.iceberg {
+            Some(metadata) => metadata.current_snapshot_id().unwrap_or(0),
+            None => i64::try_from(self.lance_version).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// The states of an Iceberg table, oldest first; empty for a Lance table, whose versions its
+    /// own manifests list.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let Some(metadata) = &self.iceberg else { return Vec::new() };
+        let mut snapshots: Vec<_> = metadata.snapshots().collect();
+        snapshots.sort_by_key(|snapshot| snapshot.sequence_number());
+        snapshots.into_iter().map(|snapshot| Snapshot::of(snapshot)).collect()
+    }
+}
+
+impl Snapshot {
+    /// What an Iceberg snapshot says of itself.
+    pub(crate) fn of(snapshot: &iceberg::spec::Snapshot) -> Snapshot {
+        let properties = &snapshot.summary().additional_properties;
+        let text = |key: &str| properties.get(key).map_or("", String::as_str);
+        let number = |key: &str| text(key).parse().unwrap_or(0_u64);
+        let rows = match properties.get(summary::ROWS) {
+            Some(rows) => rows.parse().unwrap_or(0),
+            // Another writer's snapshot counts deleted rows apart.
+            None => number("total-records").saturating_sub(number("total-position-deletes")),
+        };
+        Snapshot {
+            id: snapshot.snapshot_id(),
+            at: Timestamp::from_micros(snapshot.timestamp_ms().saturating_mul(1000)),
+            operation: snapshot.summary().operation.as_str().into(),
+            rows,
+            bytes: number("total-files-size"),
+            files: number("total-data-files"),
+            author: text(summary::AUTHOR).into(),
+            summary: text(summary::TEXT).into(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// What stands for the state of a table that has no snapshot yet.
+    pub(crate) fn none(at: Timestamp) -> Snapshot {
+        Snapshot {
+            id: 0,
+            at,
+            operation: "none".into(),
+            rows: 0,
+            bytes: 0,
+            files: 0,
+            author: "".into(),
+            summary: "".into(),
+        }
+    }
 }

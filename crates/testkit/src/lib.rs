@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod project;
 pub mod redact;
 pub mod transcript;
+pub mod unsynced_store;
 pub mod victim;
 pub mod wait;
 

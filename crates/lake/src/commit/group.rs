@@ -1,0 +1,319 @@
+//! Small writes that share a snapshot: what many callers ask for at the same time is committed once.
+//!
+//! ```text
+//! WriteRequest → queue of its table → one batch of requests → overlay → Delta → one snapshot → receipts
+//! ```
+//!
+//! In: write requests of any number of callers. Out: a receipt or an error for each, as if they had
+//! been made one after the other in the order in which they came. A refused one changes nothing and
+//! hinders nobody. Not here: how a request changes rows (`overlay`), large imports
+//! (`Lake::commit`).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use base::task::Task;
+use base::{Error, Kind, Result, Timestamp, error_chain};
+use frame::{WriteReceipt, WriteRequest};
+use iceberg::spec::Operation;
+use meta::Param;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::CommitInfo;
+use super::delta::Delta;
+use super::overlay::Overlay;
+use super::positions;
+use super::retry::Attempts;
+use super::snapshot;
+use crate::catalog::Statement;
+use crate::lake::Lake;
+use crate::table::Table;
+
+/// Requests that wait for one table before more are refused.
+const WAITING: usize = 4096;
+/// Requests that share one snapshot.
+const TOGETHER: usize = 256;
+/// How long a repeated idempotency key finds its first change.
+pub(crate) const REMEMBERED: i64 = 24 * 3600 * 1_000_000;
+
+/// The queues of all tables, by type.
+pub(crate) type Queues = HashMap<Arc<str>, Arc<Queue>>;
+
+/// Requests for one table, and the worker that commits them while there are any.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Pending>,
+    running: bool,
+    worker: Option<Task<()>>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    request: Arc<WriteRequest>,
+    /// What the idempotency key stands for.
+    fingerprint: String,
+    reply: oneshot::Sender<Result<WriteReceipt>>,
+}
+
+/// An earlier change with the same idempotency key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Earlier {
+    pub(crate) snapshot: i64,
+    pub(crate) rows: u64,
+}
+
+/// Makes one change, together with whatever else waits for the same table.
+pub(crate) async fn write(lake: &Lake, request: WriteRequest) -> Result<WriteReceipt> {
+    let fingerprint = super::fingerprint::of(&request)?;
+    let queue = {
+        let mut queues = lake.inner.queues.lock();
+        Arc::clone(queues.entry(Arc::clone(&request.table)).or_default())
+    };
+    let (reply, answer) = oneshot::channel();
+    {
+        let mut state = queue.state.lock();
+        if state.waiting.len() >= WAITING {
+            let text = format!("{WAITING} writes wait for table `{}` already", request.table);
+            return Err(Error::new(Kind::Unavailable, text).hint("write less at the same time"));
+        }
+        state.waiting.push_back(Pending { request: Arc::new(request), fingerprint, reply });
+        if !state.running {
+            state.running = true;
+            state.worker =
+                Some(base::task::spawn("group commit", work(lake.clone(), Arc::clone(&queue))));
+        }
+    }
+    let lost = |_| Error::new(Kind::Cancelled, "the lake was closed during a write");
+    answer.await.map_err(lost)?
+}
+
+/// Commits what waits until nothing does.
+async fn work(lake: Lake, queue: Arc<Queue>) {
+    loop {
+        let batch: Vec<Pending> = {
+            let mut state = queue.state.lock();
+            let count = state.waiting.len().min(TOGETHER);
+            if count == 0 {
+                state.running = false;
+                return;
+            }
+            state.waiting.drain(..count).collect()
+        };
+        let type_name = Arc::clone(&batch[0].request.table);
+        commit_batch(&lake, batch).await;
+        crate::maintain::after_commit(&lake, &type_name).await;
+    }
+}
+
+/// Commits requests together and answers each.
+async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
+    let mut attempts = Attempts::new(lake);
+    let answers = loop {
+        match try_batch(lake, &batch).await {
+            Err(error) if error.kind() == Kind::Conflict => match attempts.again(error).await {
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            },
+            result => break result,
+        }
+    };
+    match answers {
+        Ok(answers) => {
+            for (pending, answer) in batch.into_iter().zip(answers) {
+                // The caller may have gone; its change stands all the same.
+                let _gone = pending.reply.send(answer);
+            }
+        }
+        Err(error) => {
+            for pending in batch {
+                let _gone = pending.reply.send(Err(copy(&error)));
+            }
+        }
+    }
+}
+
+async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteReceipt>>> {
+    let Some(first) = batch.first() else { return Ok(Vec::new()) };
+    let table = lake.table(&first.request.table).await?;
+    let (mut answers, fresh, twins) = replayed(lake, batch).await?;
+    let requests: Vec<Arc<WriteRequest>> =
+        fresh.iter().map(|index| Arc::clone(&batch[*index].request)).collect();
+    let mut overlay = Overlay::new(lake, &table, &requests).await?;
+    let mut made = Vec::new();
+    for index in &fresh {
+        let pending = &batch[*index];
+        match overlay.apply(&pending.request).await {
+            Ok(rows) => made.push((*index, rows)),
+            Err(error) => answers[*index] = Some(Err(error)),
+        }
+    }
+    let now = lake.config().clock.now();
+    let (delta, info) = delta_of(lake, &table, overlay, &made, batch).await?;
+    let written = snapshot::write(lake, &table, delta, &info).await?;
+    let id = written.snapshot.id;
+    let mut also = Vec::new();
+    for (index, rows) in &made {
+        if let Some(key) = &batch[*index].request.idempotency_key {
+            also.push(receipt(key, &batch[*index].fingerprint, id, *rows, now));
+        }
+    }
+    if !also.is_empty() {
+        also.insert(0, forget_old(now));
+    }
+    lake.publish(vec![written], &also).await?;
+    for (index, rows) in made {
+        answers[index] = Some(Ok(WriteReceipt { snapshot: id, rows, replayed: false }));
+    }
+    for (index, first) in twins {
+        let same = batch[index].fingerprint == batch[first].fingerprint;
+        answers[index] = Some(match &answers[first] {
+            Some(Ok(receipt)) if same => Ok(WriteReceipt { replayed: true, ..receipt.clone() }),
+            Some(Err(error)) if same => Err(copy(error)),
+            _ => Err(key_is_taken(batch[index].request.idempotency_key.as_deref())),
+        });
+    }
+    let unanswered = || Err(Error::internal("a write was neither made nor refused"));
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect())
+}
+
+type Answers = Vec<Option<Result<WriteReceipt>>>;
+
+/// Answers those whose idempotency key was used before; then the requests to make now, and those
+/// that repeat an earlier one of the same batch, each with that one.
+async fn replayed(
+    lake: &Lake,
+    batch: &[Pending],
+) -> Result<(Answers, Vec<usize>, Vec<(usize, usize)>)> {
+    let mut answers: Answers = Vec::with_capacity(batch.len());
+    let (mut fresh, mut twins) = (Vec::new(), Vec::new());
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (index, pending) in batch.iter().enumerate() {
+        answers.push(None);
+        let Some(key) = pending.request.idempotency_key.as_deref() else {
+            fresh.push(index);
+            continue;
+        };
+        if let Some(first) = seen.get(key) {
+            twins.push((index, *first));
+            continue;
+        }
+        seen.insert(key, index);
+        match earlier(lake, key, &pending.fingerprint).await {
+            Ok(Some(Earlier { snapshot, rows })) => {
+                answers[index] = Some(Ok(WriteReceipt { snapshot, rows, replayed: true }));
+            }
+            Ok(None) => fresh.push(index),
+            Err(error) if error.kind() == Kind::Conflict => answers[index] = Some(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((answers, fresh, twins))
+}
+
+async fn delta_of(
+    lake: &Lake,
+    table: &Arc<Table>,
+    overlay: Overlay<'_>,
+    made: &[(usize, u64)],
+    batch: &[Pending],
+) -> Result<(Delta, CommitInfo)> {
+    let mut delta = Delta::default();
+    let (rows, gone) = overlay.finish()?;
+    if !rows.is_empty() {
+        let mut stage = lake.stage_for(table).await?;
+        for batch in rows {
+            stage.write_physical(batch).await?;
+        }
+        let staged = stage.finish().await?;
+        delta.rows += staged.rows as i64;
+        delta.made.extend(staged.data.iter().map(|file| file.file_path().to_owned()));
+        delta.add_staged(&staged);
+    }
+    delta.operation = match (delta.add.is_empty(), gone.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(Operation::Append),
+        (true, false) => Some(Operation::Delete),
+        (false, false) => Some(Operation::Overwrite),
+    };
+    positions::delete(lake, table, gone, &mut delta).await?;
+    let mut authors: Vec<&str> =
+        made.iter().map(|(index, _)| batch[*index].request.principal.subject.as_ref()).collect();
+    authors.sort_unstable();
+    authors.dedup();
+    let info = CommitInfo {
+        author: authors.join(", ").into(),
+        summary: if made.len() == 1 {
+            "mutation".into()
+        } else {
+            format!("{} mutations", made.len()).into()
+        },
+        ..CommitInfo::default()
+    };
+    Ok((delta, info))
+}
+
+/// The change that an idempotency key stands for, when it was made within the last day. The same
+/// key for another change is a `Conflict` that no repetition cures.
+pub(crate) async fn earlier(lake: &Lake, key: &str, request: &str) -> Result<Option<Earlier>> {
+    let since = lake.config().clock.now().as_micros() - REMEMBERED;
+    let sql = "SELECT request, snapshot, row_count FROM lake_receipts WHERE name = $1 AND at >= $2";
+    let params = [key.into(), since.into()];
+    let Some(row) = lake.catalog().database().query_one(sql, &params).await? else {
+        return Ok(None);
+    };
+    if row.text("request")? != request {
+        return Err(key_is_taken(Some(key)));
+    }
+    let rows = u64::try_from(row.int("row_count")?).unwrap_or(0);
+    Ok(Some(Earlier { snapshot: row.int("snapshot")?, rows }))
+}
+
+fn key_is_taken(key: Option<&str>) -> Error {
+    let text = format!("the idempotency key `{}` was used for another change", key.unwrap_or(""));
+    Error::new(Kind::Conflict, text).hint("use a new key for each change")
+}
+
+/// The statement that forgets changes of more than a day ago, so that their names are free again.
+pub(crate) fn forget_old(now: Timestamp) -> Statement {
+    let before = now.as_micros() - REMEMBERED;
+    ("DELETE FROM lake_receipts WHERE at < $1".to_owned(), vec![before.into()])
+}
+
+/// The statement that remembers a change; it fails when the name is taken.
+pub(crate) fn receipt(
+    key: &str,
+    request: &str,
+    snapshot: i64,
+    rows: u64,
+    now: Timestamp,
+) -> Statement {
+    let sql = "INSERT INTO lake_receipts (name, request, snapshot, row_count, at) \
+               VALUES ($1, $2, $3, $4, $5)";
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let params: Vec<Param> =
+        vec![key.into(), request.into(), snapshot.into(), rows.into(), now.as_micros().into()];
+    (sql.to_owned(), params)
+}
+
+/// The same error for one more caller.
+fn copy(error: &Error) -> Error {
+    let mut copied: Option<Error> = None;
+    for message in error_chain(error).into_iter().rev() {
+        let outer = Error::new(error.kind(), message);
+        copied = Some(match copied {
+            Some(inner) => outer.caused_by(inner),
+            None => outer,
+        });
+    }
+    let copied = copied.unwrap_or_else(|| Error::new(error.kind(), error.message()));
+    match error.hint_text() {
+        Some(hint) => copied.hint(hint),
+        None => copied,
+    }
+}

@@ -1,0 +1,25 @@
+//! Keeps tables healthy: joins small files and applies deletes, lets old snapshots go, removes files
+//! that nothing needs, goes back to an earlier snapshot, and says how things stand.
+//!
+//! In: a type's name. Out: a report of what was done. Each kind of work has a file of its own; none
+//! of them changes what a query answers, except a rollback. Not here: when they run (`server`), other
+//! than the compaction that follows commits by itself.
+
+mod compact;
+mod expire;
+mod orphans;
+mod rollback;
+mod status;
+
+pub use compact::Compacted;
+pub use expire::Expired;
+pub use orphans::{Cleaned, GRACE};
+pub use status::TableStatus;
+
+pub(crate) use compact::after_commit;
+
+/// The table property that says how long snapshots are kept, in milliseconds.
+pub(crate) const RETENTION: &str = "history.expire.max-snapshot-age-ms";
+
+/// The lease that everything holds that removes files; a backup holds it too.
+pub(crate) const REMOVAL_LEASE: &str = "lake removal";

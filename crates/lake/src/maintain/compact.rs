@@ -1,0 +1,259 @@
+//! Joins small files of a partition, applies position deletes, and puts rows in order.
+//!
+//! In: a type's name. Out: the same rows in fewer files, in a snapshot of operation `replace`. A row
+//! that is deleted or replaced meanwhile makes the commit start again; everything else that happens
+//! meanwhile does not. Not here: repartitioning (`steps`).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use base::{Error, Kind, Result};
+use iceberg::spec::Operation;
+
+use crate::commit::CommitInfo;
+use crate::commit::delta::Delta;
+use crate::commit::retry::Attempts;
+use crate::commit::snapshot;
+use crate::files::{Content, LiveFile, partition_key};
+use crate::lake::{Lake, object_named};
+use crate::layout::Layout;
+use crate::read::{self, RowsWanted, Wanted};
+use crate::shape;
+use crate::stage::{StageWriter, StagedFiles};
+use crate::table::Table;
+
+/// Bytes below which a data file is small.
+const SMALL: u64 = 32 << 20;
+/// Small files of one partition that are worth joining without being asked.
+const MANY: usize = 16;
+/// Delete files of one partition that are worth applying without being asked.
+const MANY_DELETES: usize = 8;
+/// Bytes that one pass reads of a partition.
+const PASS: u64 = 512 << 20;
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Data files that went.
+    pub removed: u64,
+    /// Data files that came.
+    pub added: u64,
+    /// Delete files that went.
+    pub removed_deletes: u64,
+    /// Rows that were written anew.
+    pub rows: u64,
+}
+
+/// Files that are rewritten together.
+type Chosen = Vec<LiveFile>;
+
+/// Whether a compaction would join the file with others.
+pub(crate) fn is_small(file: &LiveFile) -> bool {
+    file.data().file_size_in_bytes() < SMALL
+}
+
+impl Lake {
+    /// Compacts a table: every partition with more than one small file or with deletes.
+    pub async fn compact(&self, type_name: &str) -> Result<Compacted> {
+        self.compact_when(type_name, |files, deletes| files > 1 || deletes > 0).await
+    }
+
+    async fn compact_when(
+        &self,
+        type_name: &str,
+        worth: impl Fn(usize, usize) -> bool + Send,
+    ) -> Result<Compacted> {
+        let mut attempts = Attempts::new(self);
+        let mut done = Compacted::default();
+        let mut passed = HashSet::new();
+        loop {
+            let table = self.table(type_name).await?;
+            let content = present(self, &table).await?;
+            let Some(chosen) = choose(&content, &worth, &mut passed) else { return Ok(done) };
+            match self.compact_files(&table, &content, chosen).await {
+                Ok(one) => done = done.plus(one),
+                Err(error) if error.kind() == Kind::Conflict => {
+                    passed.clear();
+                    attempts.again(error).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Rewrites the chosen files and commits, as long as nobody else changes them.
+    async fn compact_files(
+        &self,
+        table: &Arc<Table>,
+        content: &Content,
+        chosen: Chosen,
+    ) -> Result<Compacted> {
+        let staged = self.rewrite(table, &chosen).await?;
+        let mut attempts = Attempts::new(self);
+        let (mut table, mut content) = (Arc::clone(table), content.clone());
+        loop {
+            let result = match unchanged(&table, &content, &chosen, &staged) {
+                Ok(()) => self.swap_files(&table, &content, &chosen, &staged).await,
+                Err(error) => {
+                    self.discard(&staged).await;
+                    return Err(error);
+                }
+            };
+            match result {
+                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+                Err(error) => {
+                    self.discard(&staged).await;
+                    return Err(error);
+                }
+                done => return done,
+            }
+            table = self.table(&table.type_name).await?;
+            content = present(self, &table).await?;
+        }
+    }
+
+    async fn rewrite(&self, table: &Table, chosen: &Chosen) -> Result<StagedFiles> {
+        let schema = self.schema();
+        let object = object_named(&schema, &table.type_name)?;
+        let layout = Layout::new(table.iceberg()?, &shape::key_columns(object)?)?;
+        let columns = Arc::clone(&layout.arrow);
+        let mut stage = StageWriter::with_layout(self, object, layout);
+        let all: Vec<usize> = (0..columns.fields().len()).collect();
+        for file in chosen {
+            let gone = self.files().deleted(file).await?;
+            let wanted = Wanted::columns(&columns, &all, RowsWanted::Except(gone))?;
+            let mut rows = read::read(self.files(), file.data(), wanted).await?;
+            while let Some((batch, _)) = rows.next().await? {
+                stage.write_physical(batch).await?;
+            }
+        }
+        stage.finish().await
+    }
+
+    async fn swap_files(
+        &self,
+        table: &Arc<Table>,
+        content: &Content,
+        chosen: &Chosen,
+        staged: &StagedFiles,
+    ) -> Result<Compacted> {
+        let mut delta = Delta { operation: Some(Operation::Replace), ..Delta::default() };
+        delta.remove = chosen.iter().map(|file| file.path().to_owned()).collect();
+        let applied = self.applied_deletes(content, &delta.remove).await?;
+        let removed_deletes = applied.len() as u64;
+        delta.remove.extend(applied);
+        delta.add_staged(staged);
+        let info = CommitInfo {
+            author: "headwater".into(),
+            summary: "compact".into(),
+            ..CommitInfo::default()
+        };
+        let written = snapshot::write(self, table, delta, &info).await?;
+        self.publish(vec![written], &[]).await?;
+        Ok(Compacted {
+            removed: chosen.len() as u64,
+            added: staged.data.len() as u64,
+            removed_deletes,
+            rows: staged.rows,
+        })
+    }
+
+    /// Delete files that name no data file that stays.
+    async fn applied_deletes(
+        &self,
+        content: &Content,
+        removed: &HashSet<String>,
+    ) -> Result<Vec<String>> {
+        let live: HashSet<&str> = content.data.iter().map(|file| file.path()).collect();
+        let mut applied = Vec::new();
+        for delete in &content.deletes {
+            let positions = self.files().positions(delete.entry.data_file()).await?;
+            let mut named: Vec<&String> = positions.keys().collect();
+            named.sort_unstable();
+            if named.iter().all(|path| removed.contains(*path) || !live.contains(path.as_str())) {
+                applied.push(delete.entry.file_path().to_owned());
+            }
+        }
+        Ok(applied)
+    }
+}
+
+impl Compacted {
+    fn plus(self, other: Compacted) -> Compacted {
+        Compacted {
+            removed: self.removed + other.removed,
+            added: self.added + other.added,
+            removed_deletes: self.removed_deletes + other.removed_deletes,
+            rows: self.rows + other.rows,
+        }
+    }
+}
+
+async fn present(lake: &Lake, table: &Table) -> Result<Content> {
+    let metadata = table.iceberg()?;
+    let snapshot = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
+    lake.files().content(metadata, snapshot).await
+}
+
+/// The files of the next partition that is worth it; one that was passed is not chosen again.
+fn choose(
+    content: &Content,
+    worth: &(impl Fn(usize, usize) -> bool + Send),
+    passed: &mut HashSet<String>,
+) -> Option<Chosen> {
+    let mut partitions: BTreeMap<String, Chosen> = BTreeMap::new();
+    for file in &content.data {
+        if is_small(file) || !file.deletes.is_empty() {
+            let key = partition_key(file.spec_id, file.data());
+            partitions.entry(key).or_default().push(file.clone());
+        }
+    }
+    for (key, mut files) in partitions {
+        let deletes: HashSet<&str> =
+            files.iter().flat_map(|file| &file.deletes).map(|delete| delete.file_path()).collect();
+        if worth(files.len(), deletes.len()) && passed.insert(key) {
+            let mut bytes = 0;
+            files.sort_by_key(|file| file.data().file_size_in_bytes());
+            files.retain(|file| {
+                bytes += file.data().file_size_in_bytes();
+                bytes <= PASS || bytes == file.data().file_size_in_bytes()
+            });
+            return Some(files);
+        }
+    }
+    None
+}
+
+/// Succeeds when the chosen files still live, with the same deletes, in a table of the same shape.
+fn unchanged(
+    table: &Table,
+    content: &Content,
+    chosen: &Chosen,
+    staged: &StagedFiles,
+) -> Result<()> {
+    staged.check_schema(table)?;
+    let names = |file: &LiveFile| -> Vec<String> {
+        file.deletes.iter().map(|delete| delete.file_path().to_owned()).collect()
+    };
+    for file in chosen {
+        let now = content.data.iter().find(|now| now.path() == file.path());
+        if now.is_none_or(|now| names(now) != names(file)) {
+            let text = format!("rows of table `{}` were changed during its compaction", table.name);
+            return Err(Error::new(Kind::Conflict, text));
+        }
+    }
+    Ok(())
+}
+
+/// Compacts by itself once small commits have left enough behind. A failure is logged and changes
+/// nothing; the next commit tries again.
+pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
+    let worth = |files: usize, deletes: usize| files >= MANY || deletes >= MANY_DELETES;
+    match lake.compact_when(type_name, worth).await {
+        Ok(done) if done != Compacted::default() => {
+            tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(type_name, %error, "failed to compact"),
+    }
+}

@@ -1,0 +1,106 @@
+//! Lets old snapshots go, and removes the files that only they needed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Kind, Result};
+use iceberg::spec::{Snapshot as IcebergSnapshot, TableMetadata};
+
+use super::RETENTION;
+use crate::commit::CommitInfo;
+use crate::commit::delta::{Alter, Delta};
+use crate::commit::retry::Attempts;
+use crate::commit::snapshot;
+use crate::lake::Lake;
+
+/// How long snapshots are kept when neither the caller nor the type says it.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What an expiry did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Snapshots that can no longer be read.
+    pub snapshots: u64,
+    /// Files that were removed.
+    pub files: u64,
+}
+
+impl Lake {
+    /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else a week); the
+    /// present one always stays.
+    pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
+        let removal = self.hold_removal().await?;
+        let result = self.expire_held(type_name, keep).await;
+        meta::leases::release(self.catalog().database(), &removal).await?;
+        result
+    }
+
+    async fn expire_held(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
+        let mut attempts = Attempts::new(self);
+        loop {
+            match self.try_expire(type_name, keep).await {
+                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
+        let table = self.table(type_name).await?;
+        let metadata = Arc::clone(table.iceberg()?);
+        let keep = keep.unwrap_or_else(|| retention(&metadata));
+        let micros = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+        let oldest = self.config().clock.now().as_micros().saturating_sub(micros) / 1000;
+        let present = metadata.current_snapshot_id();
+        let (old, kept): (Vec<_>, Vec<_>) = metadata.snapshots().partition(|snapshot| {
+            snapshot.timestamp_ms() < oldest && Some(snapshot.snapshot_id()) != present
+        });
+        if old.is_empty() {
+            return Ok(Expired::default());
+        }
+        let mut gone = HashSet::new();
+        for snapshot in &old {
+            gone.extend(self.locations_of(&metadata, snapshot).await?);
+        }
+        for snapshot in kept {
+            for location in self.locations_of(&metadata, snapshot).await? {
+                gone.remove(&location);
+            }
+        }
+        let ids: Vec<i64> = old.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+        let count = ids.len() as u64;
+        let alter: Alter = Box::new(move |builder| Ok(builder.remove_snapshots(&ids)));
+        let delta = Delta { alter: Some(alter), ..Delta::default() };
+        let written = snapshot::write(self, &table, delta, &CommitInfo::default()).await?;
+        self.publish(vec![written], &[]).await?;
+        let mut gone: Vec<String> = gone.into_iter().collect();
+        gone.sort_unstable();
+        for location in &gone {
+            self.discard_location(location).await;
+        }
+        Ok(Expired { snapshots: count, files: gone.len() as u64 })
+    }
+
+    /// Everything that a snapshot needs to be read, but the metadata file.
+    pub(crate) async fn locations_of(
+        &self,
+        metadata: &TableMetadata,
+        snapshot: &IcebergSnapshot,
+    ) -> Result<Vec<String>> {
+        let mut locations = vec![snapshot.manifest_list().to_owned()];
+        for manifest in self.files().manifest_list(metadata, snapshot).await?.iter() {
+            locations.push(manifest.manifest_path.clone());
+            let entries = self.files().manifest(manifest).await?;
+            let alive = entries.entries().iter().filter(|entry| entry.is_alive());
+            locations.extend(alive.map(|entry| entry.file_path().to_owned()));
+        }
+        Ok(locations)
+    }
+}
+
+/// How long the table's snapshots are kept.
+pub(super) fn retention(metadata: &TableMetadata) -> Duration {
+    let millis = metadata.properties().get(RETENTION).and_then(|text| text.parse().ok());
+    millis.map_or(KEPT, Duration::from_millis)
+}

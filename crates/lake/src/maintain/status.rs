@@ -1,0 +1,69 @@
+//! How the tables stand: rows, files, and what maintenance would find to do.
+
+use base::Result;
+
+use crate::lake::Lake;
+use crate::maintain::compact;
+use crate::table::Table;
+
+/// How one table stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableStatus {
+    /// The type.
+    pub type_name: String,
+    /// The SQL name.
+    pub name: String,
+    /// Live rows.
+    pub rows: u64,
+    /// Bytes of its data and delete files.
+    pub bytes: u64,
+    /// Data files.
+    pub files: u64,
+    /// Data files that a compaction would join.
+    pub small_files: u64,
+    /// Position-delete files.
+    pub delete_files: u64,
+    /// Rows that are deleted by them and still in data files.
+    pub deleted_rows: u64,
+    /// Snapshots that can be read.
+    pub snapshots: u64,
+}
+
+impl Lake {
+    /// How all tables stand, by name.
+    pub async fn status(&self) -> Result<Vec<TableStatus>> {
+        let mut all = Vec::new();
+        for table in self.tables().await? {
+            all.push(self.table_status(&table).await?);
+        }
+        Ok(all)
+    }
+
+    async fn table_status(&self, table: &Table) -> Result<TableStatus> {
+        let mut status = TableStatus {
+            type_name: table.type_name.to_string(),
+            name: table.name.to_string(),
+            rows: 0,
+            bytes: 0,
+            files: 0,
+            small_files: 0,
+            delete_files: 0,
+            deleted_rows: 0,
+            snapshots: 0,
+        };
+        let Some(metadata) = &table.iceberg else { return Ok(status) };
+        let snapshots = table.snapshots();
+        let present = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
+        let content = self.files().content(metadata, present).await?;
+        status.rows = snapshots.last().map_or(0, |last| last.rows);
+        status.bytes = snapshots.last().map_or(0, |last| last.bytes);
+        status.files = content.data.len() as u64;
+        status.small_files =
+            content.data.iter().filter(|file| compact::is_small(file)).count() as u64;
+        status.delete_files = content.deletes.len() as u64;
+        let deleted = content.deletes.iter().map(|delete| delete.entry.record_count());
+        status.deleted_rows = deleted.sum();
+        status.snapshots = snapshots.len() as u64;
+        Ok(status)
+    }
+}

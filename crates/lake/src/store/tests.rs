@@ -1,0 +1,168 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use testkit::unsynced_store::UnsyncedFolder;
+
+use super::{Durability, LocalStore};
+
+fn store() -> (tempfile::TempDir, LocalStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
+    (folder, store)
+}
+
+async fn names(store: &dyn ObjectStore, prefix: Option<&str>) -> Vec<String> {
+    let prefix = prefix.map(Path::from);
+    let listed = store.list(prefix.as_ref()).map_ok(|meta| meta.location.to_string());
+    let mut names: Vec<String> = listed.try_collect().await.unwrap();
+    names.sort();
+    names
+}
+
+async fn put(store: &dyn ObjectStore, name: &str, text: &str) {
+    store.put(&Path::from(name), PutPayload::from(text.to_owned())).await.unwrap();
+}
+
+async fn get(store: &dyn ObjectStore, name: &str) -> String {
+    let bytes = store.get(&Path::from(name)).await.unwrap().bytes().await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn objects_are_put_read_by_range_copied_renamed_and_deleted() {
+    let (_folder, store) = store();
+    put(&store, "a/b/c.txt", "hello world").await;
+    put(&store, "a/d.txt", "other").await;
+    let range = store.get_range(&Path::from("a/b/c.txt"), 6..11).await.unwrap();
+    assert_eq!(range, Bytes::from("world"));
+    let ranges = store.get_ranges(&Path::from("a/b/c.txt"), &[0..2, 6..8]).await.unwrap();
+    assert_eq!(ranges, [Bytes::from("he"), Bytes::from("wo")]);
+    store.copy(&Path::from("a/d.txt"), &Path::from("x/copy.txt")).await.unwrap();
+    store.rename(&Path::from("a/d.txt"), &Path::from("y/moved.txt")).await.unwrap();
+    assert_eq!(names(&store, None).await, ["a/b/c.txt", "x/copy.txt", "y/moved.txt"]);
+    store.delete(&Path::from("x/copy.txt")).await.unwrap();
+    assert_eq!(names(&store, Some("x")).await, [] as [&str; 0]);
+    let level = store.list_with_delimiter(None).await.unwrap();
+    assert_eq!(level.common_prefixes, [Path::from("a"), Path::from("y")]);
+    assert!(matches!(
+        store.head(&Path::from("a/d.txt")).await,
+        Err(object_store::Error::NotFound { .. })
+    ));
+}
+
+#[tokio::test]
+async fn creating_an_object_that_exists_is_refused_and_keeps_it() {
+    let (_folder, store) = store();
+    put(&store, "one", "first").await;
+    let again = store
+        .put_opts(&Path::from("one"), PutPayload::from_static(b"second"), PutMode::Create.into())
+        .await;
+    assert!(matches!(again, Err(object_store::Error::AlreadyExists { .. })));
+    assert_eq!(get(&store, "one").await, "first");
+}
+
+#[tokio::test]
+async fn an_upload_appears_when_it_is_complete_with_its_parts_in_order() {
+    let (_folder, store) = store();
+    let location = Path::from("big/object");
+    let mut upload = store.put_multipart(&location).await.unwrap();
+    let first = upload.put_part(PutPayload::from_static(b"one "));
+    let second = upload.put_part(PutPayload::from_static(b"two"));
+    second.await.unwrap();
+    first.await.unwrap();
+    assert_eq!(names(&store, None).await, [] as [&str; 0]);
+    upload.complete().await.unwrap();
+    assert_eq!(get(&store, "big/object").await, "one two");
+    let mut dropped = store.put_multipart(&Path::from("other")).await.unwrap();
+    dropped.put_part(PutPayload::from_static(b"never")).await.unwrap();
+    drop(dropped);
+    assert_eq!(names(&store, None).await, ["big/object"]);
+}
+
+#[tokio::test]
+async fn temporary_files_of_the_dead_are_swept_and_those_of_the_living_are_kept() {
+    let (folder, store) = store();
+    let left = folder.path().join(".tmp/99999-1");
+    std::fs::write(&left, "half").unwrap();
+    let mut living = store.put_multipart(&Path::from("living")).await.unwrap();
+    living.put_part(PutPayload::from_static(b"whole")).await.unwrap();
+    let other = LocalStore::open(folder.path()).unwrap();
+    assert!(!left.try_exists().unwrap());
+    living.complete().await.unwrap();
+    assert_eq!(get(&other, "living").await, "whole");
+}
+
+#[tokio::test]
+async fn the_folder_of_temporary_files_is_no_place_for_objects() {
+    let (_folder, store) = store();
+    let refused = store.put(&Path::from(".tmp/x"), PutPayload::from_static(b"")).await;
+    assert!(refused.unwrap_err().to_string().contains("no object can be named `.tmp/x`"));
+}
+
+/// Writes in all ways, crashes, and gives what the crash left.
+async fn after_a_crash(skip: bool) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Arc::new(UnsyncedFolder::new(folder.path()).unwrap());
+    let hook = Arc::clone(&model);
+    let sync = if skip {
+        Durability::Skip
+    } else {
+        Durability::Watched(Arc::new(move |path| hook.synced(path)))
+    };
+    let store = LocalStore::open_with(folder.path(), sync).unwrap();
+    put(&store, "t/data/one", "1").await;
+    put(&store, "t/data/two", "old").await;
+    put(&store, "t/data/two", "2").await;
+    let mut upload = store.put_multipart(&Path::from("t/meta/three")).await.unwrap();
+    upload.put_part(PutPayload::from_static(b"3")).await.unwrap();
+    upload.complete().await.unwrap();
+    store.copy(&Path::from("t/data/one"), &Path::from("u/four")).await.unwrap();
+    store.rename(&Path::from("u/four"), &Path::from("v/w/five")).await.unwrap();
+    put(&store, "gone", "x").await;
+    store.delete(&Path::from("gone")).await.unwrap();
+    let left = tempfile::tempdir().unwrap();
+    model.crash(left.path()).unwrap();
+    let left_store = LocalStore::open(left.path()).unwrap();
+    let mut objects = Vec::new();
+    for name in names(&left_store, None).await {
+        let text = get(&left_store, &name).await;
+        objects.push((name, text));
+    }
+    objects
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_crash_and_nothing_else_does() {
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(
+        after_a_crash(false).await,
+        [
+            pair("t/data/one", "1"),
+            pair("t/data/two", "2"),
+            pair("t/meta/three", "3"),
+            pair("v/w/five", "1")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_crash_model_sees_a_store_that_does_not_sync() {
+    assert_eq!(after_a_crash(true).await, []);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_in_words_and_leaves_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let full: super::SyncHook = Arc::new(|path| {
+        let temporary = path.parent().is_some_and(|parent| parent.ends_with(".tmp"));
+        if temporary { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    });
+    let store = LocalStore::open_with(folder.path(), Durability::Watched(full)).unwrap();
+    let refused = store.put(&Path::from("t/one"), PutPayload::from_static(b"1")).await.unwrap_err();
+    assert!(refused.to_string().contains("the disk is full: failed to write"), "{refused}");
+    assert_eq!(names(&store, None).await, [] as [&str; 0]);
+    assert_eq!(std::fs::read_dir(folder.path().join(".tmp")).unwrap().count(), 0);
+}

@@ -1,0 +1,289 @@
+//! A lake in a temporary folder, types to fill it with, and a plain reader that knows nothing of
+//! how the lake reads: data files and position deletes, row by row.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use base::rng::Rng;
+use base::{Clock, Place, Principal, Result, Team, Timestamp};
+use frame::{DataType, Field, Value, Write, WriteOp, WriteReceipt, WriteRequest};
+use futures::TryStreamExt;
+use indexmap::IndexMap;
+use lake::store::LocalStore;
+use lake::{CommitInfo, Config, Lake, Limits, StagedFiles};
+use schema::plan::Step;
+use schema::{
+    Bucket, ColumnSpec, FieldDef, FieldId, FieldKind, Module, ObjectKind, ObjectType, OrderBy,
+    PartitionField, PartitionTransform, Schema, TableFormat, TableSpec,
+};
+
+/// The moment at which every test begins.
+pub(crate) const START: &str = "2026-11-23T08:00:00Z";
+
+/// A lake in a folder of its own.
+pub(crate) struct Lab {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) lake: Lake,
+    pub(crate) clock: Clock,
+}
+
+impl Lab {
+    /// A lake whose tables are made for all types of the schema.
+    pub(crate) async fn new(types: Vec<ObjectType>) -> Lab {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::fixed(Timestamp::parse(START).unwrap());
+        let schema = Arc::new(schema_of(types));
+        let lake = open(folder.path(), Arc::clone(&schema), &clock, 1).await;
+        for (name, _) in &schema.types {
+            let step = Step::CreateTable { type_name: Arc::clone(name) };
+            lake.execute_step(&step, &schema_of(vec![]), &schema, &|_| {}).await.unwrap();
+        }
+        Lab { folder, lake, clock }
+    }
+
+    /// Another handle on the same folder, as another process has it.
+    pub(crate) async fn other(&self, seed: u64) -> Lake {
+        open(self.folder.path(), self.lake.schema(), &self.clock, seed).await
+    }
+
+    /// Stages rows.
+    pub(crate) async fn stage(&self, type_name: &str, rows: &[Vec<Value>]) -> StagedFiles {
+        stage(&self.lake, type_name, rows).await
+    }
+
+    /// The table's rows, sorted.
+    pub(crate) async fn rows(&self, type_name: &str) -> Vec<Vec<Value>> {
+        rows(&self.lake, type_name).await
+    }
+}
+
+/// Opens a lake over a folder.
+pub(crate) async fn open(folder: &Path, schema: Arc<Schema>, clock: &Clock, seed: u64) -> Lake {
+    let url = format!("sqlite://{}", folder.join("meta.db").display());
+    let config = Config {
+        warehouse: "test".into(),
+        objects: Arc::new(LocalStore::open(&folder.join("objects")).unwrap()),
+        database: meta::Database::open(&url).await.unwrap(),
+        clock: clock.clone(),
+        rng: Rng::seeded(seed),
+        limits: Limits::default(),
+    };
+    Lake::open(config, schema).await.unwrap()
+}
+
+/// A schema of these types in one module.
+pub(crate) fn schema_of(types: Vec<ObjectType>) -> Schema {
+    Schema {
+        modules: vec![Module {
+            name: "test".into(),
+            owner: Team::new("tests"),
+            file: "test.graphql".into(),
+            text: "".into(),
+        }],
+        types: types.into_iter().map(|object| (Arc::clone(&object.name), object)).collect(),
+        enums: IndexMap::new(),
+        fingerprint: "test".into(),
+    }
+}
+
+fn place() -> Place {
+    Place { file: "test.graphql".into(), line: 1, column: 1 }
+}
+
+/// A table type without a key.
+pub(crate) fn object(name: &str, table: &str, fields: &[(&str, DataType, bool)]) -> ObjectType {
+    let fields = fields.iter().map(|(name, data_type, nullable)| {
+        (Arc::from(*name), column(name, data_type.clone(), *nullable))
+    });
+    ObjectType {
+        name: name.into(),
+        description: None,
+        module: 0,
+        owner: Team::new("tests"),
+        kind: ObjectKind::Table(TableSpec {
+            format: TableFormat::Iceberg,
+            name: table.into(),
+            plural: None,
+            key: Vec::new(),
+            bucket: None,
+            partition: Vec::new(),
+            sort: Vec::new(),
+            retain: None,
+        }),
+        fields: fields.collect(),
+        was: Vec::new(),
+        place: place(),
+    }
+}
+
+/// A stored field.
+pub(crate) fn column(name: &str, data_type: DataType, nullable: bool) -> FieldDef {
+    FieldDef {
+        name: name.into(),
+        description: None,
+        kind: FieldKind::Column(ColumnSpec {
+            column: name.into(),
+            data_type,
+            enum_name: None,
+            embedded: None,
+            is_id: false,
+            default: None,
+        }),
+        nullable,
+        arguments: Vec::new(),
+        was: Vec::new(),
+        search: false,
+        vector: None,
+        cost: None,
+        list_size: None,
+        deprecated: None,
+        place: place(),
+    }
+}
+
+fn id(object: &ObjectType, field: &str) -> FieldId {
+    object.field_named(field).unwrap().0
+}
+
+fn spec(object: &mut ObjectType) -> &mut TableSpec {
+    match &mut object.kind {
+        ObjectKind::Table(spec) => spec,
+        ObjectKind::Embedded => panic!("not a table"),
+    }
+}
+
+/// Gives a type a key.
+pub(crate) fn keyed(mut object: ObjectType, key: &[&str]) -> ObjectType {
+    let key = key.iter().map(|field| id(&object, field)).collect();
+    spec(&mut object).key = key;
+    object
+}
+
+/// Gives a type buckets.
+pub(crate) fn bucketed(mut object: ObjectType, by: &str, count: u32) -> ObjectType {
+    let by = id(&object, by);
+    spec(&mut object).bucket = Some(Bucket { by, count });
+    object
+}
+
+/// Gives a type a partition.
+pub(crate) fn partitioned(
+    mut object: ObjectType,
+    by: &str,
+    transform: PartitionTransform,
+) -> ObjectType {
+    let field = id(&object, by);
+    spec(&mut object).partition.push(PartitionField { field, transform });
+    object
+}
+
+/// Gives a type an order.
+pub(crate) fn sorted(mut object: ObjectType, by: &str, descending: bool) -> ObjectType {
+    let field = id(&object, by);
+    spec(&mut object).sort.push(OrderBy { field, descending });
+    object
+}
+
+/// Films with a key, in four buckets.
+pub(crate) fn film() -> ObjectType {
+    let fields = [
+        ("id", DataType::String, false),
+        ("title", DataType::String, false),
+        ("year", DataType::Int, true),
+    ];
+    bucketed(keyed(object("Film", "films", &fields), &["id"]), "id", 4)
+}
+
+/// Plays without a key, by day.
+pub(crate) fn play() -> ObjectType {
+    let fields = [
+        ("filmId", DataType::String, false),
+        ("at", DataType::DateTime, false),
+        ("seconds", DataType::Int, true),
+    ];
+    let object = sorted(object("Play", "plays", &fields), "at", false);
+    partitioned(object, "at", PartitionTransform::Day)
+}
+
+/// The stored fields of a type.
+pub(crate) fn fields_of(object: &ObjectType) -> Vec<Field> {
+    let columns = object.columns();
+    columns
+        .map(|(field, column)| {
+            Field::new(Arc::clone(&field.name), column.data_type.clone(), field.nullable)
+        })
+        .collect()
+}
+
+/// A batch of a type with these rows.
+pub(crate) fn batch(lake: &Lake, type_name: &str, rows: &[Vec<Value>]) -> RecordBatch {
+    let schema = lake.schema();
+    let fields = fields_of(schema.type_named(type_name).unwrap().1);
+    frame::convert::batch_of(&fields, rows).unwrap()
+}
+
+/// Stages rows.
+pub(crate) async fn stage(lake: &Lake, type_name: &str, rows: &[Vec<Value>]) -> StagedFiles {
+    let mut stage = lake.stage(type_name).await.unwrap();
+    stage.write(batch(lake, type_name, rows)).await.unwrap();
+    stage.finish().await.unwrap()
+}
+
+/// Makes one small change.
+pub(crate) async fn write(lake: &Lake, type_name: &str, op: WriteOp) -> Result<WriteReceipt> {
+    let table = type_name.into();
+    let principal = Principal::local();
+    lake.write(WriteRequest { table, op, idempotency_key: None, principal }).await
+}
+
+/// Who commits in tests.
+pub(crate) fn info(summary: &str) -> CommitInfo {
+    CommitInfo { author: "ada".into(), summary: summary.into(), ..CommitInfo::default() }
+}
+
+/// A film.
+pub(crate) fn row(id: &str, title: &str, year: i64) -> Vec<Value> {
+    vec![id.into(), title.into(), year.into()]
+}
+
+/// All rows of the present snapshot, sorted.
+pub(crate) async fn rows(lake: &Lake, type_name: &str) -> Vec<Vec<Value>> {
+    let table = lake.table(type_name).await.unwrap();
+    let metadata = table.iceberg().unwrap();
+    let snapshot = metadata.current_snapshot().cloned();
+    let mut all = rows_at(lake, type_name, snapshot.as_deref()).await;
+    all.sort();
+    all
+}
+
+/// All rows of a snapshot, in the order of the files.
+pub(crate) async fn rows_at(
+    lake: &Lake,
+    type_name: &str,
+    snapshot: Option<&iceberg::spec::Snapshot>,
+) -> Vec<Vec<Value>> {
+    let schema = lake.schema();
+    let fields = fields_of(schema.type_named(type_name).unwrap().1);
+    let table = lake.table(type_name).await.unwrap();
+    let content = lake.files().content(table.iceberg().unwrap(), snapshot).await.unwrap();
+    let mut all = Vec::new();
+    for file in &content.data {
+        let deleted = lake.files().deleted(file).await.unwrap();
+        let mut position = 0;
+        let mut batches = lake.files().open(file.data()).await.unwrap().build().unwrap();
+        while let Some(batch) = batches.try_next().await.unwrap() {
+            for row in 0..batch.num_rows() {
+                if !deleted.contains(&position) {
+                    let value = |field: &Field| {
+                        let column = batch.column_by_name(&field.name).unwrap();
+                        frame::convert::value_at(column.as_ref(), row, &field.data_type).unwrap()
+                    };
+                    all.push(fields.iter().map(value).collect::<Vec<_>>());
+                }
+                position += 1;
+            }
+        }
+    }
+    all
+}
