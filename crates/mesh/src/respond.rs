@@ -7,7 +7,7 @@
 
 mod json;
 mod rows;
-mod scalar;
+pub(crate) mod scalar;
 mod writer;
 
 use crate::engine::Response;

@@ -134,6 +134,7 @@ pub(crate) fn key_value(mut key: Vec<Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn check(data_type: DataType, json: Json, expected: Result<Value, &str>) {
@@ -161,5 +162,57 @@ mod tests {
             json!([1]),
             Err("1 numbers are not a `Vector(2)`"),
         );
+    }
+
+    /// A type and JSON of it as the API writes it.
+    fn wire_values() -> impl Strategy<Value = (DataType, Json)> {
+        let vector = DataType::Vector { dimension: 3 };
+        let price = DataType::Decimal { precision: 38, scale: 3 };
+        let moment = -30_000_000_000_000_000_i64..30_000_000_000_000_000;
+        prop_oneof![
+            any::<bool>().prop_map(|b| (DataType::Boolean, json!(b))),
+            any::<i32>().prop_map(|n| (DataType::Int, json!(n))),
+            any::<i64>().prop_map(|n| (DataType::Long, json!(n.to_string()))),
+            prop::num::f64::NORMAL.prop_map(|n| (DataType::Float, json!(n))),
+            ("-?[1-9][0-9]{0,34}\\.[0-9]{3}").prop_map(move |n| (price.clone(), json!(n))),
+            ".*".prop_map(|text| (DataType::String, json!(text))),
+            prop::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| {
+                (DataType::Bytes, json!(base64::prelude::BASE64_STANDARD.encode(bytes)))
+            }),
+            (-700_000_i32..2_900_000)
+                .prop_map(|days| { (DataType::Date, json!(Value::Date(days).to_string())) }),
+            moment.prop_map(|micros| {
+                (DataType::DateTime, json!(Timestamp::from_micros(micros).to_string()))
+            }),
+            any::<u128>().prop_map(|n| (
+                DataType::Uuid,
+                json!(uuid::Uuid::from_u128(n).hyphenated().to_string())
+            )),
+            prop::collection::vec(prop::num::f32::NORMAL, 3)
+                .prop_map(move |numbers| (vector.clone(), json!(numbers))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back((data_type, json) in wire_values()) {
+            let value = value(&data_type, &json).map_err(TestCaseError::fail)?;
+            let array = frame::convert::array_of([&value], &data_type).expect("of the type");
+            let mut out = Vec::new();
+            prop_assert!(crate::respond::scalar::scalar(&mut out, &array, 0, &data_type));
+            let read: Json = serde_json::from_slice(&out).expect("JSON");
+            let narrow = |json: &Json| {
+                json.as_array().map(|items| {
+                    items.iter().filter_map(Json::as_f64).map(|n| n as f32).collect::<Vec<_>>()
+                })
+            };
+            match data_type {
+                // Reading a float as JSON may miss its last bit, so its digits are compared.
+                DataType::Float => prop_assert_eq!(String::from_utf8_lossy(&out), json.to_string()),
+                // A number of 32 bits has a shorter spelling than the same number in 64.
+                DataType::Vector { .. } => prop_assert_eq!(narrow(&read), narrow(&json)),
+                _ => prop_assert_eq!(read, json),
+            }
+        }
     }
 }

@@ -69,3 +69,14 @@ async fn fragments_that_double_at_every_level_are_planned_once() {
     assert_eq!(answer["errors"], Json::Null);
     assert_eq!(answer["data"]["films"]["nodes"][0]["id"], "f1");
 }
+
+#[tokio::test]
+async fn a_request_can_be_carried_by_any_thread() {
+    fn carried<T: Send>(future: T) -> T {
+        future
+    }
+    let fixture = fixture_with(Settings::default()).await;
+    let request = mesh::Request::new("{ schemaFingerprint }", base::Principal::local());
+    let response = carried(fixture.engine.execute(request)).await;
+    assert_eq!((response.refused, response.errors), (false, 0));
+}
