@@ -44,7 +44,7 @@ pub(crate) struct Position {
     pub(crate) snapshot: Option<i64>,
     pub(crate) has_next: bool,
     pub(crate) has_previous: bool,
-    /// Of each row, where a cursor is asked for.
+    /// Of each row where edges ask for them, of the first and the last where only the page does.
     pub(crate) cursors: Vec<String>,
 }
 
@@ -70,13 +70,16 @@ pub(super) async fn connection(
     let (at, snapshot) = pinned(session, object, &page, as_of).await?;
     request.at = at;
     let counting = ScanRequest { limit: None, after: None, ..request.clone() };
-    let (batch, has_more) = read(session, object, &page, &mut request).await?;
-    let offset = page.offset();
+    let (batch, has_more) = match asks_for_rows(field) {
+        true => read(session, object, &page, &mut request).await?,
+        false => (RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())), false),
+    };
+    let wanted = wanted_cursors(field);
     let position = Position {
         snapshot: matches!(at, None | Some(SnapshotRef::Id(_))).then_some(snapshot),
         has_next: if page.backward { page.cursor.is_some() } else { has_more },
         has_previous: if page.backward { has_more } else { page.cursor.is_some() },
-        cursors: cursors(session, object, &page, &request, &batch, snapshot, offset)?,
+        cursors: cursors(session, object, &page, &request, &batch, wanted, snapshot)?,
     };
     let scores = batch
         .column_by_name("_score")
@@ -89,6 +92,14 @@ pub(super) async fn connection(
         selection.fields.iter().map(|inner| slot(session, inner, id, &batch, below, &counting));
     let slots = join_all(slots).await;
     Ok(Connection { slots, rows: batch.num_rows(), scores, position })
+}
+
+/// Whether anything but the count and the snapshot is asked for.
+fn asks_for_rows(field: &PlannedField) -> bool {
+    let fields = field.selection().map_or(&[][..], |selection| &selection.fields);
+    fields.iter().any(|field| {
+        matches!(field.resolve, Resolve::Part(Part::Nodes | Part::Edges | Part::PageInfo))
+    })
 }
 
 /// The scan without its page.
@@ -116,13 +127,35 @@ fn wanted_rows(
     if is_keyless(object) {
         with_all_columns(&mut request.order, object);
     }
-    // A cursor is made of the values that the order looks at.
-    for item in &request.order {
-        if !item.field.starts_with('_') && !request.fields.contains(&item.field) {
-            request.fields.push(item.field.clone());
+    // A cursor is made of the values that the order looks at, unless it counts rows.
+    if wanted_cursors(field) != WantedCursors::None && !is_keyless(object) {
+        for item in &request.order {
+            if !item.field.starts_with('_') && !request.fields.contains(&item.field) {
+                request.fields.push(item.field.clone());
+            }
         }
     }
     Ok(request)
+}
+
+/// Which rows' cursors are in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum WantedCursors {
+    None,
+    /// Those of the first and the last row.
+    Ends,
+    All,
+}
+
+fn wanted_cursors(field: &PlannedField) -> WantedCursors {
+    let own = match field.resolve {
+        Resolve::Part(Part::Cursor) => WantedCursors::All,
+        Resolve::Part(Part::StartCursor | Part::EndCursor) => WantedCursors::Ends,
+        _ => WantedCursors::None,
+    };
+    let inner = field.selection().map_or(&[][..], |selection| &selection.fields);
+    let parts = inner.iter().filter(|inner| matches!(inner.resolve, Resolve::Part(_)));
+    parts.map(wanted_cursors).fold(own, Ord::max)
 }
 
 fn is_keyless(object: &ObjectType) -> bool {
@@ -276,31 +309,35 @@ fn reversed(batch: &RecordBatch) -> Result<RecordBatch> {
         .map_err(|error| Error::internal("failed to turn a page around").caused_by(error))
 }
 
-/// The cursor of each row.
+/// The cursors that are wanted: of each row, or of the first and the last.
 fn cursors(
     session: &Session<'_>,
     object: &ObjectType,
     page: &Page,
     request: &ScanRequest,
     batch: &RecordBatch,
+    wanted: WantedCursors,
     snapshot: i64,
-    offset: usize,
 ) -> Result<Vec<String>> {
+    let rows = match (wanted, batch.num_rows()) {
+        (WantedCursors::None, _) | (_, 0) => return Ok(Vec::new()),
+        (WantedCursors::Ends, rows) => vec![0, rows - 1],
+        (WantedCursors::All, rows) => (0..rows).collect(),
+    };
+    let seal = |place| session.engine.cursors.seal(&Cursor { snapshot, query: page.query, place });
+    if is_keyless(object) {
+        let before = page.offset();
+        return rows.iter().map(|row| seal(Place::Offset((before + row + 1) as u64))).collect();
+    }
     let columns = request
         .order
         .iter()
         .map(|item| sort_column(object, batch, &item.field))
         .collect::<Result<Vec<_>>>()?;
-    let keyless = is_keyless(object);
-    let texts = (0..batch.num_rows()).map(|row| {
-        let place = if keyless {
-            Place::Offset((offset + row + 1) as u64)
-        } else {
-            let values =
-                columns.iter().map(|(column, data_type)| value_at(column.as_ref(), row, data_type));
-            Place::Row(values.collect::<Result<Vec<Value>>>()?)
-        };
-        session.engine.cursors.seal(&Cursor { snapshot, query: page.query, place })
+    let texts = rows.iter().map(|row| {
+        let values =
+            columns.iter().map(|(column, data_type)| value_at(column.as_ref(), *row, data_type));
+        seal(Place::Row(values.collect::<Result<Vec<Value>>>()?))
     });
     texts.collect()
 }

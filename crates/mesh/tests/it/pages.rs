@@ -146,3 +146,24 @@ fn whatever_the_order_the_pages_are_the_whole_list() {
         prop_assert_eq!(pages.concat(), whole.concat());
     });
 }
+
+#[tokio::test]
+async fn every_edge_has_a_cursor_after_which_the_next_row_comes() {
+    let fixture = fixture().await;
+    let query = "query($after: String) { films(after: $after) { edges { cursor node { id } } pageInfo { startCursor endCursor } } }";
+    let answer = fixture.ask(query).await;
+    let edges = answer["data"]["films"]["edges"].as_array().expect("edges");
+    let page = &answer["data"]["films"]["pageInfo"];
+    assert_eq!(
+        (&edges[0]["cursor"], &edges[4]["cursor"]),
+        (&page["startCursor"], &page["endCursor"])
+    );
+    for (index, edge) in edges.iter().enumerate() {
+        let next = fixture.ask_with(query, json!({"after": edge["cursor"]})).await;
+        let rest = next["data"]["films"]["edges"].as_array().expect("edges");
+        assert_eq!(
+            rest.first().map(|edge| &edge["node"]),
+            edges.get(index + 1).map(|edge| &edge["node"])
+        );
+    }
+}

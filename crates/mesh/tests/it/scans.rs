@@ -38,6 +38,20 @@ async fn only_columns_that_are_asked_for_are_read() {
 }
 
 #[tokio::test]
+async fn sort_keys_are_read_only_for_cursors() {
+    let fixture = fixture().await;
+    let by_year = "films(orderBy: [{year: ASC}])";
+    fixture
+        .ask(&format!("{{ {by_year} {{ nodes {{ title }} pageInfo {{ hasNextPage }} }} }}"))
+        .await;
+    fixture.ask(&format!("{{ {by_year} {{ edges {{ cursor }} }} }}")).await;
+    let fields = fixture.source.fields.lock();
+    let names: Vec<Vec<&str>> =
+        fields.iter().map(|fields| fields.iter().map(|field| field.as_ref()).collect()).collect();
+    assert_eq!(names, [vec!["title"], vec!["year", "id"]]);
+}
+
+#[tokio::test]
 async fn rows_are_counted_only_when_the_total_is_asked_for() {
     let fixture = fixture().await;
     fixture.ask("{ films(first: 1) { nodes { id } } }").await;
@@ -45,6 +59,7 @@ async fn rows_are_counted_only_when_the_total_is_asked_for() {
     let answer = fixture.ask("{ films(first: 1, where: {year: {gt: 1990}}) { totalCount } }").await;
     assert_eq!(answer["data"]["films"]["totalCount"], 3);
     assert_eq!(fixture.source.counts.load(Ordering::SeqCst), 1);
+    assert_eq!(fixture.scans(), 1, "a count alone reads no rows");
 }
 
 #[tokio::test]
