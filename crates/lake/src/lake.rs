@@ -10,8 +10,10 @@ use parking_lot::{Mutex, RwLock};
 use schema::{ObjectType, Schema};
 
 use crate::catalog::Catalog;
+use crate::companion::Companions;
 use crate::commit::group::Queues;
 use crate::files::Files;
+use crate::query::engine::Engine;
 use crate::storage::{LakeStorage, Locations, Traffic};
 use crate::table::{Snapshot, Table};
 
@@ -72,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) io: FileIO,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) files: Files,
+    pub(crate) query: Arc<Engine>,
+    pub(crate) companions: Companions,
     pub(crate) queues: Mutex<Queues>,
 }
 
@@ -86,6 +90,8 @@ impl Lake {
         let catalog = Catalog::open(config.database.clone(), io.clone()).await?;
         let locations = Locations::new(&config.warehouse);
         let files = Files::new(io.clone(), Arc::clone(&config.objects), locations.clone());
+        let query = Arc::new(Engine::new(&config)?);
+        let companions = Companions::open(&config).await?;
         Ok(Lake {
             inner: Arc::new(Inner {
                 schema: RwLock::new(schema),
@@ -95,6 +101,8 @@ impl Lake {
                 io,
                 traffic,
                 files,
+                query,
+                companions,
                 queues: Mutex::default(),
             }),
         })

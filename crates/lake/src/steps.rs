@@ -92,10 +92,10 @@ impl<'a> Context<'a> {
             Step::Resort { type_name } => rewrite::resort(self, type_name).await,
             Step::ChangeKey { type_name } => key::change(self, type_name).await,
             Step::SetRetention { type_name } => self.set_retention(type_name).await,
-            Step::ChangeFormat { .. }
-            | Step::BuildSearch { .. }
-            | Step::BuildVectors { .. }
-            | Step::DropVectors { .. } => {
+            Step::BuildSearch { .. } | Step::BuildVectors { .. } | Step::DropVectors { .. } => {
+                self.lake.companion_step(step, self.old, self.new).await
+            }
+            Step::ChangeFormat { .. } => {
                 let text = format!("the step `{step:?}` is not offered yet");
                 Err(Error::new(Kind::Unsupported, text))
             }

@@ -1,6 +1,10 @@
 //! The lake as its callers see it, on real folders and a real metadata database.
 
+mod agreement;
 mod commit;
+mod companion;
 mod lab;
 mod model;
+mod query;
+mod slt;
 mod staging;

@@ -1,0 +1,85 @@
+//! What lies beside the rows of a table: the bytes of its media and the vectors of its fields.
+//!
+//! ```text
+//! bytes → measure → media.lance {hash, bytes, thumbnail} → struct in the row
+//! media | text | vector → hash → model → vectors {hash, vector} → nearest hashes → rows
+//! ```
+//!
+//! Both are addressed by content and only grow, so every snapshot of a table resolves them, and
+//! whatever was computed once is never computed again. They are durable before the rows that name
+//! them; what no row names is garbage. Not here: which rows have a hash (`query::near`).
+
+pub(crate) mod content;
+pub(crate) mod media;
+pub(crate) mod index;
+pub(crate) mod nearest;
+pub(crate) mod steps;
+pub(crate) mod vectors;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base::Result;
+use parking_lot::{Mutex, RwLock};
+
+pub use media::MediaVariant;
+
+use crate::Config;
+use crate::lance_store::LanceStore;
+use crate::query::cache::Cache;
+use vectors::VectorSet;
+
+/// Bytes of vectors that are held for exact search.
+pub(crate) const HELD_VECTOR_BYTES: usize = 256 << 20;
+
+/// The companions of all tables.
+#[derive(Debug)]
+pub(crate) struct Companions {
+    pub(crate) lance: LanceStore,
+    models_folder: RwLock<Option<PathBuf>>,
+    models: Mutex<Vec<Arc<::media::Model>>>,
+    held: Cache<(String, u64), Arc<VectorSet>>,
+    database: meta::Database,
+    /// One maker of vectors at a time, so that memory is bounded.
+    making: tokio::sync::Mutex<()>,
+}
+
+const MIGRATIONS: &[&str] = &["CREATE TABLE lake_vector_files (
+        dataset TEXT NOT NULL,
+        file TEXT NOT NULL,
+        PRIMARY KEY (dataset, file)
+    )"];
+
+impl Companions {
+    /// Over the lake's objects and database.
+    pub(crate) async fn open(config: &Config) -> Result<Companions> {
+        config.database.migrate("lake_companion", MIGRATIONS).await?;
+        Ok(Companions {
+            lance: LanceStore::open(config).await?,
+            models_folder: RwLock::default(),
+            models: Mutex::default(),
+            held: Cache::new(HELD_VECTOR_BYTES),
+            database: config.database.clone(),
+            making: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The model of this name, opened once.
+    pub(crate) fn model(&self, name: &str) -> Result<Arc<::media::Model>> {
+        let mut models = self.models.lock();
+        if let Some(model) = models.iter().find(|model| model.name() == name) {
+            return Ok(Arc::clone(model));
+        }
+        let folder = self.models_folder.read().clone();
+        let model = Arc::new(::media::Model::open(name, folder.as_deref())?);
+        models.push(Arc::clone(&model));
+        Ok(model)
+    }
+}
+
+impl crate::Lake {
+    /// Names the folder with the ONNX models that `@vector(model:)` may name.
+    pub fn set_models_folder(&self, folder: impl Into<PathBuf>) {
+        *self.inner.companions.models_folder.write() = Some(folder.into());
+    }
+}

@@ -1,0 +1,347 @@
+//! The vectors of one field's contents, and how missing ones come to be.
+//!
+//! In: the contents of a field, data file by data file. Out: a companion with one vector for each
+//! content that has one. A data file never changes, so it is looked at once. Not here: searching
+//! (`nearest`).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, StringArray,
+};
+use arrow::datatypes::{DataType, Field, Float32Type, Schema};
+use arrow::record_batch::RecordBatch;
+use base::{Error, Kind, Result};
+use futures::{StreamExt, TryStreamExt};
+use lance::Dataset;
+use meta::Param;
+use schema::{Metric, VectorSpec};
+
+use super::content::{hash_of_text, hash_of_vector};
+use super::media::{MediaVariant, known_hashes, scan};
+use super::{Companions, HELD_VECTOR_BYTES};
+use crate::lance_store::failed;
+use crate::{Lake, Table};
+
+/// Vectors that are made before they are stored.
+const MADE_AT_ONCE: usize = 1024;
+
+/// Where the vectors of one model for one table lie. It outlives the names of fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VectorSpace {
+    /// Path of the companion.
+    pub(crate) dataset: String,
+    /// The model; none when the user brings vectors.
+    pub(crate) model: Option<Arc<str>>,
+    /// Numbers a vector has.
+    pub(crate) dimension: usize,
+    /// The distance.
+    pub(crate) metric: Metric,
+}
+
+impl VectorSpace {
+    /// The space of a field.
+    pub(crate) fn of(table: &Table, spec: &VectorSpec) -> VectorSpace {
+        let model = spec.model.as_deref().unwrap_or("own");
+        // A model's name is a file's name, which may hold anything.
+        let folder = if model.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            model.to_owned()
+        } else {
+            blake3::hash(model.as_bytes()).to_hex().to_string()
+        };
+        VectorSpace {
+            dataset: format!("_companions/{}/{folder}-{}.vectors.lance", table.id, spec.dimension),
+            model: spec.model.clone(),
+            dimension: spec.dimension as usize,
+            metric: spec.metric,
+        }
+    }
+}
+
+/// All vectors of a companion, for exact search.
+#[derive(Debug)]
+pub(crate) struct VectorSet {
+    /// Contents, in the order of the vectors.
+    pub(crate) hashes: Vec<String>,
+    /// The vectors one after another.
+    pub(crate) numbers: Vec<f32>,
+    /// Numbers a vector has.
+    pub(crate) dimension: usize,
+    positions: HashMap<String, usize>,
+}
+
+impl VectorSet {
+    fn new(dimension: usize, rows: usize) -> VectorSet {
+        VectorSet {
+            hashes: Vec::with_capacity(rows),
+            numbers: Vec::with_capacity(rows * dimension),
+            dimension,
+            positions: HashMap::with_capacity(rows),
+        }
+    }
+
+    /// The vector at a position.
+    pub(crate) fn vector(&self, position: usize) -> &[f32] {
+        &self.numbers[position * self.dimension..(position + 1) * self.dimension]
+    }
+
+    /// The vector of a content.
+    pub(crate) fn vector_of(&self, hash: &str) -> Option<&[f32]> {
+        self.positions.get(hash).map(|position| self.vector(*position))
+    }
+
+    /// Where the vector of a content stands.
+    pub(crate) fn position_of(&self, hash: &str) -> Option<usize> {
+        self.positions.get(hash).copied()
+    }
+
+    fn add(&mut self, batch: &RecordBatch) {
+        let hashes = batch.column(0).as_string::<i32>();
+        let vectors = batch.column(1).as_fixed_size_list();
+        let numbers = vectors.values().as_primitive::<Float32Type>().values();
+        for row in 0..batch.num_rows() {
+            let hash = hashes.value(row);
+            // Two processes may have stored the same content.
+            if self.positions.contains_key(hash) {
+                continue;
+            }
+            self.positions.insert(hash.to_owned(), self.hashes.len());
+            self.hashes.push(hash.to_owned());
+            let start = (vectors.offset() + row) * self.dimension;
+            self.numbers.extend_from_slice(&numbers[start..start + self.dimension]);
+        }
+    }
+}
+
+/// The vectors of these contents.
+pub(crate) async fn subset(
+    dataset: &Arc<Dataset>,
+    dimension: usize,
+    hashes: &[String],
+) -> Result<VectorSet> {
+    let mut set = VectorSet::new(dimension, hashes.len());
+    for some in hashes.chunks(512) {
+        let listed: Vec<String> = some.iter().map(|hash| format!("'{hash}'")).collect();
+        let filter = format!("hash IN ({})", listed.join(","));
+        for batch in scan(dataset, &["hash", "vector"], &filter).await? {
+            set.add(&batch);
+        }
+    }
+    Ok(set)
+}
+
+/// Loads all vectors, when they are few enough to be held.
+pub(crate) async fn held(
+    companions: &Companions,
+    space: &VectorSpace,
+    dataset: &Arc<Dataset>,
+) -> Result<Option<Arc<VectorSet>>> {
+    let wrong = |error| failed("read vectors", error);
+    let rows = dataset.count_rows(None).await.map_err(wrong)?;
+    if rows.saturating_mul(space.dimension * size_of::<f32>() + 160) > HELD_VECTOR_BYTES {
+        return Ok(None);
+    }
+    let key = (space.dataset.clone(), dataset.version_id());
+    if let Some(set) = companions.held.get(&key) {
+        return Ok(Some(set));
+    }
+    let mut set = VectorSet::new(space.dimension, rows);
+    let mut scanner = dataset.scan();
+    scanner.project(&["hash", "vector"]).map_err(wrong)?;
+    let mut batches = scanner.try_into_stream().await.map_err(wrong)?;
+    while let Some(batch) = batches.next().await {
+        set.add(&batch.map_err(wrong)?);
+    }
+    let weight = set.numbers.len() * size_of::<f32>() + set.hashes.len() * 160;
+    let set = Arc::new(set);
+    companions.held.put(key, Arc::clone(&set), weight);
+    Ok(Some(set))
+}
+
+/// Stores vectors of contents that have none yet.
+pub(crate) async fn append_vectors(
+    companions: &Companions,
+    space: &VectorSpace,
+    vectors: Vec<(String, Vec<f32>)>,
+) -> Result<()> {
+    let mut new: HashMap<&str, &[f32]> = HashMap::new();
+    for (hash, vector) in &vectors {
+        if vector.len() != space.dimension {
+            let (has, wants) = (vector.len(), space.dimension);
+            return Err(Error::invalid(format!("a vector has {has} numbers instead of {wants}")));
+        }
+        new.insert(hash, vector);
+    }
+    if let Some(dataset) = companions.lance.dataset(&space.dataset, None, None).await? {
+        let asked: Vec<&str> = new.keys().copied().collect();
+        for hash in known_hashes(&dataset, &asked).await? {
+            new.remove(hash.as_str());
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<(&str, &[f32])> = new.into_iter().collect();
+    rows.sort_by_key(|(hash, _)| *hash);
+    companions.lance.append(&space.dataset, vec![batch_of(&rows, space.dimension)?]).await
+}
+
+fn batch_of(rows: &[(&str, &[f32])], dimension: usize) -> Result<RecordBatch> {
+    let hashes = StringArray::from_iter_values(rows.iter().map(|(hash, _)| *hash));
+    let numbers: Float32Array =
+        rows.iter().flat_map(|(_, vector)| vector.iter().copied()).map(Some).collect();
+    let item = Arc::new(Field::new("item", DataType::Float32, true));
+    let size = i32::try_from(dimension).unwrap_or(i32::MAX);
+    let wrong = |error| Error::new(Kind::Internal, "failed to store vectors").caused_by(error);
+    let vectors = FixedSizeListArray::try_new(Arc::clone(&item), size, Arc::new(numbers), None)
+        .map_err(wrong)?;
+    let schema = Schema::new(vec![
+        Field::new("hash", DataType::Utf8, false),
+        Field::new("vector", DataType::FixedSizeList(item, size), false),
+    ]);
+    let arrays: Vec<ArrayRef> = vec![Arc::new(hashes), Arc::new(vectors)];
+    RecordBatch::try_new(Arc::new(schema), arrays).map_err(wrong)
+}
+
+/// Contents of one data file whose vectors may be missing.
+pub(crate) struct FileContents {
+    /// The file's location.
+    pub(crate) file: String,
+    /// The field's column: media, text or vectors.
+    pub(crate) column: frame::BatchStream,
+}
+
+impl Companions {
+    /// Files whose contents all have their vectors, if they can have any.
+    pub(crate) async fn seen_files(&self, space: &VectorSpace) -> Result<HashSet<String>> {
+        let sql = "SELECT file FROM lake_vector_files WHERE dataset = $1";
+        let rows = self.database.query(sql, &[space.dataset.as_str().into()]).await?;
+        rows.iter().map(|row| row.text("file")).collect()
+    }
+
+    async fn mark_seen(&self, space: &VectorSpace, file: &str) -> Result<()> {
+        let sql = "INSERT INTO lake_vector_files (dataset, file) VALUES ($1, $2) \
+                   ON CONFLICT (dataset, file) DO NOTHING";
+        let params: [Param; 2] = [space.dataset.as_str().into(), file.into()];
+        self.database.execute(sql, &params).await.map(|_| ())
+    }
+
+    /// Forgets which files were looked at, so that they are looked at again.
+    pub(crate) async fn forget_seen(&self, space: &VectorSpace) -> Result<()> {
+        let sql = "DELETE FROM lake_vector_files WHERE dataset = $1";
+        self.database.execute(sql, &[space.dataset.as_str().into()]).await.map(|_| ())
+    }
+}
+
+impl Lake {
+    /// Makes the vectors that the contents of a file lack.
+    pub(crate) async fn make_vectors(
+        &self,
+        table: &Table,
+        space: &VectorSpace,
+        mut contents: FileContents,
+    ) -> Result<()> {
+        let companions = &self.inner.companions;
+        let _turn = companions.making.lock().await;
+        while let Some(batch) = contents.column.try_next().await? {
+            let mut from = 0;
+            while from < batch.num_rows() {
+                let rows = MADE_AT_ONCE.min(batch.num_rows() - from);
+                let column = batch.column(0).slice(from, rows);
+                let made = self.vectors_of(table, space, &column).await?;
+                append_vectors(companions, space, made).await?;
+                from += rows;
+            }
+        }
+        companions.mark_seen(space, &contents.file).await
+    }
+
+    async fn vectors_of(
+        &self,
+        table: &Table,
+        space: &VectorSpace,
+        column: &ArrayRef,
+    ) -> Result<Vec<(String, Vec<f32>)>> {
+        match column.data_type() {
+            DataType::FixedSizeList(..) => Ok(own_vectors(column)),
+            DataType::Utf8 => self.text_vectors(space, column).await,
+            _ => self.media_vectors(table, space, column).await,
+        }
+    }
+
+    async fn text_vectors(
+        &self,
+        space: &VectorSpace,
+        column: &ArrayRef,
+    ) -> Result<Vec<(String, Vec<f32>)>> {
+        let Some(name) = &space.model else { return Ok(Vec::new()) };
+        let model = self.inner.companions.model(name)?;
+        let texts: HashMap<String, String> = column
+            .as_string::<i32>()
+            .iter()
+            .flatten()
+            .map(|text| (hash_of_text(text), text.to_owned()))
+            .collect();
+        let missing = self.missing(space, texts.keys().cloned().collect()).await?;
+        base::task::blocking("embed-text", move || {
+            missing
+                .into_iter()
+                .map(|hash| {
+                    let vector = model.embed_text(&texts[&hash])?;
+                    Ok((hash, vector))
+                })
+                .collect()
+        })
+        .await?
+    }
+
+    async fn media_vectors(
+        &self,
+        table: &Table,
+        space: &VectorSpace,
+        column: &ArrayRef,
+    ) -> Result<Vec<(String, Vec<f32>)>> {
+        let Some(name) = &space.model else { return Ok(Vec::new()) };
+        let model = self.inner.companions.model(name)?;
+        let hashes = super::content::hashes(column).map_err(|error| {
+            Error::new(Kind::Corrupt, "a media column has no hashes").caused_by(error)
+        })?;
+        let hashes: HashSet<String> = hashes.iter().flatten().map(str::to_owned).collect();
+        let mut made = Vec::new();
+        for hash in self.missing(space, hashes).await? {
+            let Some(bytes) = self.media_bytes(table, &hash, MediaVariant::Original).await? else {
+                continue;
+            };
+            let model = Arc::clone(&model);
+            let vector = base::task::blocking("embed-media", move || {
+                let decoded = ::media::decode(&bytes, &::media::Limits::default())?;
+                model.embed_image(&decoded.image)
+            });
+            made.push((hash, vector.await??));
+        }
+        Ok(made)
+    }
+
+    async fn missing(&self, space: &VectorSpace, hashes: HashSet<String>) -> Result<Vec<String>> {
+        let mut hashes = hashes;
+        let lance = &self.inner.companions.lance;
+        if let Some(dataset) = lance.dataset(&space.dataset, None, None).await? {
+            let asked: Vec<&str> = hashes.iter().map(String::as_str).collect();
+            for hash in known_hashes(&dataset, &asked).await? {
+                hashes.remove(&hash);
+            }
+        }
+        let mut missing: Vec<String> = hashes.into_iter().collect();
+        missing.sort();
+        Ok(missing)
+    }
+}
+
+fn own_vectors(column: &ArrayRef) -> Vec<(String, Vec<f32>)> {
+    let vectors = column.as_fixed_size_list().iter().flatten().map(|vector| {
+        let numbers = vector.as_primitive::<Float32Type>().values().to_vec();
+        (hash_of_vector(&numbers), numbers)
+    });
+    vectors.collect()
+}

@@ -1,0 +1,219 @@
+//! What all queries of a lake share: bounded memory, bounded spill, caches, DataFusion's functions.
+//!
+//! In: the lake's configuration. Out: providers of tables at a snapshot, and plans carried out as
+//! streams. Not here: what is asked (`sql`, `scan`).
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use base::{Error, Kind, Result};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
+use frame::{BatchStream, SnapshotRef};
+use futures::StreamExt;
+use iceberg::spec::{DataFile, TableMetadata};
+use object_store::{ObjectMeta, ObjectStore};
+use parquet::file::metadata::ParquetMetaData;
+use schema::ObjectType;
+
+use super::columns::Columns;
+use super::failure;
+use super::manifests::{Manifests, SnapshotFiles};
+use super::provider::{IcebergProvider, immutable_object, store_url};
+use crate::search::TextIndexes;
+use crate::{Config, Table};
+
+/// Bytes of Parquet footers that are held.
+const FOOTER_BYTES: usize = 64 << 20;
+/// Consumers that an out-of-memory error names.
+const NAMED_CONSUMERS: usize = 3;
+
+/// Shared by all queries of one process on one lake.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) manifests: Manifests,
+    pub(crate) store_url: ObjectStoreUrl,
+    pub(crate) texts: TextIndexes,
+    runtime: Arc<RuntimeEnv>,
+    state: SessionState,
+}
+
+impl Engine {
+    /// For the lake with this configuration.
+    pub(crate) fn new(config: &Config) -> Result<Engine> {
+        let store_url = store_url(&config.warehouse)?;
+        let runtime = runtime(config).map_err(|error| {
+            failure::internal("failed to set up the query engine", error)
+        })?;
+        runtime.register_object_store(store_url.as_ref(), Arc::clone(&config.objects));
+        let state = SessionStateBuilder::new()
+            .with_config(session_config())
+            .with_runtime_env(Arc::clone(&runtime))
+            .with_default_features()
+            .build();
+        Ok(Engine {
+            objects: Arc::clone(&config.objects),
+            manifests: Manifests::new(Arc::clone(&config.objects), &config.warehouse),
+            store_url,
+            texts: TextIndexes::new(Arc::clone(&config.objects)),
+            runtime,
+            state,
+        })
+    }
+
+    /// A session of its own for one query; functions, memory and caches are shared.
+    pub(crate) fn session(&self) -> SessionState {
+        self.state.clone()
+    }
+
+    /// The held Parquet footers.
+    pub(crate) fn footers(&self) -> Arc<dyn FileMetadataCache> {
+        self.runtime.cache_manager.get_file_metadata_cache()
+    }
+
+    /// How the object store knows a data file.
+    pub(crate) fn object_meta(&self, file: &DataFile) -> Result<ObjectMeta> {
+        Ok(immutable_object(self.manifests.path(file.file_path())?, file.file_size_in_bytes()))
+    }
+
+    /// The footer of a data file.
+    pub(crate) async fn footer(&self, file: &ObjectMeta) -> Result<Arc<ParquetMetaData>> {
+        DFParquetMetadata::new(self.objects.as_ref(), file)
+            .with_file_metadata_cache(Some(self.footers()))
+            .fetch_metadata()
+            .await
+            .map_err(|error| failure::reading(&format!("failed to read `{}`", file.location), error))
+    }
+
+    /// The files of an Iceberg table at a snapshot; none when it has no snapshot yet.
+    pub(crate) async fn files(
+        &self,
+        metadata: &TableMetadata,
+        at: Option<&iceberg::spec::Snapshot>,
+    ) -> Result<Arc<SnapshotFiles>> {
+        match at {
+            Some(snapshot) => self.manifests.files(metadata, snapshot).await,
+            None => Ok(Arc::default()),
+        }
+    }
+
+    /// Carries a plan out.
+    pub(crate) async fn run(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+    ) -> Result<(SchemaRef, BatchStream)> {
+        let physical = state.create_physical_plan(plan).await.map_err(failure::of_query)?;
+        let schema = physical.schema();
+        let stream = execute_stream(physical, state.task_ctx()).map_err(failure::of_query)?;
+        Ok((schema, Box::pin(stream.map(|batch| batch.map_err(failure::of_query)))))
+    }
+}
+
+/// An Iceberg table at a snapshot, with the columns of `view`, as something to query.
+pub(crate) async fn iceberg_provider(
+    engine: &Arc<Engine>,
+    table: &Table,
+    object: Option<&ObjectType>,
+    at: Option<SnapshotRef>,
+    view: View,
+) -> Result<IcebergProvider> {
+    let metadata = iceberg_metadata(table)?;
+    let snapshot = snapshot_at(table, metadata, at)?;
+    let schema = match (view, snapshot) {
+        (View::OfSnapshot, Some(snapshot)) => snapshot.schema(metadata).map_err(|error| {
+            Error::new(Kind::Corrupt, format!("failed to read table `{}`", table.name))
+                .caused_by(error)
+        })?,
+        _ => Arc::clone(metadata.current_schema()),
+    };
+    Ok(IcebergProvider {
+        engine: Arc::clone(engine),
+        metadata: Arc::clone(metadata),
+        columns: Arc::new(Columns::new(&schema, object)?),
+        files: engine.files(metadata, snapshot.map(AsRef::as_ref)).await?,
+    })
+}
+
+/// Whose columns a look into the past shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Those of today: what GraphQL knows.
+    Current,
+    /// Those of the snapshot: what SQL shows, so that dropped columns can be seen again.
+    OfSnapshot,
+}
+
+/// The metadata of a table that must be an Iceberg table.
+pub(crate) fn iceberg_metadata(table: &Table) -> Result<&Arc<TableMetadata>> {
+    table.iceberg.as_ref().ok_or_else(|| {
+        Error::internal(format!("table `{}` was read as Iceberg without metadata", table.name))
+    })
+}
+
+/// The snapshot that is asked for; `None` only for a table that never had one.
+pub(crate) fn snapshot_at<'a>(
+    table: &Table,
+    metadata: &'a TableMetadata,
+    at: Option<SnapshotRef>,
+) -> Result<Option<&'a Arc<iceberg::spec::Snapshot>>> {
+    let missing = |what: String| {
+        Error::not_found(format!("table `{}` has no snapshot {what}", table.name))
+            .hint(format!("`headwater snapshots {}` lists those that are kept", table.type_name))
+    };
+    match at {
+        None => Ok(metadata.current_snapshot()),
+        Some(SnapshotRef::Id(0)) if metadata.snapshots().len() == 0 => Ok(None),
+        Some(SnapshotRef::Id(id)) => match metadata.snapshot_by_id(id) {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => Err(missing(format!("`{id}`"))),
+        },
+        Some(SnapshotRef::Time(time)) => {
+            let millis = time.as_millis();
+            let earlier = metadata.history().iter().rfind(|log| log.timestamp_ms <= millis);
+            let snapshot = earlier.and_then(|log| metadata.snapshot_by_id(log.snapshot_id));
+            snapshot.map(Some).ok_or_else(|| missing(format!("at or before {time}")))
+        }
+    }
+}
+
+/// The provider behind a pointer, as DataFusion takes it.
+pub(crate) fn shared(provider: IcebergProvider) -> Arc<dyn TableProvider> {
+    Arc::new(provider)
+}
+
+fn runtime(config: &Config) -> datafusion::common::Result<Arc<RuntimeEnv>> {
+    let bytes = usize::try_from(config.limits.query_memory).unwrap_or(usize::MAX);
+    let named = std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), named);
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_temp_directory_size(config.limits.spill);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
+        .with_metadata_cache_limit(FOOTER_BYTES)
+        .build_arc()
+}
+
+fn session_config() -> SessionConfig {
+    SessionConfig::new()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema("lake", "main")
+        .with_create_default_catalog_and_schema(false)
+        .set_bool("datafusion.sql_parser.collect_spans", true)
+        // Identifiers are case-sensitive names of the central schema, so `takenAt` needs no quotes.
+        .set_bool("datafusion.sql_parser.enable_ident_normalization", false)
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        .set_bool("datafusion.explain.logical_plan_only", false)
+}

@@ -1,0 +1,142 @@
+//! Asks the parts of a table.
+//!
+//! In: a query and the parts of the files that a snapshot has. Out: for each file the positions of
+//! the rows that match, with their BM25 scores; word counts are summed over all parts first, so that
+//! a score does not depend on how rows are spread over files. Not here: deleted rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base::{Error, Kind, Result};
+use tantivy::query::{Bm25StatisticsProvider, EnableScoring, Query};
+use tantivy::schema::Field;
+use tantivy::{Searcher, Term};
+
+use super::build::schema;
+use super::language::parse;
+use super::parts::{Part, TextIndexes};
+
+/// Rows of one file that match: positions, ascending, with scores.
+pub(crate) type Hits = Vec<(u64, f32)>;
+
+/// The hits of each file. `asked` are positions among the `fields` that are indexed.
+pub(crate) async fn find(
+    indexes: &TextIndexes,
+    files: &[Arc<Vec<Part>>],
+    text: &str,
+    fields: usize,
+    asked: &[usize],
+    most: u64,
+) -> Result<Vec<Hits>> {
+    let (_, all) = schema(fields);
+    let wanted: Vec<Field> = asked.iter().filter_map(|index| all.get(*index).copied()).collect();
+    let query: Arc<dyn Query> = Arc::from(parse(text, &wanted)?);
+    let statistics = Arc::new(gather(indexes, files, &query).await?);
+    let (mut found, mut total) = (Vec::with_capacity(files.len()), 0);
+    for parts in files {
+        let mut hits = Hits::new();
+        for part in parts.iter() {
+            let searcher = indexes.open(part).await?;
+            let (query, statistics, start) =
+                (Arc::clone(&query), Arc::clone(&statistics), part.start);
+            hits.extend(
+                base::task::blocking("search-text", move || {
+                    hits_of(&searcher, query.as_ref(), statistics.as_ref(), start)
+                })
+                .await??,
+            );
+        }
+        total += hits.len() as u64;
+        if total > most {
+            return Err(Error::new(
+                Kind::LimitExceeded,
+                format!("the search `{text}` finds more than {most} rows"),
+            )
+            .hint("add words"));
+        }
+        found.push(hits);
+    }
+    Ok(found)
+}
+
+/// Counts over all parts.
+#[derive(Debug, Default)]
+struct Statistics {
+    documents: u64,
+    tokens: HashMap<Field, u64>,
+    frequencies: HashMap<Term, u64>,
+}
+
+impl Bm25StatisticsProvider for Statistics {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        Ok(self.tokens.get(&field).copied().unwrap_or(0))
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        Ok(self.documents)
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        Ok(self.frequencies.get(term).copied().unwrap_or(0))
+    }
+}
+
+async fn gather(
+    indexes: &TextIndexes,
+    files: &[Arc<Vec<Part>>],
+    query: &Arc<dyn Query>,
+) -> Result<Statistics> {
+    let mut terms: Vec<Term> = Vec::new();
+    query.query_terms(&mut |term, _| terms.push(term.clone()));
+    let terms = Arc::new(terms);
+    let mut statistics = Statistics::default();
+    for part in files.iter().flat_map(|parts| parts.iter()) {
+        let searcher = indexes.open(part).await?;
+        let terms = Arc::clone(&terms);
+        statistics = base::task::blocking("count-words", move || {
+            count(statistics, &searcher, &terms).map_err(damaged)
+        })
+        .await??;
+    }
+    Ok(statistics)
+}
+
+fn count(
+    mut statistics: Statistics,
+    searcher: &Searcher,
+    terms: &[Term],
+) -> tantivy::Result<Statistics> {
+    statistics.documents += searcher.total_num_docs()?;
+    for (field, _) in searcher.schema().fields() {
+        *statistics.tokens.entry(field).or_default() += searcher.total_num_tokens(field)?;
+    }
+    for term in terms {
+        let frequency = Bm25StatisticsProvider::doc_freq(searcher, term)?;
+        *statistics.frequencies.entry(term.clone()).or_default() += frequency;
+    }
+    Ok(statistics)
+}
+
+fn hits_of(
+    searcher: &Searcher,
+    query: &dyn Query,
+    statistics: &Statistics,
+    start: u64,
+) -> Result<Hits> {
+    let scoring = EnableScoring::enabled_from_statistics_provider(statistics, searcher);
+    let weight = query.weight(scoring).map_err(damaged)?;
+    let mut hits = Hits::new();
+    for segment in searcher.segment_readers() {
+        weight
+            .for_each(segment, &mut |document, score| {
+                hits.push((start + u64::from(document), score));
+            })
+            .map_err(damaged)?;
+    }
+    hits.sort_unstable_by_key(|(position, _)| *position);
+    Ok(hits)
+}
+
+fn damaged(error: tantivy::TantivyError) -> Error {
+    Error::new(Kind::Corrupt, "failed to search a text index").caused_by(error)
+}
