@@ -10,8 +10,8 @@
 //! them; what no row names is garbage. Not here: which rows have a hash (`query::near`).
 
 pub(crate) mod content;
-pub(crate) mod media;
 pub(crate) mod index;
+pub(crate) mod media;
 pub(crate) mod nearest;
 pub(crate) mod steps;
 pub(crate) mod vectors;

@@ -10,8 +10,8 @@ use parking_lot::{Mutex, RwLock};
 use schema::{ObjectType, Schema};
 
 use crate::catalog::Catalog;
-use crate::companion::Companions;
 use crate::commit::group::Queues;
+use crate::companion::Companions;
 use crate::files::Files;
 use crate::query::engine::Engine;
 use crate::storage::{LakeStorage, Locations, Traffic};

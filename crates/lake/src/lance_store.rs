@@ -13,10 +13,10 @@ use base::rng::Rng;
 use base::{Error, Kind, Result};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
+use lance::Dataset;
 use lance::dataset::builder::DatasetBuilder;
 use lance::dataset::{WriteMode, WriteParams};
 use lance::session::Session;
-use lance::Dataset;
 use lance_encoding::version::LanceFileVersion;
 use lance_io::object_store::{
     ObjectStore as LanceObjects, ObjectStoreParams, ObjectStoreProvider, ObjectStoreRegistry,

@@ -36,7 +36,8 @@ pub(crate) fn hashes(column: &ArrayRef) -> DfResult<StringArray> {
                 return exec_err!("an object without a hash has no vector");
             };
             let hashes = hashes.as_string::<i32>();
-            let known = |row| (media.is_valid(row) && hashes.is_valid(row)).then(|| hashes.value(row));
+            let known =
+                |row| (media.is_valid(row) && hashes.is_valid(row)).then(|| hashes.value(row));
             Ok((0..media.len()).map(known).collect())
         }
         DataType::Utf8 => {

@@ -110,9 +110,10 @@ impl Lake {
         spec: &VectorSpec,
         measured: &[Result<Prepared>],
     ) -> Result<()> {
-        let vectors = measured.iter().flatten().filter_map(|prepared| {
-            Some((prepared.hash.clone(), prepared.vector.clone()?))
-        });
+        let vectors = measured
+            .iter()
+            .flatten()
+            .filter_map(|prepared| Some((prepared.hash.clone(), prepared.vector.clone()?)));
         let space = VectorSpace::of(table, spec);
         append_vectors(&self.inner.companions, &space, vectors.collect()).await
     }

@@ -49,8 +49,8 @@ pub(crate) fn distance(metric: Metric, left: &[f32], right: &[f32]) -> f32 {
         Metric::Dot => 1.0 - lance_linalg::distance::dot(left, right),
         Metric::Cosine => {
             let dot = lance_linalg::distance::dot(left, right);
-            let lengths = lance_linalg::distance::dot(left, left)
-                * lance_linalg::distance::dot(right, right);
+            let lengths =
+                lance_linalg::distance::dot(left, left) * lance_linalg::distance::dot(right, right);
             if lengths == 0.0 { 1.0 } else { 1.0 - dot / lengths.sqrt() }
         }
     }

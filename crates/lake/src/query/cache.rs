@@ -33,8 +33,7 @@ struct Entry<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// An empty cache that holds at most `bound` of weight.
     pub(crate) fn new(bound: usize) -> Self {
-        let state =
-            State { entries: HashMap::new(), order: BTreeMap::new(), weight: 0, tick: 0 };
+        let state = State { entries: HashMap::new(), order: BTreeMap::new(), weight: 0, tick: 0 };
         Cache { bound, state: Mutex::new(state) }
     }
 
@@ -90,9 +89,10 @@ mod tests {
         }
         cache.get(&"a");
         cache.put("d", "d", 1);
-        assert_eq!(["a", "b", "c", "d"].map(|key| cache.get(&key).is_some()), [
-            true, false, true, true
-        ]);
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|key| cache.get(&key).is_some()),
+            [true, false, true, true]
+        );
         cache.put("huge", "huge", 4);
         assert_eq!(cache.get(&"huge"), None);
     }

@@ -109,8 +109,8 @@ fn declared_type(object: Option<&ObjectType>, column: &str) -> Option<frame::Dat
 fn identify(field: &Field, declared: Option<&frame::DataType>) -> FieldRef {
     let data_type = match (field.data_type(), declared) {
         (DataType::List(item), Some(frame::DataType::Vector { dimension })) => {
-            let number = Field::new("item", DataType::Float32, false)
-                .with_metadata(item.metadata().clone());
+            let number =
+                Field::new("item", DataType::Float32, false).with_metadata(item.metadata().clone());
             let dimension = i32::try_from(*dimension).unwrap_or(i32::MAX);
             DataType::FixedSizeList(Arc::new(number), dimension)
         }
@@ -142,9 +142,7 @@ fn without_metadata(fields: &Fields) -> Fields {
 fn bare(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::List(item) => DataType::List(Arc::new(bare(item))),
-        DataType::FixedSizeList(item, size) => {
-            DataType::FixedSizeList(Arc::new(bare(item)), *size)
-        }
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(Arc::new(bare(item)), *size),
         DataType::Struct(children) => DataType::Struct(without_metadata(children)),
         other => other.clone(),
     };

@@ -52,9 +52,8 @@ impl Engine {
     /// For the lake with this configuration.
     pub(crate) fn new(config: &Config) -> Result<Engine> {
         let store_url = store_url(&config.warehouse)?;
-        let runtime = runtime(config).map_err(|error| {
-            failure::internal("failed to set up the query engine", error)
-        })?;
+        let runtime = runtime(config)
+            .map_err(|error| failure::internal("failed to set up the query engine", error))?;
         runtime.register_object_store(store_url.as_ref(), Arc::clone(&config.objects));
         let state = SessionStateBuilder::new()
             .with_config(session_config())
@@ -92,7 +91,9 @@ impl Engine {
             .with_file_metadata_cache(Some(self.footers()))
             .fetch_metadata()
             .await
-            .map_err(|error| failure::reading(&format!("failed to read `{}`", file.location), error))
+            .map_err(|error| {
+                failure::reading(&format!("failed to read `{}`", file.location), error)
+            })
     }
 
     /// The files of an Iceberg table at a snapshot; none when it has no snapshot yet.

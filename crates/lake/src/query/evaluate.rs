@@ -11,8 +11,8 @@ use arrow::record_batch::RecordBatch;
 use base::{Principal, Result};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::cast;
 use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::cast;
 use datafusion::physical_expr::create_physical_expr;
 use frame::Expr;
 

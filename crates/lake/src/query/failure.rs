@@ -47,7 +47,9 @@ fn worded(error: DataFusionError) -> Error {
             Ok(ours) => *ours,
             Err(other) => Error::new(Kind::Io, "failed to run a query").caused_by(other),
         },
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => worded(*inner),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            worded(*inner)
+        }
         DataFusionError::Shared(inner) => shared(&inner),
         DataFusionError::Collection(errors) => match errors.into_iter().next() {
             Some(first) => worded(first),
@@ -55,11 +57,12 @@ fn worded(error: DataFusionError) -> Error {
         },
         DataFusionError::SchemaError(inner, _) => schema_error(&inner),
         DataFusionError::SQL(inner, _) => syntax(&inner.to_string()),
-        DataFusionError::ResourcesExhausted(message) => {
-            Error::new(Kind::LimitExceeded, "the query needs more memory or spill space than it may use")
-                .caused_by(Error::new(Kind::LimitExceeded, first_line(&message)))
-                .hint("select fewer columns or rows, or raise the limits in `headwater.toml`")
-        }
+        DataFusionError::ResourcesExhausted(message) => Error::new(
+            Kind::LimitExceeded,
+            "the query needs more memory or spill space than it may use",
+        )
+        .caused_by(Error::new(Kind::LimitExceeded, first_line(&message)))
+        .hint("select fewer columns or rows, or raise the limits in `headwater.toml`"),
         DataFusionError::NotImplemented(message) => {
             Error::new(Kind::Unsupported, lowercase(&first_line(&message)))
         }
@@ -144,11 +147,7 @@ fn syntax(message: &str) -> Error {
 fn parse_place(text: &str) -> Option<Place> {
     let (line, column) = text.split_once(", Column: ")?;
     let column: String = column.chars().take_while(char::is_ascii_digit).collect();
-    Some(Place {
-        file: QUERY.to_owned(),
-        line: line.parse().ok()?,
-        column: column.parse().ok()?,
-    })
+    Some(Place { file: QUERY.to_owned(), line: line.parse().ok()?, column: column.parse().ok()? })
 }
 
 fn first_line(message: &str) -> String {

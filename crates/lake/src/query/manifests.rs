@@ -73,7 +73,8 @@ impl Manifests {
 
     /// Where the object store keeps what this location names.
     pub(crate) fn path(&self, location: &str) -> Result<Path> {
-        let corrupt = || Error::new(Kind::Corrupt, format!("`{location}` is outside the warehouse"));
+        let corrupt =
+            || Error::new(Kind::Corrupt, format!("`{location}` is outside the warehouse"));
         let below = location.strip_prefix(&self.prefix).ok_or_else(corrupt)?;
         Path::parse(below).map_err(|error| corrupt().caused_by(error))
     }
@@ -181,10 +182,7 @@ impl Manifests {
     }
 }
 
-fn corrupt(
-    location: &str,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
+fn corrupt(location: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(Kind::Corrupt, format!("failed to read `{location}`")).caused_by(error)
 }
 

@@ -162,7 +162,8 @@ impl Searched<'_> {
                 counts[*query as usize] += 1;
             }
         }
-        let asking = questions.iter().zip(&counts).filter(|(question, _)| question.vector.is_some());
+        let asking =
+            questions.iter().zip(&counts).filter(|(question, _)| question.vector.is_some());
         asking.into_iter().all(|(_, found)| *found >= self.nearest.count)
     }
 
@@ -231,9 +232,8 @@ impl Searched<'_> {
         }
         let asked: Vec<String> = hashes.values().cloned().collect();
         let set = self.set_of(&asked).await?;
-        let vector_of = |key: &Vec<ScalarValue>| {
-            Some(set.as_ref()?.vector_of(hashes.get(key)?)?.to_vec())
-        };
+        let vector_of =
+            |key: &Vec<ScalarValue>| Some(set.as_ref()?.vector_of(hashes.get(key)?)?.to_vec());
         Ok(own
             .into_iter()
             .map(|key| Question { vector: vector_of(&key), own: Some(key) })

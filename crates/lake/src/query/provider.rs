@@ -118,13 +118,14 @@ impl IcebergProvider {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let files = self.partitioned_files(kept).await?;
-        let config = FileScanConfigBuilder::new(self.engine.store_url.clone(), self.source(predicate))
-            .with_statistics(self.merged_statistics(&files))
-            .with_file_group(FileGroup::new(files))
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .with_expr_adapter(Some(Arc::new(ByFieldId(Arc::clone(&self.columns)))))
-            .build();
+        let config =
+            FileScanConfigBuilder::new(self.engine.store_url.clone(), self.source(predicate))
+                .with_statistics(self.merged_statistics(&files))
+                .with_file_group(FileGroup::new(files))
+                .with_projection_indices(projection.cloned())?
+                .with_limit(limit)
+                .with_expr_adapter(Some(Arc::new(ByFieldId(Arc::clone(&self.columns)))))
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 

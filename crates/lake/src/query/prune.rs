@@ -53,7 +53,11 @@ struct FileBounds<'a> {
 }
 
 impl FileBounds<'_> {
-    fn bounds(&self, column: &Column, bound: impl Fn(&DataFile, i32) -> Option<&Datum>) -> Option<ArrayRef> {
+    fn bounds(
+        &self,
+        column: &Column,
+        bound: impl Fn(&DataFile, i32) -> Option<&Datum>,
+    ) -> Option<ArrayRef> {
         let index = self.columns.schema.index_of(&column.name).ok()?;
         let id = self.columns.id(index)?;
         let data_type = self.columns.schema.field(index).data_type();
@@ -79,7 +83,8 @@ impl FileBounds<'_> {
             return Some(false);
         };
         let Literal::Primitive(PrimitiveLiteral::Int(bucket)) = bucket else { return None };
-        let hashed = create_transform_function(&field.transform).ok()?.transform(Arc::clone(values));
+        let hashed =
+            create_transform_function(&field.transform).ok()?.transform(Arc::clone(values));
         let hashed = hashed.ok()?;
         Some(hashed.as_primitive_opt::<Int32Type>()?.iter().flatten().any(|hash| hash == *bucket))
     }

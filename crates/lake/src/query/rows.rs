@@ -11,9 +11,9 @@ use arrow::datatypes::{Schema, SchemaRef};
 use base::{Error, Kind, Result};
 use frame::BatchStream;
 use futures::StreamExt;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
-use parquet::arrow::ProjectionMask;
 
 use super::columns::Columns;
 use super::engine::Engine;

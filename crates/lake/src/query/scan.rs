@@ -19,9 +19,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit,
-};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
 use frame::{BatchStream, ScanRequest, SnapshotRef};
 use futures::{StreamExt, TryStreamExt};
 use schema::{ColumnSpec, ObjectType, TableFormat};
@@ -132,8 +130,7 @@ impl Names for ObjectType {
 }
 
 fn unknown_field(object: &ObjectType, field: &str) -> Error {
-    let error =
-        Error::not_found(format!("type `{}` has no stored field `{field}`", object.name));
+    let error = Error::not_found(format!("type `{}` has no stored field `{field}`", object.name));
     match did_you_mean(field, object.columns().map(|(def, _)| def.name.as_ref())) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error,
@@ -275,9 +272,11 @@ impl Asked {
     }
 
     fn answer_columns(&self) -> Result<Vec<Expr>> {
-        let fields = self.request.fields.iter().map(|field| {
-            Ok(column(self.object.column(field)?).alias(field.as_ref()))
-        });
+        let fields = self
+            .request
+            .fields
+            .iter()
+            .map(|field| Ok(column(self.object.column(field)?).alias(field.as_ref())));
         let mut columns = fields.collect::<Result<Vec<_>>>()?;
         columns.extend(self.extra_fields().iter().map(|field| column(field.name())));
         Ok(columns)
@@ -326,9 +325,7 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     arrays
         .collect::<std::result::Result<Vec<ArrayRef>, _>>()
-        .and_then(|arrays| {
-            RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
-        })
+        .and_then(|arrays| RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options))
         .map_err(|error| {
             Error::new(Kind::Corrupt, "stored rows do not fit the schema").caused_by(error)
         })

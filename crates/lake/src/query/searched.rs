@@ -108,7 +108,10 @@ impl Lake {
         at: Option<SnapshotRef>,
     ) -> Result<(IcebergProvider, Vec<Arc<Vec<Part>>>)> {
         if table.format == TableFormat::Lance {
-            return Err(Error::new(Kind::Unsupported, "text search in Lance tables is not offered"));
+            return Err(Error::new(
+                Kind::Unsupported,
+                "text search in Lance tables is not offered",
+            ));
         }
         let engine = &self.inner.query;
         let provider = iceberg_provider(engine, table, Some(object), at, View::Current).await?;
@@ -192,10 +195,8 @@ impl IcebergProvider {
 }
 
 fn file_texts(provider: &IcebergProvider, entry: &Arc<FileEntry>, texts: &[usize]) -> FileTexts {
-    let ids: Vec<String> = texts
-        .iter()
-        .map(|index| provider.columns.id(*index).unwrap_or(-1).to_string())
-        .collect();
+    let ids: Vec<String> =
+        texts.iter().map(|index| provider.columns.id(*index).unwrap_or(-1).to_string()).collect();
     let (provider, file, texts) = (provider.clone(), Arc::clone(entry), texts.to_vec());
     FileTexts {
         key: format!("{}\n{}", entry.file.file_path(), ids.join(",")),
@@ -320,7 +321,8 @@ fn with_scores(
     schema: &SchemaRef,
     scores: Option<&[(u64, f32)]>,
 ) -> Result<RecordBatch> {
-    let scores = scores.ok_or_else(|| Error::internal("a search read rows that it did not find"))?;
+    let scores =
+        scores.ok_or_else(|| Error::internal("a search read rows that it did not find"))?;
     let scores = scores.iter().map(|(_, score)| f64::from(*score));
     let mut arrays: Vec<ArrayRef> = batch.columns().to_vec();
     arrays.push(Arc::new(Float64Array::from_iter_values(scores)));

@@ -100,7 +100,8 @@ impl Lake {
         let tables = self.tables().await?;
         let needed = needed_tables(text, &statement, &references, &tables)?;
         let catalog = self.catalog_of(&tables, &needed, at).await?;
-        let state = SessionStateBuilder::new_from_existing(state).with_catalog_list(catalog).build();
+        let state =
+            SessionStateBuilder::new_from_existing(state).with_catalog_list(catalog).build();
         let plan = state.statement_to_plan(statement).await.map_err(failure::of_query)?;
         let only_reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
         only_reads.with_allow_statements(false).verify_plan(&plan).map_err(|_| refused("this"))?;
@@ -142,9 +143,9 @@ impl Lake {
 /// The one statement of the text, when it only reads.
 fn reading_statement(text: &str) -> Result<Statement> {
     let mut statements = DFParser::parse_sql(text).map_err(failure::of_query)?;
-    let statement = statements.pop_front().ok_or_else(|| {
-        Error::invalid("there is no statement to run").hint("try `SELECT 1`")
-    })?;
+    let statement = statements
+        .pop_front()
+        .ok_or_else(|| Error::invalid("there is no statement to run").hint("try `SELECT 1`"))?;
     if !statements.is_empty() {
         return Err(Error::invalid("one statement at a time, please")
             .hint("run each statement with a call of its own"));
@@ -178,7 +179,9 @@ fn refused(verb: &str) -> Error {
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" => {
             "change rows with a GraphQL mutation, or many at once with `headwater import`"
         }
-        "COPY" => "write query results with `headwater sql --format`, or tables with `headwater export`",
+        "COPY" => {
+            "write query results with `headwater sql --format`, or tables with `headwater export`"
+        }
         _ => "only `SELECT`, `EXPLAIN`, `DESCRIBE` and `SHOW TABLES` are offered",
     };
     Error::new(Kind::Unsupported, format!("SQL only reads here, and `{verb}` does not")).hint(hint)

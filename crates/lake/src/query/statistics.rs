@@ -55,10 +55,8 @@ impl Lake {
             .types
             .get(type_name)
             .ok_or_else(|| Error::not_found(format!("there is no type `{type_name}`")))?;
-        let columns: Vec<(Arc<str>, ColumnSpec)> = object
-            .columns()
-            .map(|(def, spec)| (Arc::clone(&def.name), spec.clone()))
-            .collect();
+        let columns: Vec<(Arc<str>, ColumnSpec)> =
+            object.columns().map(|(def, spec)| (Arc::clone(&def.name), spec.clone())).collect();
         let all = ScanRequest::new(type_name, Vec::<Arc<str>>::new(), Principal::local());
         let rows = self.count(all).await?;
         let provider = self.provider(&table, None, View::Current).await?;

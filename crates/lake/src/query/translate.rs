@@ -43,9 +43,7 @@ pub(crate) fn translate(expr: &frame::Expr, names: &dyn Names, viewer: &Principa
         Node::Field(path) => field(path, names)?,
         Node::Viewer(attribute) => viewer_attribute(attribute, viewer)?,
         Node::Unary(op, operand) => unary(*op, inner(operand)?, &expr.data_type),
-        Node::Binary(op, left, right) => {
-            binary(*op, inner(left)?, inner(right)?, &expr.data_type)
-        }
+        Node::Binary(op, left, right) => binary(*op, inner(left)?, inner(right)?, &expr.data_type),
         Node::Case { branches, otherwise } => {
             let branches = branches.iter().map(|(condition, result)| {
                 Ok((Box::new(inner(condition)?), Box::new(inner(result)?)))
@@ -54,9 +52,7 @@ pub(crate) fn translate(expr: &frame::Expr, names: &dyn Names, viewer: &Principa
             let when = branches.collect::<Result<Vec<_>>>()?;
             Expr::Case(Case::new(None, when, otherwise))
         }
-        Node::Coalesce(operands) => {
-            coalesce(operands.iter().map(inner).collect::<Result<_>>()?)
-        }
+        Node::Coalesce(operands) => coalesce(operands.iter().map(inner).collect::<Result<_>>()?),
         Node::Call(function, arguments) => {
             let arguments = arguments.iter().map(inner).collect::<Result<Vec<_>>>()?;
             call(*function, arguments, &expr.data_type)?
@@ -224,8 +220,7 @@ impl SortKey {
             return (beyond, field().is_null());
         }
         let value = || literal(value.clone());
-        let further =
-            if self.descending { field().lt(value()) } else { field().gt(value()) };
+        let further = if self.descending { field().lt(value()) } else { field().gt(value()) };
         let beyond = if self.nulls_first { further } else { further.or(field().is_null()) };
         (beyond, field().eq(value()))
     }

@@ -32,7 +32,10 @@ pub(crate) fn literal_to_scalar(literal: &Literal, data_type: &Type) -> Option<S
     }
 }
 
-fn primitive_to_scalar(literal: &PrimitiveLiteral, data_type: &PrimitiveType) -> Option<ScalarValue> {
+fn primitive_to_scalar(
+    literal: &PrimitiveLiteral,
+    data_type: &PrimitiveType,
+) -> Option<ScalarValue> {
     Some(match (literal, data_type) {
         (PrimitiveLiteral::Boolean(value), _) => ScalarValue::Boolean(Some(*value)),
         (PrimitiveLiteral::Int(days), PrimitiveType::Date) => ScalarValue::Date32(Some(*days)),

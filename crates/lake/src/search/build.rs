@@ -69,10 +69,7 @@ impl PartBuilder {
     }
 
     /// Adds the next row: one text a field.
-    pub(crate) fn add<'a>(
-        &mut self,
-        texts: impl Iterator<Item = Option<&'a str>>,
-    ) -> Result<()> {
+    pub(crate) fn add<'a>(&mut self, texts: impl Iterator<Item = Option<&'a str>>) -> Result<()> {
         let mut document = TantivyDocument::new();
         for (field, text) in self.fields.iter().zip(texts) {
             if let Some(text) = text {

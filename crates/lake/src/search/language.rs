@@ -37,17 +37,16 @@ pub(crate) fn parse(text: &str, fields: &[Field]) -> Result<Box<dyn Query>> {
             last.push((occur, in_any(&atom, fields)));
         }
     }
-    let asks = |terms: &Vec<(Occur, Box<dyn Query>)>| {
-        terms.iter().any(|(occur, _)| *occur == Occur::Must)
-    };
+    let asks =
+        |terms: &Vec<(Occur, Box<dyn Query>)>| terms.iter().any(|(occur, _)| *occur == Occur::Must);
     if !alternatives.iter().all(asks) {
         return Err(Error::invalid(format!("the search `{text}` has no word to look for"))
             .at(Place { file: SEARCH.to_owned(), line: 1, column: 1 })
             .hint("write words, `\"a phrase\"`, `prefix*`, `fuzzy~`, `-not`, `OR`"));
     }
-    let queries = alternatives.into_iter().map(|terms| {
-        (Occur::Should, Box::new(BooleanQuery::new(terms)) as Box<dyn Query>)
-    });
+    let queries = alternatives
+        .into_iter()
+        .map(|terms| (Occur::Should, Box::new(BooleanQuery::new(terms)) as Box<dyn Query>));
     Ok(Box::new(BooleanQuery::new(queries.collect())))
 }
 
@@ -130,10 +129,7 @@ mod tests {
     #[test]
     fn pieces_are_read_as_documented() {
         assert_eq!(atom("Planet"), Some(Atom::Phrase(vec!["planet".into()])));
-        assert_eq!(
-            atom("\"Red Planet\""),
-            Some(Atom::Phrase(vec!["red".into(), "planet".into()]))
-        );
+        assert_eq!(atom("\"Red Planet\""), Some(Atom::Phrase(vec!["red".into(), "planet".into()])));
         assert_eq!(atom("plan*"), Some(Atom::Prefix("plan".into())));
         assert_eq!(atom("plamet~"), Some(Atom::Fuzzy("plamet".into())));
         assert_eq!(atom("--"), None);

@@ -36,7 +36,8 @@ pub(crate) struct FileTexts {
     /// Rows of the file, deleted ones too.
     pub(crate) rows: u64,
     /// The texts of all rows in the order of the file: one string column a field.
-    pub(crate) read: Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<BatchStream>> + Send + Sync>,
+    pub(crate) read:
+        Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<BatchStream>> + Send + Sync>,
 }
 
 /// The stored list of a file's parts, written when all of them are.

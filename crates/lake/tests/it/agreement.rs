@@ -72,7 +72,8 @@ fn expression(rng: &Rng, data_type: &DataType, depth: u32) -> Expr {
     let boxed = |data_type: &DataType| Box::new(expression(rng, data_type, depth - 1));
     match rng.below(8) {
         0 => {
-            let branches = (0..=rng.below(2)).map(|_| (inner(&DataType::Boolean), inner(data_type)));
+            let branches =
+                (0..=rng.below(2)).map(|_| (inner(&DataType::Boolean), inner(data_type)));
             let otherwise = (rng.below(2) == 0).then(|| boxed(data_type));
             return built(Node::Case { branches: branches.collect(), otherwise });
         }
@@ -84,7 +85,9 @@ fn expression(rng: &Rng, data_type: &DataType, depth: u32) -> Expr {
         DataType::Boolean => boolean(rng, depth),
         DataType::Int | DataType::Long => match rng.below(9) {
             0 => built(Node::Unary(UnaryOp::Negate, boxed(data_type))),
-            1 if *data_type == DataType::Int => call(Function::Length, vec![inner(&DataType::String)]),
+            1 if *data_type == DataType::Int => {
+                call(Function::Length, vec![inner(&DataType::String)])
+            }
             2 if *data_type == DataType::Int => {
                 let part = *pick(rng, &[Function::Year, Function::Month, Function::Day]);
                 call(part, vec![inner(&DataType::Date)])
@@ -121,7 +124,9 @@ fn expression(rng: &Rng, data_type: &DataType, depth: u32) -> Expr {
             0 => call(Function::Lower, vec![inner(data_type)]),
             1 => call(Function::Upper, vec![inner(data_type)]),
             2 => call(Function::Trim, vec![inner(data_type)]),
-            3 => call(Function::Replace, vec![inner(data_type), inner(data_type), inner(data_type)]),
+            3 => {
+                call(Function::Replace, vec![inner(data_type), inner(data_type), inner(data_type)])
+            }
             4 => call(Function::Concat, vec![inner(data_type), inner(data_type)]),
             _ => built(Node::Binary(BinaryOp::Concat, boxed(data_type), boxed(data_type))),
         },
@@ -280,10 +285,7 @@ async fn scans_of_the_lake_equal_scans_of_tables_in_memory() {
     let model = async |op| {
         let table = "Sample".into();
         let principal = Principal::local();
-        memory
-            .write(WriteRequest { table, op, idempotency_key: None, principal })
-            .await
-            .unwrap();
+        memory.write(WriteRequest { table, op, idempotency_key: None, principal }).await.unwrap();
     };
     for round in 0..6 {
         let mut rows: Vec<Vec<Value>> = (0..=rng.below(6)).map(|_| sample_row(&rng)).collect();
@@ -302,8 +304,10 @@ async fn scans_of_the_lake_equal_scans_of_tables_in_memory() {
             let ours = rows_of(&lab.lake, request.clone(), &fields).await;
             let theirs = rows_of(&memory, request.clone(), &fields).await;
             assert_eq!(ours, theirs, "seed {seed}, round {round}, question {asked}: {request:#?}");
-            let counts =
-                (lab.lake.count(request.clone()).await.unwrap(), memory.count(request).await.unwrap());
+            let counts = (
+                lab.lake.count(request.clone()).await.unwrap(),
+                memory.count(request).await.unwrap(),
+            );
             assert_eq!(counts.0, counts.1);
         }
     }

@@ -130,8 +130,7 @@ async fn like_images_are_near_and_vectors_can_be_dropped_and_built_again() {
 #[tokio::test]
 async fn vectors_that_the_user_brings_are_searched_by_their_distance() {
     let dimension = 4;
-    let fields =
-        [("id", DataType::String, false), ("place", DataType::Vector { dimension }, true)];
+    let fields = [("id", DataType::String, false), ("place", DataType::Vector { dimension }, true)];
     let mut object = keyed(object("Spot", "spots", &fields), &["id"]);
     object.fields.get_mut("place").unwrap().vector =
         Some(VectorSpec { model: None, dimension, metric: Metric::L2 });

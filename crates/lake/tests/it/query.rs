@@ -42,8 +42,7 @@ fn ask(table: &str, fields: &[&str]) -> ScanRequest {
 }
 
 async fn answer(lake: &Lake, request: ScanRequest) -> String {
-    let batches: Vec<RecordBatch> =
-        lake.scan(request).await.unwrap().try_collect().await.unwrap();
+    let batches: Vec<RecordBatch> = lake.scan(request).await.unwrap().try_collect().await.unwrap();
     pretty_format_batches(&batches).unwrap().to_string()
 }
 
@@ -143,7 +142,9 @@ async fn mistakes_in_sql_are_explained() {
     insta::assert_snapshot!(fails("SELECT *\nFROM filmz").await, @"there is no table `filmz` at 2:6 (did you mean `films`?)");
     insta::assert_snapshot!(fails("DELETE FROM films").await, @"SQL only reads here, and `DELETE` does not at - (change rows with a GraphQL mutation, or many at once with `headwater import`)");
     insta::assert_snapshot!(fails("SELECT title FORM films").await, @"this is no SQL that can be read: expected: end of statement, found: films at 1:19 (-)");
-    assert!(fails("SELECT upper(year, 1) FROM films").await.starts_with("function 'upper' expects"));
+    assert!(
+        fails("SELECT upper(year, 1) FROM films").await.starts_with("function 'upper' expects")
+    );
 }
 
 #[tokio::test]
@@ -168,7 +169,8 @@ fn article() -> ObjectType {
     for field in ["title", "body"] {
         object.fields.get_mut(field).unwrap().search = true;
     }
-    let spec = VectorSpec { model: Some("text-small".into()), dimension: 256, metric: Metric::Cosine };
+    let spec =
+        VectorSpec { model: Some("text-small".into()), dimension: 256, metric: Metric::Cosine };
     object.fields.get_mut("body").unwrap().vector = Some(spec);
     object
 }
@@ -190,8 +192,7 @@ async fn articles() -> Lab {
 }
 
 async fn ids(lake: &Lake, request: ScanRequest) -> Vec<String> {
-    let batches: Vec<RecordBatch> =
-        lake.scan(request).await.unwrap().try_collect().await.unwrap();
+    let batches: Vec<RecordBatch> = lake.scan(request).await.unwrap().try_collect().await.unwrap();
     let values = batches.iter().flat_map(|batch| {
         frame::convert::values_of(batch.column(0).as_ref(), &DataType::String).unwrap()
     });

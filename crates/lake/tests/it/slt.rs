@@ -55,9 +55,8 @@ async fn lab() -> Lab {
         vec!["d".into(), "Dune".into(), Value::Null],
     ];
     let day = 86_400_000_000;
-    let play = |film: &str, at: i64, seconds: Value| {
-        vec![film.into(), Value::DateTime(at), seconds]
-    };
+    let play =
+        |film: &str, at: i64, seconds: Value| vec![film.into(), Value::DateTime(at), seconds];
     let plays = [
         play("a", 0, Value::Int(60)),
         play("a", day, Value::Int(30)),
