@@ -1,6 +1,7 @@
 //! Malformed documents: each gets a worded error, the same for ever; none reaches a table that it
 //! should not, none panics.
 
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use crate::fixture::{fixture, folder};
@@ -56,4 +57,38 @@ async fn hostile_documents_are_refused_quickly() {
         assert_eq!(error["extensions"]["code"], "LIMIT_EXCEEDED", "{error}");
     }
     assert_eq!(fixture.scans(), 0);
+}
+
+/// The texts of all scenarios.
+fn scenarios() -> Vec<String> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder())
+        .expect("scenarios")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "graphql"))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read_to_string(path).expect("a scenario")).collect()
+}
+
+#[test]
+fn random_damage_is_answered_and_never_panics() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let fixture = runtime.block_on(fixture());
+    let texts = scenarios();
+    let damage = prop::collection::vec(
+        (any::<prop::sample::Index>(), 0_usize..12, "[{}()\\[\\]:$!@.\"a1é \n-]{0,3}"),
+        1..4,
+    );
+    proptest!(|(text in any::<prop::sample::Index>(), damage in damage)| {
+        let mut text: Vec<char> = text.get(&texts).chars().collect();
+        for (place, length, inserted) in damage {
+            let start = place.index(text.len() + 1);
+            let end = (start + length).min(text.len());
+            text.splice(start..end, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let answer = runtime.block_on(fixture.ask(&text));
+        prop_assert!(answer.get("data").is_some() || answer.get("errors").is_some(), "{}", text);
+    });
 }
