@@ -10,7 +10,7 @@
 //! writes that share a snapshot (`group`), schema changes (`steps`).
 
 pub(crate) mod delta;
-mod fingerprint;
+pub(crate) mod fingerprint;
 pub(crate) mod group;
 pub(crate) mod locate;
 mod overlay;

@@ -155,7 +155,11 @@ impl Lake {
 
     /// The committed states of a table that can still be read, oldest first.
     pub async fn snapshots(&self, type_name: &str) -> Result<Vec<Snapshot>> {
-        Ok(self.table(type_name).await?.snapshots())
+        let table = self.table(type_name).await?;
+        match table.format {
+            TableFormat::Iceberg => Ok(table.snapshots()),
+            TableFormat::Lance => lance_table::snapshots(self, &table).await,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::rng::Rng;
-use base::{Error, Kind, Result};
+use base::{Clock, Error, Kind, Result, Timestamp};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use lance::Dataset;
@@ -31,7 +31,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use url::Url;
 
-use crate::Config;
+use crate::{Config, Snapshot};
 
 /// The scheme of our datasets.
 const SCHEME: &str = "lake";
@@ -49,6 +49,10 @@ const MIGRATIONS: &[&str] = &["CREATE TABLE lake_lance_versions (
         version BIGINT NOT NULL,
         path TEXT NOT NULL,
         size BIGINT NOT NULL,
+        at BIGINT NOT NULL,
+        operation TEXT NOT NULL,
+        author TEXT NOT NULL,
+        summary TEXT NOT NULL,
         PRIMARY KEY (dataset, version)
     )"];
 
@@ -71,7 +75,11 @@ impl LanceStore {
         config.database.migrate("lake_lance", MIGRATIONS).await?;
         let registry = ObjectStoreRegistry::empty();
         registry.insert(SCHEME, Arc::new(Provider { objects: Arc::clone(&config.objects) }));
-        let commits = Commits { database: config.database.clone(), rng: config.rng.clone() };
+        let commits = Commits {
+            database: config.database.clone(),
+            rng: config.rng.clone(),
+            clock: config.clock.clone(),
+        };
         Ok(LanceStore {
             session: Arc::new(Session::new(INDEX_BYTES, METADATA_BYTES, Arc::new(registry))),
             commits,
@@ -79,7 +87,8 @@ impl LanceStore {
         })
     }
 
-    fn url(&self, dataset: &str) -> String {
+    /// How Lance names a dataset.
+    pub(crate) fn url(&self, dataset: &str) -> String {
         format!("{SCHEME}://{}/{dataset}", self.warehouse)
     }
 
@@ -149,6 +158,26 @@ impl LanceStore {
         Err(Error::new(Kind::Conflict, format!("`{dataset}` was changed meanwhile")))
     }
 
+    /// The versions of a dataset, oldest first; counts are not known here.
+    pub(crate) async fn versions(&self, dataset: &str) -> Result<Vec<Snapshot>> {
+        let sql = "SELECT version, at, operation, author, summary FROM lake_lance_versions \
+                   WHERE dataset = $1 ORDER BY version";
+        let rows = self.commits.database.query(sql, &[dataset.into()]).await?;
+        let snapshot = |row: &Row| {
+            Ok(Snapshot {
+                id: row.int("version")?,
+                at: Timestamp::from_micros(row.int("at")?),
+                operation: row.text("operation")?.into(),
+                rows: 0,
+                bytes: 0,
+                files: 0,
+                author: row.text("author")?.into(),
+                summary: row.text("summary")?.into(),
+            })
+        };
+        rows.iter().map(snapshot).collect()
+    }
+
     /// Forgets all versions of a dataset.
     pub(crate) async fn forget(&self, dataset: &str) -> Result<()> {
         let sql = "DELETE FROM lake_lance_versions WHERE dataset = $1";
@@ -169,7 +198,9 @@ fn opening(dataset: &str, error: lance::Error) -> Error {
 
 /// An error of Lance in our words.
 pub(crate) fn failed(doing: &str, error: lance::Error) -> Error {
+    let ours = error.external_source().and_then(|source| source.downcast_ref::<Error>());
     let kind = match &error {
+        _ if ours.is_some() => ours.map_or(Kind::Internal, Error::kind),
         lance::Error::DatasetNotFound { .. } | lance::Error::NotFound { .. } => Kind::NotFound,
         lance::Error::CommitConflict { .. }
         | lance::Error::RetryableCommitConflict { .. }
@@ -216,6 +247,7 @@ impl ObjectStoreProvider for Provider {
 struct Commits {
     database: Database,
     rng: Rng,
+    clock: Clock,
 }
 
 /// A version whose manifest is stored but that nobody can see before its row is inserted.
@@ -229,17 +261,35 @@ pub(crate) struct Prepared {
     size: u64,
 }
 
+/// What is remembered of a version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VersionNote<'a> {
+    /// When it was made.
+    pub(crate) at: Timestamp,
+    /// `append`, `overwrite`, `delete`.
+    pub(crate) operation: &'a str,
+    /// Who made it.
+    pub(crate) author: &'a str,
+    /// What for.
+    pub(crate) summary: &'a str,
+}
+
 impl Prepared {
     /// What makes the version visible, for the transaction that does it.
-    pub(crate) fn statement(&self) -> (String, Vec<Param>) {
-        let sql = "INSERT INTO lake_lance_versions (dataset, version, path, size) \
-                   VALUES ($1, $2, $3, $4)";
+    pub(crate) fn statement(&self, note: &VersionNote<'_>) -> (String, Vec<Param>) {
+        let sql = "INSERT INTO lake_lance_versions \
+                   (dataset, version, path, size, at, operation, author, summary) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let number = |count: u64| Param::Int(i64::try_from(count).unwrap_or(i64::MAX));
         let params = vec![
             self.dataset.clone().into(),
             number(self.version),
             self.path.clone().into(),
             number(self.size),
+            note.at.as_micros().into(),
+            note.operation.into(),
+            note.author.into(),
+            note.summary.into(),
         ];
         (sql.to_owned(), params)
     }
@@ -363,7 +413,9 @@ impl Versions {
             *held.prepared.lock() = Some(prepared);
             return Ok(location);
         }
-        let (sql, params) = prepared.statement();
+        let (at, operation) = (self.commits.clock.now(), "append");
+        let note = VersionNote { at, operation, author: "headwater", summary: "companion" };
+        let (sql, params) = prepared.statement(&note);
         match self.commits.database.execute(&sql, &params).await {
             Ok(_) => Ok(location),
             Err(error) if error.kind() == Kind::AlreadyExists => {

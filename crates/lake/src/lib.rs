@@ -22,6 +22,7 @@ pub mod files;
 mod keys;
 pub mod lake;
 mod lance_store;
+mod lance_table;
 mod layout;
 pub mod maintain;
 pub mod profile;

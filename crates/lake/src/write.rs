@@ -3,15 +3,20 @@
 use async_trait::async_trait;
 use base::{Result, Scope};
 use frame::{WriteReceipt, WriteRequest};
+use schema::TableFormat;
 
 use crate::commit::group;
 use crate::lake::{Lake, object_named};
+use crate::lance_table;
 
 #[async_trait]
 impl frame::Write for Lake {
     async fn write(&self, request: WriteRequest) -> Result<WriteReceipt> {
         request.principal.require(Scope::Write)?;
         object_named(&self.schema(), &request.table)?;
-        group::write(self, request).await
+        match self.table(&request.table).await?.format {
+            TableFormat::Iceberg => group::write(self, request).await,
+            TableFormat::Lance => lance_table::write(self, &request).await,
+        }
     }
 }

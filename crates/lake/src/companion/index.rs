@@ -25,14 +25,18 @@ const MOST_LISTS: usize = 4096;
 const NAME: &str = "nearest";
 
 impl Companions {
-    /// Makes the index, or brings it up to date.
+    /// Makes the index, or brings it up to date, when there are vectors enough for one.
     pub(crate) async fn tend_index(&self, space: &VectorSpace) -> Result<()> {
+        self.index_from(space, INDEXED_ROWS).await
+    }
+
+    async fn index_from(&self, space: &VectorSpace, least: usize) -> Result<()> {
         let wrong = |error| failed("index vectors", error);
         let Some(dataset) = self.lance.dataset(&space.dataset, None, None).await? else {
             return Ok(());
         };
         let rows = dataset.count_rows(None).await.map_err(wrong)?;
-        if rows < INDEXED_ROWS {
+        if rows < least {
             return Ok(());
         }
         let mut dataset = dataset.as_ref().clone();
@@ -51,5 +55,80 @@ impl Companions {
         let name = Some(NAME.to_owned());
         let made = dataset.create_index(&["vector"], IndexType::Vector, name, &params, true).await;
         made.map(|_| ()).map_err(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use base::Clock;
+    use base::rng::Rng;
+    use schema::Metric;
+
+    use super::*;
+    use crate::companion::nearest::{Among, by_index, exact};
+    use crate::companion::vectors::{append_vectors, held};
+    use crate::{Config, Limits};
+
+    const DIMENSION: usize = 16;
+
+    async fn companions() -> Companions {
+        let config = Config {
+            warehouse: "test".into(),
+            objects: Arc::new(object_store::memory::InMemory::new()),
+            database: meta::Database::open("sqlite::memory:").await.unwrap(),
+            clock: Clock::system(),
+            rng: Rng::seeded(1),
+            limits: Limits::default(),
+        };
+        Companions::open(&config).await.unwrap()
+    }
+
+    fn vector(rng: &Rng) -> Vec<f32> {
+        (0..DIMENSION).map(|_| rng.below(2000) as f32 / 1000.0 - 1.0).collect()
+    }
+
+    async fn check(metric: Metric) {
+        let companions = companions().await;
+        let space = VectorSpace {
+            dataset: "_companions/t/own.vectors.lance".into(),
+            model: None,
+            dimension: DIMENSION,
+            metric,
+        };
+        let rng = Rng::seeded(7);
+        let some =
+            |from: usize| (from..from + 600).map(|n| (format!("h{n}"), vector(&rng))).collect();
+        append_vectors(&companions, &space, some(0)).await.unwrap();
+        companions.index_from(&space, 500).await.unwrap();
+        // Vectors that the index does not know yet are found too.
+        append_vectors(&companions, &space, some(600)).await.unwrap();
+        let dataset = companions.lance.dataset(&space.dataset, None, None).await.unwrap().unwrap();
+        assert_eq!(dataset.load_indices().await.unwrap().len(), 1);
+        let set = held(&companions, &space, &dataset).await.unwrap().unwrap();
+        let (mut found, mut asked) = (0, 0);
+        for _ in 0..20 {
+            let query = vector(&rng);
+            let queries = Arc::new(vec![query.clone()]);
+            let all = exact(Arc::clone(&set), metric, queries, 10, Among::All).await.unwrap();
+            let flat = by_index(&dataset, &space, &query, 10, true).await.unwrap();
+            for (ours, theirs) in all[0].iter().zip(&flat) {
+                assert!((ours.distance - theirs.distance).abs() < 1e-4, "{ours:?} {theirs:?}");
+            }
+            let near = by_index(&dataset, &space, &query, 10, false).await.unwrap();
+            let near: HashSet<&str> = near.iter().map(|near| near.hash.as_str()).collect();
+            asked += all[0].len();
+            found += all[0].iter().filter(|one| near.contains(one.hash.as_str())).count();
+        }
+        assert!(found * 100 >= asked * 95, "recall {found} of {asked} by {metric:?}");
+    }
+
+    #[tokio::test]
+    async fn the_index_finds_what_exact_search_finds() {
+        for metric in [Metric::Cosine, Metric::L2, Metric::Dot] {
+            check(metric).await;
+        }
     }
 }

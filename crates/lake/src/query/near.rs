@@ -399,7 +399,8 @@ fn key_scalars(key: &Value, columns: &[(String, DataType)]) -> Result<Vec<Scalar
     parts.iter().zip(columns).map(|(part, (_, data_type))| to_scalar(part, data_type)).collect()
 }
 
-fn any_key(columns: &[(String, DataType)], keys: &[Vec<ScalarValue>]) -> Expr {
+/// The condition that a row has one of these keys.
+pub(crate) fn any_key(columns: &[(String, DataType)], keys: &[Vec<ScalarValue>]) -> Expr {
     let value = |scalar: &ScalarValue| Expr::Literal(scalar.clone(), None);
     if let [(name, _)] = columns {
         let values = keys.iter().flatten().map(value).collect();

@@ -30,7 +30,7 @@ use super::sql::bounded;
 use super::suggest::did_you_mean;
 use super::translate::{Names, SortKey, after, column, translate};
 use super::values::to_scalar;
-use crate::{Lake, Table};
+use crate::{Lake, Table, lance_table};
 
 /// The column that numbers rows inside one value of `limit_by`.
 const RANK: &str = "_rank";
@@ -104,10 +104,7 @@ impl Lake {
             TableFormat::Iceberg => {
                 Ok(shared(iceberg_provider(&self.inner.query, table, object, at, view).await?))
             }
-            TableFormat::Lance => Err(Error::new(
-                Kind::Unsupported,
-                format!("table `{}` is in the Lance format, which is not read yet", table.name),
-            )),
+            TableFormat::Lance => lance_table::provider(self, table, object, at).await,
         }
     }
 }

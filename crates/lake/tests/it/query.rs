@@ -264,3 +264,68 @@ async fn near_texts_are_found_with_filters_and_a_row_is_not_its_own_neighbour() 
         Some(year.predicate(BinaryOp::Eq, Expr::literal(2003.into(), DataType::Int)));
     assert_eq!(ids(&lab.lake, request).await, ["3"]);
 }
+
+#[tokio::test]
+async fn statistics_of_columns_say_what_is_in_them() {
+    let lab = films().await;
+    let statistics = lab.lake.column_statistics("Film").await.unwrap();
+    let year = statistics.iter().find(|column| column.field.as_ref() == "year").unwrap();
+    assert_eq!((year.rows, year.sampled, year.nulls, year.distinct), (3, 3, 0, Some(3)));
+    assert_eq!((&year.min, &year.max), (&Some(Value::Int(1979)), &Some(Value::Int(1997))));
+    let plays = lab.lake.column_statistics("Play").await.unwrap();
+    assert_eq!(plays.iter().map(|column| column.nulls).collect::<Vec<_>>(), [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn counts_and_extremes_come_from_manifests_alone() {
+    let lab = films().await;
+    let question = "SELECT count(*), min(year), max(year) FROM films";
+    let options = || SqlOptions::new(Principal::local());
+    let plan = lab.lake.explain_sql(question, options()).await.unwrap();
+    assert!(!plan.contains(".parquet"), "{plan}");
+    delete(&lab, "Film", "a").await;
+    let plan = lab.lake.explain_sql(question, options()).await.unwrap();
+    assert!(plan.contains(".parquet"), "a deleted row may have been the smallest: {plan}");
+}
+
+#[tokio::test]
+async fn the_past_is_found_by_time_and_a_time_before_it_is_refused() {
+    let lab = films().await;
+    let then = lab.clock.now();
+    lab.clock.advance(1_000_000);
+    delete(&lab, "Film", "a").await;
+    let question = "SELECT count(*) AS n FROM films";
+    let (now, past) = (
+        sql(&lab.lake, question).await,
+        sql_at(&lab.lake, question, Some(SnapshotRef::Time(then))).await,
+    );
+    assert!(now.contains("| 2 |") && past.contains("| 3 |"), "{now}\n{past}");
+    let options = SqlOptions {
+        at: Some(SnapshotRef::Time(base::Timestamp::from_micros(0))),
+        ..SqlOptions::new(Principal::local())
+    };
+    let error = lab.lake.sql(question, options).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn text_is_indexed_by_a_step_that_can_be_repeated() {
+    let lab = articles().await;
+    let step = schema::plan::Step::BuildSearch { type_name: "Article".into() };
+    let schema = lab.lake.schema();
+    for _ in 0..2 {
+        lab.lake.execute_step(&step, &schema, &schema, &|_| {}).await.unwrap();
+    }
+    let mut request = ask("Article", &["id"]);
+    request.search = Some(Search { fields: vec!["title".into()], text: "planet".to_owned() });
+    assert_eq!(ids(&lab.lake, request).await, ["1"]);
+}
+
+#[tokio::test]
+async fn more_rows_than_the_limit_are_cut_or_refused() {
+    let lab = films().await;
+    let options = SqlOptions { row_limit: Some(2), ..SqlOptions::new(Principal::local()) };
+    let answer = lab.lake.sql("SELECT * FROM films", options).await.unwrap();
+    let batches: Vec<RecordBatch> = answer.stream.try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+}

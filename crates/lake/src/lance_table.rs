@@ -1,0 +1,422 @@
+//! Tables in the Lance format: `@table(format: LANCE)`.
+//!
+//! ```text
+//! WriteRequest → rows by key → a version that nobody sees yet → catalog swap with its row → receipt
+//! ```
+//!
+//! In: write requests and questions about tables whose rows are a Lance dataset. Out: receipts and
+//! providers. A version becomes visible in the same transaction that moves the table's pointer, so
+//! a crash leaves nothing but unnamed files. Not here: imports and schema changes, which Lance
+//! tables do not offer yet.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchIterator};
+use base::{Error, Kind, Result};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+use frame::convert::{batch_of, rows_of};
+use frame::{Field, SnapshotRef, Value, WriteOp, WriteReceipt, WriteRequest};
+use futures::{FutureExt, TryStreamExt};
+use lance::Dataset;
+use lance::datafusion::LanceTableProvider;
+use lance::dataset::write::delete::DeleteBuilder;
+use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched, WriteMode};
+use schema::ObjectType;
+
+use crate::catalog::Swap;
+use crate::commit::retry::Attempts;
+use crate::commit::{fingerprint, group};
+use crate::lake::object_named;
+use crate::lance_store::{Held, VersionNote, failed};
+use crate::query::near::any_key;
+use crate::{Lake, Snapshot, Table, shape};
+
+/// Where the rows of a table are.
+fn dataset_name(table: &Table) -> String {
+    format!("_tables/{}.lance", table.id)
+}
+
+/// Makes one change of a Lance table.
+pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteReceipt> {
+    let wanted = fingerprint::of(request)?;
+    let mut attempts = Attempts::new(lake);
+    loop {
+        if let Some(key) = &request.idempotency_key
+            && let Some(earlier) = group::earlier(lake, key, &wanted).await?
+        {
+            let (snapshot, rows) = (earlier.snapshot, earlier.rows);
+            return Ok(WriteReceipt { snapshot, rows, replayed: true });
+        }
+        match once(lake, request, &wanted).await {
+            Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+            result => return result,
+        }
+    }
+}
+
+async fn once(lake: &Lake, request: &WriteRequest, wanted: &str) -> Result<WriteReceipt> {
+    let schema = lake.schema();
+    let object = object_named(&schema, &request.table)?;
+    let table = lake.table(&request.table).await?;
+    let change = Work::new(lake, object, &table);
+    let rows = change.apply(&request.op).await?;
+    let snapshot = match rows {
+        0 => table.lance_version,
+        _ => change.publish(request, wanted, rows).await?,
+    };
+    let snapshot = i64::try_from(snapshot).unwrap_or(i64::MAX);
+    Ok(WriteReceipt { snapshot, rows, replayed: false })
+}
+
+/// One change under way.
+struct Work<'a> {
+    lake: &'a Lake,
+    object: &'a ObjectType,
+    table: &'a Arc<Table>,
+    fields: Vec<Field>,
+    key: Vec<usize>,
+    held: Held,
+}
+
+/// The columns of a table, by physical name.
+fn columns_of(object: &ObjectType) -> Vec<Field> {
+    let columns = object.columns();
+    columns
+        .map(|(def, spec)| {
+            Field::new(Arc::clone(&spec.column), spec.data_type.clone(), def.nullable)
+        })
+        .collect()
+}
+
+fn arrow_schema(fields: &[Field]) -> SchemaRef {
+    Arc::new(ArrowSchema::new(fields.iter().map(Field::to_arrow).collect::<Vec<_>>()))
+}
+
+type Row = Vec<Value>;
+
+impl<'a> Work<'a> {
+    fn new(lake: &'a Lake, object: &'a ObjectType, table: &'a Arc<Table>) -> Work<'a> {
+        let fields = columns_of(object);
+        let key = object.table().map(|spec| spec.key.as_slice()).unwrap_or_default();
+        let position = |id: &schema::FieldId| {
+            let column = object.field(*id).column()?;
+            fields.iter().position(|field| field.name == column.column)
+        };
+        let key = key.iter().filter_map(position).collect();
+        Work { lake, object, table, fields, key, held: Held::on(table.lance_version) }
+    }
+
+    /// Prepares the new version; gives the rows that change.
+    async fn apply(&self, op: &WriteOp) -> Result<u64> {
+        let rows = match op {
+            WriteOp::Append(batches) if self.key.is_empty() => self.rows(batches)?,
+            WriteOp::Append(batches) | WriteOp::Insert(batches) => {
+                let rows = self.rows(batches)?;
+                self.check_new(&rows).await?;
+                rows
+            }
+            WriteOp::Upsert(batches) => {
+                let rows = self.last_of_each_key(self.rows(batches)?)?;
+                self.merge(&rows).await?;
+                return Ok(rows.len() as u64);
+            }
+            WriteOp::Update(batches) => {
+                let rows = self.updated(batches).await?;
+                self.merge(&rows).await?;
+                return Ok(rows.len() as u64);
+            }
+            WriteOp::Delete(keys) => return self.delete(keys).await,
+        };
+        self.append(&rows).await?;
+        Ok(rows.len() as u64)
+    }
+
+    fn rows(&self, batches: &[RecordBatch]) -> Result<Vec<Row>> {
+        let target = arrow_schema(&self.fields);
+        let mut rows = Vec::new();
+        for batch in batches {
+            let physical = shape::to_physical(self.object, batch, &target, rows.len() as u64)?;
+            rows.extend(rows_of(&physical, &self.fields)?);
+        }
+        Ok(rows)
+    }
+
+    fn key_of(&self, row: &[Value]) -> Vec<Value> {
+        self.key.iter().map(|position| row[*position].clone()).collect()
+    }
+
+    fn must_have_key(&self) -> Result<()> {
+        if self.key.is_empty() {
+            let name = &self.object.name;
+            return Err(Error::invalid(format!("type `{name}` has no key, so rows are only added")));
+        }
+        Ok(())
+    }
+
+    fn last_of_each_key(&self, rows: Vec<Row>) -> Result<Vec<Row>> {
+        self.must_have_key()?;
+        let mut places: HashMap<Vec<Value>, usize> = HashMap::new();
+        let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
+        for row in rows {
+            match places.get(&self.key_of(&row)) {
+                Some(place) => kept[*place] = row,
+                None => {
+                    places.insert(self.key_of(&row), kept.len());
+                    kept.push(row);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn check_new(&self, rows: &[Row]) -> Result<()> {
+        let name = &self.table.name;
+        let mut keys: HashSet<Vec<Value>> = HashSet::new();
+        for row in rows {
+            if !keys.insert(self.key_of(row)) {
+                let key = shown(&self.key_of(row));
+                let text = format!("the new rows of table `{name}` have the key {key} twice");
+                return Err(Error::new(Kind::AlreadyExists, text));
+            }
+        }
+        let keys: Vec<Vec<Value>> = keys.into_iter().collect();
+        match self.existing(&keys).await?.first() {
+            None => Ok(()),
+            Some(row) => {
+                let key = shown(&self.key_of(row));
+                let text = format!("table `{name}` already has a row with the key {key}");
+                Err(Error::new(Kind::AlreadyExists, text))
+            }
+        }
+    }
+
+    /// The condition that a row has one of these keys.
+    fn has_key(&self, keys: &[Vec<Value>]) -> Result<datafusion::logical_expr::Expr> {
+        let columns: Vec<_> = self
+            .key
+            .iter()
+            .map(|position| {
+                let field = &self.fields[*position];
+                (field.name.as_ref().to_owned(), field.data_type.clone())
+            })
+            .collect();
+        let scalars = keys.iter().map(|key| {
+            let parts = key.iter().zip(&columns);
+            parts.map(|(part, (_, data_type))| crate::query::values::to_scalar(part, data_type)).collect()
+        });
+        Ok(any_key(&columns, &scalars.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// The present rows with these keys.
+    async fn existing(&self, keys: &[Vec<Value>]) -> Result<Vec<Row>> {
+        let Some(dataset) = self.dataset().await? else { return Ok(Vec::new()) };
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wrong = |error| failed(&format!("read table `{}`", self.table.name), error);
+        let mut scanner = dataset.scan();
+        scanner.filter_expr(self.has_key(keys)?);
+        let stream = scanner.try_into_stream().await.map_err(wrong)?;
+        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(wrong)?;
+        let mut rows = Vec::new();
+        for batch in &batches {
+            rows.extend(rows_of(batch, &self.fields)?);
+        }
+        Ok(rows)
+    }
+
+    /// The rows that an update leaves: those that exist, with the given columns changed.
+    async fn updated(&self, batches: &[RecordBatch]) -> Result<Vec<Row>> {
+        self.must_have_key()?;
+        let target = arrow_schema(&self.fields);
+        let mut changes: Vec<(Vec<Value>, Vec<(usize, Value)>)> = Vec::new();
+        for batch in batches {
+            let given = shape::given(self.object, batch, &target, changes.len() as u64)?;
+            for row in 0..batch.num_rows() {
+                let mut values: Vec<(usize, Value)> = Vec::with_capacity(given.len());
+                for (position, array) in &given {
+                    let data_type = &self.fields[*position].data_type;
+                    values.push((*position, frame::convert::value_at(array, row, data_type)?));
+                }
+                let part = |position: &usize| {
+                    values.iter().find(|(at, _)| at == position).map(|(_, value)| value.clone())
+                };
+                let key = self.key.iter().map(part).collect::<Option<Vec<_>>>();
+                let key = key.ok_or_else(|| Error::invalid("an update lacks the key"))?;
+                changes.push((key, values));
+            }
+        }
+        let keys: Vec<Vec<Value>> = changes.iter().map(|(key, _)| key.clone()).collect();
+        let mut rows: HashMap<Vec<Value>, Row> =
+            self.existing(&keys).await?.into_iter().map(|row| (self.key_of(&row), row)).collect();
+        for (key, values) in changes {
+            let Some(row) = rows.get_mut(&key) else {
+                let (name, key) = (&self.table.name, shown(&key));
+                return Err(Error::not_found(format!("table `{name}` has no row with the key {key}")));
+            };
+            for (position, value) in values {
+                row[position] = value;
+            }
+        }
+        let mut rows: Vec<Row> = rows.into_values().collect();
+        rows.sort_by_key(|row| self.key_of(row));
+        Ok(rows)
+    }
+
+    async fn dataset(&self) -> Result<Option<Arc<Dataset>>> {
+        dataset_at(self.lake, self.table, self.table.lance_version, Some(&self.held)).await
+    }
+
+    async fn append(&self, rows: &[Row]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let name = dataset_name(self.table);
+        let mode = match self.table.lance_version {
+            0 => WriteMode::Create,
+            _ => WriteMode::Append,
+        };
+        let lance = &self.lake.inner.companions.lance;
+        let params = lance.write_params(mode, Some(&self.held));
+        let written = Dataset::write(self.reader(rows)?, &lance.url(&name), Some(params));
+        written.boxed().await.map(|_| ()).map_err(|error| self.writing(error))
+    }
+
+    fn reader(&self, rows: &[Row]) -> Result<impl arrow::record_batch::RecordBatchReader + Send + 'static> {
+        let batch = batch_of(&self.fields, rows)?;
+        let schema = batch.schema();
+        Ok(RecordBatchIterator::new(vec![Ok(batch)], schema))
+    }
+
+    fn writing(&self, error: lance::Error) -> Error {
+        failed(&format!("write table `{}`", self.table.name), error)
+    }
+
+    async fn merge(&self, rows: &[Row]) -> Result<()> {
+        let Some(dataset) = self.dataset().await? else { return self.append(rows).await };
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let key = self.key.iter().map(|at| self.fields[*at].name.as_ref().to_owned()).collect();
+        let mut merge = MergeInsertBuilder::try_new(dataset, key).map_err(|e| self.writing(e))?;
+        merge.when_matched(WhenMatched::UpdateAll).when_not_matched(WhenNotMatched::InsertAll);
+        merge.conflict_retries(0).skip_auto_cleanup(true);
+        let job = merge.try_build().map_err(|error| self.writing(error))?;
+        let merged = job.execute_reader(self.reader(rows)?).boxed().await;
+        merged.map(|_| ()).map_err(|error| self.writing(error))
+    }
+
+    async fn delete(&self, keys: &[Vec<Value>]) -> Result<u64> {
+        self.must_have_key()?;
+        let gone = self.existing(keys).await?.len() as u64;
+        let Some(dataset) = self.dataset().await?.filter(|_| gone > 0) else { return Ok(0) };
+        let delete = DeleteBuilder::from_expr(dataset, self.has_key(keys)?).conflict_retries(0);
+        delete.execute().boxed().await.map_err(|error| self.writing(error))?;
+        Ok(gone)
+    }
+
+    /// Makes the prepared version the table's, and remembers the change.
+    async fn publish(&self, request: &WriteRequest, wanted: &str, rows: u64) -> Result<u64> {
+        let prepared = self.held.take()?;
+        let now = self.lake.config().clock.now();
+        let note = VersionNote {
+            at: now,
+            operation: operation(&request.op),
+            author: request.principal.subject.as_ref(),
+            summary: "mutation",
+        };
+        let mut also = vec![prepared.statement(&note)];
+        if let Some(key) = &request.idempotency_key {
+            let snapshot = i64::try_from(prepared.version).unwrap_or(i64::MAX);
+            also.push(group::forget_old(now));
+            also.push(group::receipt(key, wanted, snapshot, rows, now));
+        }
+        let location = Arc::clone(&self.table.metadata_location);
+        let mut swap = Swap::metadata(self.table, location);
+        swap.lance_version = prepared.version;
+        self.lake.catalog().swap(&[swap], &also).await.map_err(|error| match error.kind() {
+            Kind::AlreadyExists => Error::new(Kind::Conflict, "the table was changed meanwhile"),
+            _ => error,
+        })?;
+        Ok(prepared.version)
+    }
+}
+
+fn operation(op: &WriteOp) -> &'static str {
+    match op {
+        WriteOp::Append(_) | WriteOp::Insert(_) => "append",
+        WriteOp::Upsert(_) | WriteOp::Update(_) => "overwrite",
+        WriteOp::Delete(_) => "delete",
+    }
+}
+
+fn shown(key: &[Value]) -> String {
+    let parts: Vec<String> = key.iter().map(|part| format!("`{part}`")).collect();
+    parts.join(", ")
+}
+
+async fn dataset_at(
+    lake: &Lake,
+    table: &Table,
+    version: u64,
+    held: Option<&Held>,
+) -> Result<Option<Arc<Dataset>>> {
+    if version == 0 {
+        return Ok(None);
+    }
+    lake.inner.companions.lance.dataset(&dataset_name(table), Some(version), held).await
+}
+
+/// A Lance table at a version, as something to query.
+pub(crate) async fn provider(
+    lake: &Lake,
+    table: &Table,
+    object: Option<&ObjectType>,
+    at: Option<SnapshotRef>,
+) -> Result<Arc<dyn TableProvider>> {
+    let version = version_at(lake, table, at).await?;
+    match dataset_at(lake, table, version, None).await? {
+        Some(dataset) => Ok(Arc::new(LanceTableProvider::new(dataset, false, false))),
+        None => {
+            let fields = object.map(columns_of).unwrap_or_default();
+            Ok(Arc::new(EmptyTable::new(arrow_schema(&fields))))
+        }
+    }
+}
+
+async fn version_at(lake: &Lake, table: &Table, at: Option<SnapshotRef>) -> Result<u64> {
+    let known = match at {
+        None => return Ok(table.lance_version),
+        Some(_) => snapshots(lake, table).await?,
+    };
+    let found = known.iter().rfind(|snapshot| match at {
+        Some(SnapshotRef::Id(id)) => snapshot.id == id,
+        Some(SnapshotRef::Time(time)) => snapshot.at <= time,
+        None => true,
+    });
+    match (found, at) {
+        (Some(snapshot), _) => Ok(u64::try_from(snapshot.id).unwrap_or(0)),
+        (None, Some(SnapshotRef::Id(0))) if table.lance_version == 0 => Ok(0),
+        _ => Err(Error::not_found(format!("table `{}` has no such snapshot", table.name))
+            .hint(format!("`headwater snapshots {}` lists those that are kept", table.type_name))),
+    }
+}
+
+/// The versions of a Lance table, oldest first.
+pub(crate) async fn snapshots(lake: &Lake, table: &Table) -> Result<Vec<Snapshot>> {
+    let mut snapshots = Vec::new();
+    for version in lake.inner.companions.lance.versions(&dataset_name(table)).await? {
+        let number = u64::try_from(version.id).unwrap_or(0);
+        let Some(dataset) = dataset_at(lake, table, number, None).await? else { continue };
+        let rows = dataset.count_rows(None).await.map_err(|error| failed("count rows", error))?;
+        snapshots.push(Snapshot {
+            rows: rows as u64,
+            files: dataset.count_fragments() as u64,
+            ..version
+        });
+    }
+    Ok(snapshots)
+}
