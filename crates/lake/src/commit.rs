@@ -87,7 +87,11 @@ impl Lake {
             }
             match self.try_commit(&changes, &info, &mut found).await {
                 Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-                result => return result,
+                Err(error) => return Err(error),
+                Ok(snapshots) => {
+                    changes.iter().for_each(|one| group::nudge_compaction(self, &one.type_name));
+                    return Ok(snapshots);
+                }
             }
         }
     }
@@ -120,7 +124,11 @@ impl Lake {
                 self.config().clock.now(),
             ));
         }
-        self.publish(written, &also).await
+        let published = self.publish(written, &also).await;
+        if info.idempotency_key.is_some() {
+            return published.map_err(group::taken_meanwhile);
+        }
+        published
     }
 
     /// Moves the pointers of all tables; what was written for a swap that did not happen goes.
@@ -135,13 +143,7 @@ impl Lake {
             if matches!(error.kind(), Kind::Conflict | Kind::AlreadyExists) {
                 self.undo_all(&written).await;
             }
-            return Err(match error.kind() {
-                Kind::AlreadyExists => {
-                    Error::new(Kind::Conflict, "the same change was committed meanwhile")
-                        .caused_by(error)
-                }
-                _ => error,
-            });
+            return Err(error);
         }
         Ok(written.into_iter().map(|one| one.snapshot).collect())
     }

@@ -11,6 +11,7 @@
 //! All bytes pass one `Arc<dyn ObjectStore>` ([`Config::objects`]): Iceberg through
 //! `storage`, Lance through `lance_store`, text indexes through `search`.
 
+pub mod backup;
 mod cache;
 pub mod catalog;
 pub mod commit;

@@ -13,6 +13,7 @@ mod status;
 
 pub use compact::Compacted;
 pub use expire::Expired;
+pub(crate) use orphans::HELD;
 pub use orphans::{Cleaned, GRACE};
 pub use status::TableStatus;
 

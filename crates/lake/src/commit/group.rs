@@ -51,6 +51,7 @@ struct State {
     waiting: VecDeque<Pending>,
     running: bool,
     worker: Option<Task<()>>,
+    compaction: Option<Task<()>>,
 }
 
 #[derive(Debug)]
@@ -83,7 +84,8 @@ pub(crate) async fn write(lake: &Lake, request: WriteRequest) -> Result<WriteRec
             return Err(Error::new(Kind::Unavailable, text).hint("write less at the same time"));
         }
         state.waiting.push_back(Pending { request: Arc::new(request), fingerprint, reply });
-        if !state.running {
+        // A worker that died left its flag; its queue is taken over.
+        if !state.running || state.worker.as_ref().is_some_and(Task::is_finished) {
             state.running = true;
             state.worker =
                 Some(base::task::spawn("group commit", work(lake.clone(), Arc::clone(&queue))));
@@ -105,9 +107,22 @@ async fn work(lake: Lake, queue: Arc<Queue>) {
             }
             state.waiting.drain(..count).collect()
         };
-        let type_name = Arc::clone(&batch[0].request.table);
+        let type_name = batch.first().map(|pending| Arc::clone(&pending.request.table));
         commit_batch(&lake, batch).await;
-        crate::maintain::after_commit(&lake, &type_name).await;
+        if let Some(type_name) = type_name {
+            nudge_compaction(&lake, &type_name);
+        }
+    }
+}
+
+/// Lets a compaction look at the table beside whatever else goes on, unless one does already.
+pub(crate) fn nudge_compaction(lake: &Lake, type_name: &Arc<str>) {
+    let queue = Arc::clone(lake.inner.queues.lock().entry(Arc::clone(type_name)).or_default());
+    let mut state = queue.state.lock();
+    if state.compaction.as_ref().is_none_or(Task::is_finished) {
+        let (lake, type_name) = (lake.clone(), Arc::clone(type_name));
+        let work = async move { crate::maintain::after_commit(&lake, &type_name).await };
+        state.compaction = Some(base::task::spawn("compaction", work));
     }
 }
 
@@ -166,7 +181,7 @@ async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteRec
     if !also.is_empty() {
         also.insert(0, forget_old(now));
     }
-    lake.publish(vec![written], &also).await?;
+    lake.publish(vec![written], &also).await.map_err(taken_meanwhile)?;
     for (index, rows) in made {
         answers[index] = Some(Ok(WriteReceipt { snapshot: id, rows, replayed: false }));
     }
@@ -272,6 +287,14 @@ pub(crate) async fn earlier(lake: &Lake, key: &str, request: &str) -> Result<Opt
     }
     let rows = u64::try_from(row.int("row_count")?).unwrap_or(0);
     Ok(Some(Earlier { snapshot: row.int("snapshot")?, rows }))
+}
+
+/// A receipt that exists by now was written by another process: the next attempt finds it.
+pub(crate) fn taken_meanwhile(error: Error) -> Error {
+    if error.kind() != Kind::AlreadyExists {
+        return error;
+    }
+    Error::new(Kind::Conflict, "the same change was committed meanwhile").caused_by(error)
 }
 
 fn key_is_taken(key: Option<&str>) -> Error {

@@ -10,8 +10,8 @@ use base::{Error, Result, Timestamp};
 use iceberg::MetadataLocation;
 use iceberg::spec::{
     MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestListWriter,
-    ManifestStatus, ManifestWriter, ManifestWriterBuilder, Operation, Snapshot as IcebergSnapshot,
-    Summary, TableMetadata,
+    ManifestStatus, ManifestWriter, ManifestWriterBuilder, Operation, SchemaRef,
+    Snapshot as IcebergSnapshot, Summary, TableMetadata,
 };
 
 use super::CommitInfo;
@@ -246,7 +246,12 @@ impl Work<'_> {
         let output =
             self.lake.inner.io.new_output(&location).map_err(failed("write a manifest"))?;
         self.locations.push(location);
-        let schema = Arc::clone(self.metadata.current_schema());
+        // An old spec may cut by a column that the present schema has no more.
+        let binds = |schema: &&SchemaRef| spec.partition_type(schema).is_ok();
+        let present = self.metadata.current_schema();
+        let schema = Some(present).filter(binds);
+        let schema = schema.or_else(|| self.metadata.schemas_iter().find(binds)).unwrap_or(present);
+        let schema = Arc::clone(schema);
         let builder = ManifestWriterBuilder::new(
             output,
             Some(self.snapshot_id),

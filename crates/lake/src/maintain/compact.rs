@@ -4,7 +4,7 @@
 //! that is deleted or replaced meanwhile makes the commit start again; everything else that happens
 //! meanwhile does not. Not here: repartitioning (`steps`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use base::{Error, Kind, Result};
@@ -232,7 +232,7 @@ fn unchanged(
     staged: &StagedFiles,
 ) -> Result<()> {
     staged.check_schema(table)?;
-    let names = |file: &LiveFile| -> Vec<String> {
+    let names = |file: &LiveFile| -> BTreeSet<String> {
         file.deletes.iter().map(|delete| delete.file_path().to_owned()).collect()
     };
     for file in chosen {

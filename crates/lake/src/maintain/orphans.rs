@@ -25,7 +25,7 @@ use crate::table::Table;
 pub const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long one removal may hold others back when its process dies.
-const HELD: Duration = Duration::from_secs(3600);
+pub(crate) const HELD: Duration = Duration::from_secs(3600);
 
 /// What a clean-up did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

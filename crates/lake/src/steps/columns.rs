@@ -54,34 +54,38 @@ async fn put(
 ) -> Result<()> {
     let object = context.after(type_name)?;
     let (def, column) = stored(object, field)?;
-    let rows = table.snapshots().last().map_or(0, |last| last.rows);
-    let fill = column.default.is_some() || added.required;
-    if fill && rows > 0 && column.default.is_none() {
+    let lacking = rows_lacking(context, table, added.id).await?;
+    if added.required && lacking > 0 && column.default.is_none() {
         let text = format!(
-            "field `{type_name}.{field}` is required, but table `{}` has {rows} rows without it",
+            "field `{type_name}.{field}` is required, but table `{}` has {lacking} rows without it",
             table.name
         );
         return Err(Error::invalid(text).hint("give it a `@column(default:)`, or make it nullable"));
     }
-    let mut fields = fields_of(table.iceberg()?);
     let id = added.id;
+    let mut fields = fields_of(table.iceberg()?);
     fields.push(added);
-    let alter = with_fields(table, fields)?;
-    if !fill || rows == 0 {
+    let alter = with_fields(table, fields.clone())?;
+    if lacking == 0 || column.default.is_none() {
         return context.commit(table, Delta { alter: Some(alter), ..Delta::default() }).await;
     }
-    let again = with_fields(table, {
-        let mut fields = fields_of(table.iceberg()?);
-        fields.push(shape_of(def, column, id));
-        fields
-    })?;
-    let fill = Fill::Default { id, field: def };
-    rewrite::rewrite(context, table, object, (alter, again), fill).await
+    let both = (alter, with_fields(table, fields)?);
+    rewrite::rewrite(context, table, object, both, Fill::Default { id, field: def }).await
 }
 
-fn shape_of(def: &schema::FieldDef, column: &schema::ColumnSpec, id: i32) -> NestedFieldRef {
-    let mut next_id = id;
-    shape::iceberg_field(def, column, &mut next_id)
+/// Rows of data files in which a column is missing or null.
+async fn rows_lacking(context: &Context<'_>, table: &Table, id: i32) -> Result<u64> {
+    let metadata = table.iceberg()?;
+    let present = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
+    let content = context.lake.files().content(metadata, present).await?;
+    let lacking = content.data.iter().map(|file| {
+        let data = file.data();
+        match data.value_counts().get(&id) {
+            Some(_) => data.null_value_counts().get(&id).copied().unwrap_or(0),
+            None => data.record_count(),
+        }
+    });
+    Ok(lacking.sum())
 }
 
 /// Takes a column out of the schema; files keep it for older snapshots.
@@ -109,10 +113,11 @@ pub(super) async fn rename(
     let (_, old) = stored(context.before(type_name)?, from)?;
     let (_, new) = stored(context.after(type_name)?, to)?;
     let schema = table.iceberg()?.current_schema();
-    if old.column == new.column || schema.field_by_name(&old.column).is_none() {
-        // The second is so when an earlier run has renamed it.
-        return shape::field_id(schema, &new.column).map(|_| ());
+    // It is there already when the names are equal, or an earlier run has renamed it.
+    if schema.field_by_name(&new.column).is_some() {
+        return Ok(());
     }
+    shape::field_id(schema, &old.column)?;
     let renamed = |field: NestedFieldRef| {
         if field.name != old.column.as_ref() {
             return field;
