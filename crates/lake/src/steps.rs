@@ -175,9 +175,9 @@ impl<'a> Context<'a> {
 
     /// The metadata as it would be after a change, to lay out files by.
     fn altered(table: &Table, alter: Alter) -> Result<TableMetadata> {
-        let builder = table.iceberg()?.as_ref().clone().into_builder(None);
-        let built = alter(builder)?.build();
-        Ok(built.map_err(crate::failure::failed("change a table"))?.metadata)
+        let metadata = table.iceberg()?;
+        let seen = base::Timestamp::from_micros(metadata.last_updated_ms().saturating_mul(1000));
+        snapshot::altered(metadata, None, alter, seen)
     }
 
     /// The type as it was before the plan, whatever it was called.

@@ -93,10 +93,9 @@ impl Work<'_> {
         let time = self.time();
         let mut builder = self.builder();
         if let Some(alter) = alter {
-            builder = alter(builder)?;
             // Manifests are written by the schema and the specs that the change adds.
-            let built = builder.build().map_err(failed("change a table's metadata"))?;
-            let altered = stamped(built.metadata, time)?;
+            let location = Some(self.table.metadata_location.as_ref());
+            let altered = altered(&self.metadata, location, alter, time)?;
             builder = altered.clone().into_builder(None);
             self.metadata = Arc::new(altered);
         }
@@ -141,8 +140,8 @@ impl Work<'_> {
         let present = self.metadata.current_snapshot().map(|snapshot| Snapshot::of(snapshot));
         let snapshot = present.unwrap_or_else(|| Snapshot::none(self.lake.config().clock.now()));
         let Some(alter) = alter else { return Ok((None, snapshot)) };
-        let built = alter(self.builder())?.build().map_err(failed("change a table's metadata"))?;
-        let metadata = stamped(built.metadata, self.time())?;
+        let location = Some(self.table.metadata_location.as_ref());
+        let metadata = altered(&self.metadata, location, alter, self.time())?;
         Ok((Some(self.write_metadata(metadata).await?), snapshot))
     }
 
