@@ -20,6 +20,7 @@ pub mod decode;
 pub mod export;
 mod failure;
 pub mod files;
+pub mod import;
 mod keys;
 pub mod lake;
 mod lance_store;

@@ -3,6 +3,7 @@
 mod agreement;
 mod commit;
 mod companion;
+mod import;
 mod lab;
 mod maintain;
 mod model;

@@ -1,0 +1,434 @@
+//! Brings a file into a table.
+//!
+//! ```text
+//! source → decode → RawBatch → stage → StagedFiles → commit with journal row → ImportReport
+//! ```
+//!
+//! In: an [`ImportRequest`]. Out: an [`ImportReport`], and rows that are visible all at once. The
+//! journal remembers each file by its content: importing it again does nothing, and an import that
+//! was interrupted goes on after its last committed part. A file of up to [`PART_ROWS`] rows is one
+//! part, so it is there wholly or not at all; a replacement is always one part.
+
+mod images;
+mod journal;
+mod media;
+mod rejects;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use base::{Error, Kind, Principal, Result, Scope};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use crate::Lake;
+use crate::commit::{Change, CommitInfo, TableChange};
+use crate::decode::{self, FaultKind, RawBatch, Shape};
+use crate::source::{Format, Origin, ReadOptions, Source};
+use journal::{Journal, Part, Start};
+use rejects::Rejects;
+
+/// Rows of a part: a longer file is committed in several, each visible as soon as it is committed.
+pub const PART_ROWS: u64 = 5_000_000;
+
+/// What to do with the rows that are there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ImportMode {
+    /// Adds rows; in a type with a key their keys must be new.
+    #[default]
+    Append,
+    /// Adds rows, or replaces those with the same key.
+    Upsert,
+    /// Puts the file's rows in the place of all rows.
+    Replace,
+}
+
+impl ImportMode {
+    /// The name, as `--mode` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ImportMode::Append => "append",
+            ImportMode::Upsert => "upsert",
+            ImportMode::Replace => "replace",
+        }
+    }
+
+    /// The mode with this name.
+    pub fn parse(name: &str) -> Option<ImportMode> {
+        [ImportMode::Append, ImportMode::Upsert, ImportMode::Replace]
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
+    }
+}
+
+/// One file to import.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    /// The file.
+    pub origin: Origin,
+    /// The type's name.
+    pub type_name: Arc<str>,
+    /// What to do with the rows that are there already.
+    pub mode: ImportMode,
+    /// How the file is to be read.
+    pub options: ReadOptions,
+    /// Rows that may be left out; one more ends the import. 0: the first fault ends it.
+    pub max_errors: u64,
+    /// Where rows that were left out are written: JSON Lines when the name ends in `.jsonl`, else CSV.
+    pub rejects: Option<PathBuf>,
+    /// Rows of a part.
+    pub part_rows: u64,
+    /// Import even if the same file was imported before.
+    pub again: bool,
+    /// Who asks.
+    pub principal: Principal,
+}
+
+impl ImportRequest {
+    /// Appends a file, found out and strict in everything.
+    pub fn new(origin: Origin, type_name: impl Into<Arc<str>>, principal: Principal) -> Self {
+        ImportRequest {
+            origin,
+            type_name: type_name.into(),
+            mode: ImportMode::Append,
+            options: ReadOptions::default(),
+            max_errors: 0,
+            rejects: None,
+            part_rows: PART_ROWS,
+            again: false,
+            principal,
+        }
+    }
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// Rows that were read and are good.
+    pub rows: u64,
+    /// Bytes of the file that were read.
+    pub bytes: u64,
+    /// Bytes of the file.
+    pub total_bytes: u64,
+    /// Rows that were left out.
+    pub rejected: u64,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportReport {
+    /// Rows that were written.
+    pub rows: u64,
+    /// Rows that were left out.
+    pub rejected: u64,
+    /// Rows that were left out, by kind.
+    pub rejected_by_kind: Vec<(FaultKind, u64)>,
+    /// The snapshot with the last part; 0 when nothing was committed.
+    pub snapshot: i64,
+    /// Parts that were committed by this run.
+    pub parts: u64,
+    /// Rows that earlier, interrupted runs had committed; they are in `rows` too.
+    pub resumed_after: u64,
+    /// Whether the same file was imported before and nothing was done.
+    pub skipped_as_already_imported: bool,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Receives how far an import is, after each batch.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(ImportProgress) + Send);
+
+impl Lake {
+    /// Imports a file. Errors: `InvalidInput` at file, line and column for the row that is wrong;
+    /// `Denied`; `AlreadyExists` for keys that must be new; `LimitExceeded`.
+    pub async fn import(
+        &self,
+        request: ImportRequest,
+        progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        request.principal.require(Scope::Write)?;
+        let started = self.config().clock.now();
+        let shape = Arc::new(Shape::of(&self.schema(), &request.type_name)?);
+        check_mode(&request, &shape)?;
+        let (source, fingerprint) = open(&request).await?;
+        let mut journal = Journal::open(self, &request, &fingerprint).await?;
+        let mut report = match journal.start(self, &request).await? {
+            Start::Done(part) => already(&part),
+            Start::After(part) => {
+                let run = Run { lake: self, request: &request, shape, source, journal };
+                run.run(part, progress).await?
+            }
+        };
+        let spent = self.config().clock.now().as_micros() - started.as_micros();
+        report.seconds = spent as f64 / 1e6;
+        Ok(report)
+    }
+}
+
+fn check_mode(request: &ImportRequest, shape: &Shape) -> Result<()> {
+    if request.mode == ImportMode::Upsert && shape.key.is_empty() {
+        let message = format!("type `{}` has no key to upsert by", request.type_name);
+        return Err(Error::invalid(message)
+            .hint("add `@key(fields: …)` to the type, or use `--mode append`"));
+    }
+    if request.part_rows == 0 {
+        return Err(Error::invalid("a part must have at least one row"));
+    }
+    Ok(())
+}
+
+async fn open(request: &ImportRequest) -> Result<(Source, String)> {
+    let (origin, options) = (request.origin.clone(), request.options.clone());
+    let opened = base::task::blocking("open source", move || {
+        let source = Source::open(origin, &options)?;
+        let fingerprint = source.fingerprint()?;
+        Ok((source, fingerprint))
+    });
+    opened.await?
+}
+
+fn already(part: &Part) -> ImportReport {
+    ImportReport {
+        rows: part.loaded,
+        rejected: part.rejected,
+        rejected_by_kind: Vec::new(),
+        snapshot: part.snapshot,
+        parts: 0,
+        resumed_after: part.loaded,
+        skipped_as_already_imported: true,
+        seconds: 0.0,
+    }
+}
+
+/// One import on its way.
+struct Run<'a> {
+    lake: &'a Lake,
+    request: &'a ImportRequest,
+    shape: Arc<Shape>,
+    source: Source,
+    journal: Journal,
+}
+
+/// Batches ready for staging, with what was left out.
+pub(crate) type RowBatches = BoxStream<'static, Result<RawBatch>>;
+
+impl Run<'_> {
+    async fn run(self, before: Part, progress: OnProgress<'_>) -> Result<ImportReport> {
+        let stamp = self.source.stamp()?;
+        let mut rows = self.rows(before.read).await?;
+        let mut rejects = Rejects::open(self.request, &before).await?;
+        let mut part = Part { number: before.number + 1, ..before.clone() };
+        let mut report = ImportReport {
+            parts: 0,
+            resumed_after: before.loaded,
+            skipped_as_already_imported: false,
+            ..already(&before)
+        };
+        loop {
+            let end = self.stage_part(&mut rows, &mut part, &mut rejects, progress).await;
+            let staged = match end {
+                Ok(staged) => staged,
+                Err(error) => return Err(self.explain(error, &part)),
+            };
+            if staged.last && self.source.stamp()? != stamp {
+                let message = format!("file `{}` changed while it was imported", self.source.name);
+                staged.discard(self.lake).await;
+                return Err(Error::new(Kind::Conflict, message).hint("import it again"));
+            }
+            let last = staged.last;
+            match self.commit(staged, &mut part, &mut rejects).await? {
+                Committed::Ours => self.journal.note_snapshot(&part).await?,
+                Committed::Theirs(theirs) => return Ok(already(&theirs)),
+            }
+            report.parts += 1;
+            part.committed = part.read;
+            if last {
+                break;
+            }
+            part.number += 1;
+        }
+        report.rows = part.loaded;
+        report.rejected = part.rejected;
+        report.rejected_by_kind = rejects.by_kind();
+        report.snapshot = part.snapshot;
+        Ok(report)
+    }
+
+    async fn rows(&self, skip: u64) -> Result<RowBatches> {
+        let options = self.request.options.clone();
+        let workers = workers();
+        let (source, shape) = (self.source.clone(), Arc::clone(&self.shape));
+        if source.format == Format::Images {
+            return images::rows(self.lake, source, shape, options, skip).await;
+        }
+        let (base, file) = (media::base_folder(&self.request.origin), Arc::clone(&source.name));
+        let batches = decode::open(source, Arc::clone(&shape), options, skip, workers).await?;
+        Ok(media::attach(self.lake, shape, base, batches.boxed(), file))
+    }
+
+    /// Stages rows until the part is full or the file ends.
+    async fn stage_part(
+        &self,
+        rows: &mut RowBatches,
+        part: &mut Part,
+        rejects: &mut Rejects,
+        progress: OnProgress<'_>,
+    ) -> Result<StagedPart> {
+        let whole = self.request.mode == ImportMode::Replace;
+        let limit = if whole { u64::MAX } else { self.request.part_rows };
+        let mut writer = self.lake.stage(&self.request.type_name).await?;
+        let begin = part.read;
+        let mut last = true;
+        while let Some(batch) = rows.next().await {
+            let step = match batch {
+                Ok(batch) => self.take(batch, &mut writer, part, rejects, progress).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = step {
+                writer.abort().await;
+                return Err(error);
+            }
+            if part.read - begin >= limit {
+                last = false;
+                break;
+            }
+        }
+        Ok(StagedPart { files: writer.finish().await?, last })
+    }
+
+    async fn take(
+        &self,
+        batch: RawBatch,
+        writer: &mut crate::stage::StageWriter,
+        part: &mut Part,
+        rejects: &mut Rejects,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        part.read += batch.rows;
+        part.rejected += batch.rejects.len() as u64;
+        if part.rejected > self.request.max_errors {
+            return Err(too_many(batch, part.rejected, self.request.max_errors));
+        }
+        rejects.write(&batch.rejects)?;
+        part.loaded += batch.batch.num_rows() as u64;
+        let (rows, rejected, consumed) = (part.loaded, part.rejected, batch.consumed);
+        if batch.batch.num_rows() > 0 {
+            writer.write(conform(&self.shape, batch.batch)?).await?;
+        }
+        let total_bytes = self.source.bytes;
+        progress(ImportProgress { rows, bytes: consumed.min(total_bytes), total_bytes, rejected });
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        staged: StagedPart,
+        part: &mut Part,
+        rejects: &mut Rejects,
+    ) -> Result<Committed> {
+        part.rejects_bytes = rejects.sync().await?;
+        part.done = staged.last;
+        let replaces = self.request.mode == ImportMode::Replace;
+        let nothing = staged.files.rows == 0 && !replaces;
+        let files = staged.files.clone();
+        let statement = self.journal.statement(part, self.lake.config().clock.now());
+        let result = if nothing {
+            // Without rows there is no snapshot, but that the file was read must be remembered.
+            self.journal.record(&statement).await.map(|()| part.snapshot)
+        } else {
+            let info = CommitInfo {
+                author: Arc::clone(&self.request.principal.subject),
+                summary: format!("import {}", self.source.name).into(),
+                idempotency_key: Some(self.journal.idempotency_key(part).into()),
+                also: vec![statement],
+            };
+            let change = match self.request.mode {
+                ImportMode::Append if self.shape.key.is_empty() => Change::Append(staged.files),
+                ImportMode::Append => Change::Insert(staged.files),
+                ImportMode::Upsert => Change::Upsert(staged.files),
+                ImportMode::Replace => Change::Replace(staged.files),
+            };
+            let type_name = Arc::clone(&self.request.type_name);
+            let commit = self.lake.commit(vec![TableChange { type_name, change }], info).await;
+            commit.map(|snapshots| snapshots.last().map_or(0, |snapshot| snapshot.id))
+        };
+        // Another import of the same file may have been faster: the journal tells whose row counts.
+        let recorded = self.journal.part(part.number).await?;
+        match (recorded, result) {
+            (Some(theirs), _) if theirs.run != self.journal.run => {
+                self.lake.discard(&files).await;
+                Ok(Committed::Theirs(theirs))
+            }
+            (Some(_), Ok(snapshot)) => {
+                part.snapshot = snapshot;
+                Ok(Committed::Ours)
+            }
+            // The answer was lost and the commit was not.
+            (Some(_), Err(_)) => {
+                part.snapshot = self.lake.table(&self.request.type_name).await?.snapshot_id();
+                Ok(Committed::Ours)
+            }
+            (None, Err(error)) => {
+                self.lake.discard(&files).await;
+                let what = format!("failed to import `{}`", self.source.name);
+                Err(error.context(what))
+            }
+            (None, Ok(_)) => {
+                Err(Error::internal("a part was committed without its row in the import journal"))
+            }
+        }
+    }
+
+    /// Says what is already visible when a later part of a large file fails.
+    fn explain(&self, error: Error, part: &Part) -> Error {
+        if part.committed == 0 {
+            return error;
+        }
+        let hint = format!(
+            "parts up to row {} are committed; mend the rest in a file of its own, or take them back with `headwater rollback`",
+            part.committed
+        );
+        error
+            .context(format!("failed to import part {} of `{}`", part.number + 1, self.source.name))
+            .hint(hint)
+    }
+}
+
+enum Committed {
+    Ours,
+    Theirs(Part),
+}
+
+struct StagedPart {
+    files: crate::stage::StagedFiles,
+    last: bool,
+}
+
+impl StagedPart {
+    async fn discard(self, lake: &Lake) {
+        lake.discard(&self.files).await;
+    }
+}
+
+/// Threads that decode; staging takes one more.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().min(8))
+}
+
+fn too_many(batch: RawBatch, rejected: u64, allowed: u64) -> Error {
+    let last = batch.rejects.into_iter().next_back();
+    let Some(reject) = last else { return Error::internal("rejected rows without a reason") };
+    let error = reject.into_error();
+    if allowed == 0 {
+        return error;
+    }
+    error.context(format!("{rejected} rows cannot be read, and `--max-errors` allows {allowed}"))
+}
+
+/// Gives a batch the schema of the shape, once media columns hold media.
+fn conform(shape: &Shape, batch: RecordBatch) -> Result<RecordBatch> {
+    RecordBatch::try_new(shape.arrow(), batch.columns().to_vec()).map_err(|error| {
+        Error::internal("a decoded batch is not in the type's shape").caused_by(error)
+    })
+}

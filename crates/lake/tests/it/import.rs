@@ -1,0 +1,186 @@
+//! Files into tables: all or nothing, once only, resumed, and what is wrong told where it stands.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::{Kind, Principal};
+use frame::Value;
+use lake::decode::FaultKind;
+use lake::import::{ImportMode, ImportReport, ImportRequest};
+use lake::source::{Origin, ReadLimits};
+use lake::{Change, Lake, TableChange};
+
+use crate::lab::{Lab, film, info, play, row, rows};
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn request(path: &Path) -> ImportRequest {
+    ImportRequest::new(Origin::Path(path.to_path_buf()), "Film", Principal::local())
+}
+
+async fn import(lake: &Lake, request: ImportRequest) -> base::Result<ImportReport> {
+    lake.import(request, &mut |_| ()).await
+}
+
+const TWO: &str = "ID,title,YEAR\n1,Heat,1995\n2,Alien,1979\n";
+
+fn two() -> Vec<Vec<Value>> {
+    vec![row("1", "Heat", 1995), row("2", "Alien", 1979)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_imported_once() {
+    let lab = Lab::new(vec![film()]).await;
+    let path = write(lab.folder.path(), "films.csv", TWO);
+    let report = import(&lab.lake, request(&path)).await.unwrap();
+    assert_eq!((report.rows, report.parts, report.skipped_as_already_imported), (2, 1, false));
+    assert_eq!(lab.rows("Film").await, two());
+    // Another name for the same content, from another process.
+    let copy = write(lab.folder.path(), "copy.csv", TWO);
+    let again = import(&lab.other(7).await, request(&copy)).await.unwrap();
+    assert!(again.skipped_as_already_imported);
+    assert_eq!((again.rows, again.snapshot), (2, report.snapshot));
+    assert_eq!(lab.lake.snapshots("Film").await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faulty_file_changes_nothing() {
+    let lab = Lab::new(vec![film()]).await;
+    let path =
+        write(lab.folder.path(), "films.csv", "id,title,year\n1,Heat,1995\n2,Alien,MCMLXXIX\n");
+    let error = import(&lab.lake, request(&path)).await.unwrap_err();
+    let place = error.place().unwrap();
+    assert_eq!((error.kind(), place.line, place.column), (Kind::InvalidInput, 3, 9));
+    assert!(error.message().contains("field `year`"), "{error}");
+    assert!(lab.lake.snapshots("Film").await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faulty_rows_are_left_out_counted_and_written_down() {
+    let lab = Lab::new(vec![film()]).await;
+    let text = "id,title,year\n1,Heat,1995\nx\n3,,1990\n2,Alien,1979\n4,Jaws,?\n";
+    let path = write(lab.folder.path(), "films.csv", text);
+    let rejects = lab.folder.path().join("rejects.csv");
+    let allowing =
+        |max_errors| ImportRequest { max_errors, rejects: Some(rejects.clone()), ..request(&path) };
+    let error = import(&lab.lake, allowing(2)).await.unwrap_err();
+    assert!(error.message().contains("`--max-errors` allows 2"), "{error}");
+    let report = import(&lab.lake, allowing(3)).await.unwrap();
+    assert_eq!((report.rows, report.rejected), (2, 3));
+    let kinds = [(FaultKind::Ragged, 1), (FaultKind::Missing, 1), (FaultKind::Type, 1)];
+    assert_eq!(report.rejected_by_kind, kinds);
+    assert_eq!(lab.rows("Film").await, two());
+    let written = std::fs::read_to_string(&rejects).unwrap();
+    assert_eq!(written.lines().count(), 4);
+    assert!(
+        written.contains(
+            ",5,type,\"field `year`: expected an integer of 32 bits, found `?`\",\"4,Jaws,?\""
+        ),
+        "{written}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_append_upsert_and_replace() {
+    let lab = Lab::new(vec![film()]).await;
+    let first = write(lab.folder.path(), "a.csv", TWO);
+    import(&lab.lake, request(&first)).await.unwrap();
+    let path = write(lab.folder.path(), "b.csv", "id,title,year\n2,Aliens,1986\n3,Jaws,1975\n");
+    let error = import(&lab.lake, request(&path)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::AlreadyExists);
+    assert_eq!(lab.rows("Film").await, two());
+    let mode = ImportMode::Upsert;
+    import(&lab.lake, ImportRequest { mode, ..request(&path) }).await.unwrap();
+    let merged = vec![row("1", "Heat", 1995), row("2", "Aliens", 1986), row("3", "Jaws", 1975)];
+    assert_eq!(lab.rows("Film").await, merged);
+    let mode = ImportMode::Replace;
+    import(&lab.lake, ImportRequest { mode, ..request(&first) }).await.unwrap();
+    assert_eq!(lab.rows("Film").await, two());
+    // A replacement that still stands is not made again; one that was followed by another change is.
+    let again = import(&lab.lake, ImportRequest { mode, ..request(&first) }).await.unwrap();
+    assert!(again.skipped_as_already_imported);
+    let other = lab.stage("Film", &[row("9", "Nine", 2009)]).await;
+    let change = TableChange { type_name: "Film".into(), change: Change::Append(other) };
+    lab.lake.commit(vec![change], info("test")).await.unwrap();
+    import(&lab.lake, ImportRequest { mode, ..request(&first) }).await.unwrap();
+    assert_eq!(lab.rows("Film").await, two());
+}
+
+/// Rows in parts of 100, in blocks of 10.
+fn large(count: u64) -> (String, impl Fn(&Path) -> ImportRequest) {
+    let lines = (0..count).map(|i| format!("k{i:06},Film {i},{}\n", 1900 + i % 100));
+    let text = std::iter::once("id,title,year\n".to_owned()).chain(lines).collect();
+    let in_parts = |path: &Path| {
+        let mut request = ImportRequest { part_rows: 100, ..request(path) };
+        request.options.limits = ReadLimits { rows: 10, ..ReadLimits::default() };
+        request
+    };
+    (text, in_parts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_import_goes_on_after_its_last_part() {
+    let lab = Lab::new(vec![film()]).await;
+    let (text, in_parts) = large(450);
+    let path = write(lab.folder.path(), "films.csv", &text);
+    // The import is dropped in the middle of its third part, as a killed process would.
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let mut stop = Some(stop);
+    let mut progress = |progress: lake::import::ImportProgress| {
+        if progress.rows >= 250
+            && let Some(stop) = stop.take()
+        {
+            let _ = stop.send(());
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = stopped => {}
+        result = lab.lake.import(in_parts(&path), &mut progress) => panic!("it ended: {result:?}"),
+    }
+    let committed = rows(&lab.lake, "Film").await.len() as u64;
+    assert!((200..450).contains(&committed) && committed.is_multiple_of(100), "{committed}");
+    let report = import(&lab.other(3).await, in_parts(&path)).await.unwrap();
+    assert_eq!((report.rows, report.resumed_after), (450, committed));
+    assert_eq!(report.parts, 5 - committed / 100);
+    let found = lab.rows("Film").await;
+    assert_eq!(found.len(), 450);
+    assert_eq!(found[449][0], Value::from("k000449"));
+    assert!(import(&lab.lake, in_parts(&path)).await.unwrap().skipped_as_already_imported);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_racing_imports_of_a_file_wins() {
+    let lab = Lab::new(vec![play()]).await;
+    let text: String = std::iter::once("filmId,at,seconds\n".to_owned())
+        .chain((0..500).map(|i| format!("k{i},2026-11-23T08:00:00Z,{i}\n")))
+        .collect();
+    let path = write(lab.folder.path(), "plays.csv", &text);
+    let of = |path: &Path| ImportRequest { type_name: "Play".into(), ..request(path) };
+    let other = lab.other(2).await;
+    let (mut quiet, mut silent) = (|_| (), |_| ());
+    let (one, two) =
+        tokio::join!(lab.lake.import(of(&path), &mut quiet), other.import(of(&path), &mut silent),);
+    let skipped = [one.unwrap(), two.unwrap()].map(|report| report.skipped_as_already_imported);
+    assert_eq!(skipped.iter().filter(|skipped| !**skipped).count(), 1, "{skipped:?}");
+    assert_eq!(lab.rows("Play").await.len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upsert_needs_a_key_and_writing_needs_the_scope() {
+    let lab = Lab::new(vec![play()]).await;
+    let path = write(lab.folder.path(), "plays.csv", "filmId,at\na,2026-11-23\n");
+    let mode = ImportMode::Upsert;
+    let of = ImportRequest { type_name: "Play".into(), ..request(&path) };
+    let error = import(&lab.lake, ImportRequest { mode, ..of.clone() }).await.unwrap_err();
+    assert!(error.message().contains("no key"), "{error}");
+    let reader = Principal { scope: base::Scope::Read, ..Principal::local() };
+    let error = import(&lab.lake, ImportRequest { principal: reader, ..of }).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+    let missing = ImportRequest { type_name: Arc::from("Nothing"), ..request(&path) };
+    assert_eq!(import(&lab.lake, missing).await.unwrap_err().kind(), Kind::NotFound);
+}
