@@ -9,6 +9,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::data;
 use crate::process::{self, cargo};
 
 /// What to measure.
@@ -24,12 +25,22 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Benches: name, cargo arguments that select the program, what it measures.
-const BENCHES: &[(&str, &[&str], &str)] = &[(
-    "embed",
-    &["-p", "media", "--example", "bench_embed"],
-    "the built-in image model against colour histogram and perceptual hash, recall at 10",
-)];
+/// One bench.
+struct Bench {
+    name: &'static str,
+    /// Cargo arguments that select its program.
+    program: &'static [&'static str],
+    /// Data sets that it reads.
+    data: &'static [&'static str],
+    what: &'static str,
+}
+
+const BENCHES: &[Bench] = &[Bench {
+    name: "embed",
+    program: &["-p", "media", "--example", "bench_embed"],
+    data: &["emoji", "digits"],
+    what: "the built-in image model against colour histogram and perceptual hash, recall at 10",
+}];
 
 /// One measured quantity, as the bench program prints it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -84,17 +95,20 @@ impl Row {
 /// Runs one bench.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let Some(name) = &options.name else {
-        for (name, _, what) in BENCHES {
-            println!("{name:<12} {what}");
+        for bench in BENCHES {
+            println!("{:<12} {}", bench.name, bench.what);
         }
         return Ok(());
     };
-    let Some((_, target, _)) = BENCHES.iter().find(|(known, _, _)| known == name) else {
-        let known: Vec<&str> = BENCHES.iter().map(|(name, _, _)| *name).collect();
+    let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
+        let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
         bail!("there is no bench `{name}`; there are: {}", known.join(", "));
     };
+    for set in bench.data {
+        data::folder(set)?;
+    }
     let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--locked"]).args(*target).arg("--");
+    command.args(["run", "--quiet", "--release", "--locked"]).args(bench.program).arg("--");
     if options.quick {
         command.arg("--quick");
     }

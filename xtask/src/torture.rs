@@ -21,10 +21,24 @@ pub(crate) struct Options {
     /// Break this guard on purpose.
     #[arg(long)]
     sabotage: Option<String>,
+    /// Seconds a run, where a suite runs by time.
+    #[arg(long)]
+    seconds: Option<u64>,
 }
 
 /// Suites: name, cargo arguments that select the program, what it does.
-const SUITES: &[(&str, &[&str], &str)] = &[];
+const SUITES: &[(&str, &[&str], &str)] = &[
+    (
+        "fsync",
+        &["-p", "benches", "--bin", "torture"],
+        "a crash keeps what was synced and nothing else; sabotage: skip-fsync",
+    ),
+    (
+        "serial",
+        &["-p", "benches", "--bin", "torture"],
+        "two processes change, import, compact and read; every answer equals some serial order",
+    ),
+];
 
 /// Runs one suite.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -48,6 +62,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     child.args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
     if let Some(sabotage) = &options.sabotage {
         child.args(["--sabotage", sabotage]);
+    }
+    if let Some(seconds) = options.seconds {
+        child.args(["--seconds", &seconds.to_string()]);
     }
     process::run(&mut child)
 }

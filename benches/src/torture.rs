@@ -1,0 +1,95 @@
+//! Long fault suites, started by `cargo xtask torture NAME`: the seed in, `survived N of N` out.
+//!
+//! With `--sabotage` one named guard is broken on purpose, and success means that the suite caught
+//! it. Not here: printing the seed, choosing the suite's program (`xtask`).
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a report is what this is for")]
+
+#[path = "torture/fsync.rs"]
+mod fsync;
+#[path = "torture/ledger.rs"]
+mod ledger;
+#[path = "torture/serial.rs"]
+mod serial;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+/// What to do.
+#[derive(Parser)]
+struct Arguments {
+    /// The suite.
+    suite: Suite,
+    /// How many runs.
+    #[arg(long, default_value_t = 20)]
+    runs: u64,
+    /// The first run's seed; the next ones follow it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Break this guard.
+    #[arg(long)]
+    sabotage: Option<String>,
+    /// Seconds a run, where a suite runs by time.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Of a worker process: the project's folder.
+    #[arg(long, hide = true)]
+    folder: Option<std::path::PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    /// A crash keeps what was synced and nothing else; everything acknowledged is there.
+    Fsync,
+    /// Two processes change, import, compact and read; every answer equals some serial order.
+    Serial,
+    /// One of the two processes.
+    SerialWorker,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(&arguments)));
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the suite; `false` when a run did not survive, or a sabotage was not caught.
+async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    if let (Suite::SerialWorker, Some(folder)) = (arguments.suite, &arguments.folder) {
+        serial::work(folder, arguments.seed, arguments.seconds).await?;
+        return Ok(true);
+    }
+    let mut survived = 0;
+    for index in 0..arguments.runs {
+        let seed = arguments.seed.wrapping_add(index);
+        let outcome = match arguments.suite {
+            Suite::Fsync => fsync::run(seed, arguments.sabotage.as_deref()).await,
+            Suite::Serial => serial::run(seed, arguments.seconds).await,
+            Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
+        };
+        match outcome {
+            Ok(what) => {
+                survived += 1;
+                println!("run {seed}: {what}");
+            }
+            Err(error) => println!("run {seed}: FAILED: {error:#}"),
+        }
+    }
+    if let Some(sabotage) = &arguments.sabotage {
+        let caught = arguments.runs - survived;
+        println!("sabotage `{sabotage}` was caught in {caught} of {} runs", arguments.runs);
+        return Ok(caught > 0);
+    }
+    println!("survived {survived} of {}", arguments.runs);
+    Ok(survived == arguments.runs)
+}
