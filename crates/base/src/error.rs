@@ -65,6 +65,27 @@ impl Kind {
         }
     }
 
+    /// The kind with this stable name; [`Kind::Internal`] for an unknown one.
+    pub fn from_code(code: &str) -> Self {
+        const ALL: [Kind; 14] = [
+            Kind::InvalidInput,
+            Kind::NotFound,
+            Kind::AlreadyExists,
+            Kind::Conflict,
+            Kind::Stale,
+            Kind::Unauthenticated,
+            Kind::Denied,
+            Kind::LimitExceeded,
+            Kind::Unavailable,
+            Kind::Corrupt,
+            Kind::Unsupported,
+            Kind::Cancelled,
+            Kind::Io,
+            Kind::Internal,
+        ];
+        ALL.into_iter().find(|kind| kind.code() == code).unwrap_or(Kind::Internal)
+    }
+
     /// Whether the same call may succeed later without being changed.
     pub fn is_retryable(self) -> bool {
         matches!(self, Kind::Conflict | Kind::Unavailable)

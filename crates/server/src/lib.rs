@@ -9,7 +9,17 @@
 //! answers the UI from the same operations. This is the only crate that looks at tokens and
 //! headers. Not here: arguments and printing (`cli`), tables (`lake`), execution of queries (`mesh`).
 
+mod apply;
+mod http;
+pub mod operations;
+pub mod project;
+mod rows;
+mod secrets;
 pub mod settings;
+pub mod tokens;
+mod versions;
 pub mod wire;
 
+pub use http::{Serving, serve};
+pub use project::Project;
 pub use settings::Settings;

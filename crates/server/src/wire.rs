@@ -167,6 +167,9 @@ pub struct ApplyRequest {
     /// Names of what may be lost.
     #[serde(default)]
     pub allow_destructive: Vec<String>,
+    /// Finish an apply that was interrupted, whatever `schema` says.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 /// Go back to the schema before the present one.
@@ -525,4 +528,199 @@ pub struct BackupAnswer {
 pub struct UpgradeAnswer {
     /// In words, what was brought up; empty when everything is current.
     pub upgraded: Vec<String>,
+}
+
+/// The deployed schema as the UI draws it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SchemaAnswer {
+    /// Its version; 0 before the first apply.
+    pub version: i64,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Its modules.
+    pub modules: Vec<ModuleInfo>,
+    /// Its object types.
+    pub types: Vec<TypeInfo>,
+}
+
+/// A module.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ModuleInfo {
+    /// The name.
+    pub name: String,
+    /// The owner.
+    pub owner: String,
+    /// Its file.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// Names of its types.
+    pub types: Vec<String>,
+}
+
+/// An object type.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TypeInfo {
+    /// The name.
+    pub name: String,
+    /// The description.
+    pub description: Option<String>,
+    /// The module.
+    pub module: String,
+    /// The owner.
+    pub owner: String,
+    /// The SQL name, of a table.
+    pub table: Option<String>,
+    /// `ICEBERG` or `LANCE`, of a table.
+    pub format: Option<String>,
+    /// Names of the key's fields.
+    pub key: Vec<String>,
+    /// The fields.
+    pub fields: Vec<FieldInfo>,
+}
+
+/// A field.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldInfo {
+    /// The name.
+    pub name: String,
+    /// The description.
+    pub description: Option<String>,
+    /// `column`, `media`, `derived`, `reference`, `nearest`.
+    pub kind: String,
+    /// The type as the schema spells it.
+    pub type_text: String,
+    /// The type that a reference leads to.
+    pub target: Option<String>,
+    /// Whether text search covers it.
+    pub search: bool,
+    /// Whether it has a vector.
+    pub vector: bool,
+    /// Why it is deprecated.
+    pub deprecated: Option<String>,
+}
+
+/// What is in a column.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ColumnInfo {
+    /// The field.
+    pub name: String,
+    /// Its type.
+    pub type_text: String,
+    /// Rows without a value.
+    pub nulls: Option<u64>,
+    /// About how many different values.
+    pub distinct: Option<u64>,
+    /// The smallest value, as JSON.
+    pub minimum: Option<serde_json::Value>,
+    /// The largest value, as JSON.
+    pub maximum: Option<serde_json::Value>,
+}
+
+/// A plan as text.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Explanation {
+    /// The text.
+    pub text: String,
+}
+
+/// What to explain: one of both.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ExplainRequest {
+    /// A GraphQL document.
+    pub query: Option<String>,
+    /// A SQL query.
+    pub sql: Option<String>,
+}
+
+/// A request about one table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfType {
+    /// The type.
+    pub type_name: String,
+}
+
+impl From<&base::Error> for ErrorBody {
+    fn from(error: &base::Error) -> Self {
+        let mut chain = base::error_chain(error);
+        let message = chain.remove(0);
+        ErrorBody {
+            code: error.kind().code().to_owned(),
+            message,
+            causes: chain,
+            place: error.place().map(ToString::to_string),
+            hint: error.hint_text().map(ToOwned::to_owned),
+            diagnostics: Vec::new(),
+        }
+    }
+}
+
+impl From<base::Error> for ErrorBody {
+    fn from(error: base::Error) -> Self {
+        ErrorBody::from(&error)
+    }
+}
+
+impl ErrorBody {
+    /// Everything that is wrong with a schema.
+    pub fn from_diagnostics(
+        diagnostics: &schema::Diagnostics,
+        sources: &schema::load::Sources,
+    ) -> Self {
+        let count = diagnostics.errors();
+        let plural = if count == 1 { "error" } else { "errors" };
+        ErrorBody {
+            code: base::Kind::InvalidInput.code().to_owned(),
+            message: format!("the schema has {count} {plural}"),
+            causes: Vec::new(),
+            place: None,
+            hint: None,
+            diagnostics: diagnostics
+                .items
+                .iter()
+                .map(|item| Diagnostic::new(item, sources))
+                .collect(),
+        }
+    }
+}
+
+impl Diagnostic {
+    fn new(item: &schema::Diagnostic, sources: &schema::load::Sources) -> Self {
+        let alone = schema::Diagnostics { items: vec![item.clone()] };
+        Diagnostic {
+            code: item.code.as_str().to_owned(),
+            message: item.message.clone(),
+            file: item.place.file.clone(),
+            line: item.place.line,
+            column: item.place.column,
+            hint: item.hint.clone(),
+            rendered: alone.render(sources, false),
+        }
+    }
+}
+
+impl From<&schema::load::Sources> for SchemaText {
+    fn from(sources: &schema::load::Sources) -> Self {
+        let files =
+            sources.files.iter().map(|source| (source.file.to_string(), source.text.to_string()));
+        SchemaText { files: files.collect() }
+    }
+}
+
+impl From<ErrorBody> for base::Error {
+    /// Keeps the kind, the words, the place and the hint.
+    fn from(body: ErrorBody) -> Self {
+        let mut error = base::Error::new(base::Kind::from_code(&body.code), body.message);
+        for cause in body.causes.into_iter().rev() {
+            error = error.caused_by(base::Error::internal(cause));
+        }
+        match body.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
 }

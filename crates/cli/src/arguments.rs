@@ -1,0 +1,118 @@
+//! The command line as types; the one registry of environment variables, too.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    apply, backup, check, compact, explain, export, generate, import, init, plan, query, rollback,
+    snapshots, sql, token, undo, up,
+};
+
+/// One data platform in one binary: a GraphQL schema drives tables, API, search and clients.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// The project's folder; by default the nearest one upwards with `headwater.toml` or `schema/`.
+    #[arg(long, global = true, env = "HEADWATER_PROJECT", value_name = "FOLDER")]
+    pub(crate) project: Option<PathBuf>,
+    /// Ask a running server instead of opening the project in process.
+    #[arg(long, global = true, env = "HEADWATER_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The token for the server.
+    #[arg(
+        long,
+        global = true,
+        env = "HEADWATER_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(crate) token: Option<String>,
+    /// Print one JSON value instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress and no remarks.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours; `NO_COLOR` turns them off, too.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(crate) color: When,
+    /// What to log to standard error, as `tracing` filters it.
+    #[arg(long, global = true, env = "HEADWATER_LOG", default_value = "warn", hide = true)]
+    pub(crate) log: String,
+    /// Set by many terminals and CI systems to turn colours off.
+    #[arg(long, global = true, env = "NO_COLOR", hide = true, value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
+    pub(crate) no_color: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a project, or propose a schema from files and import them.
+    Init(init::Options),
+    /// Check the schema and report everything that is wrong with it.
+    Check(check::Options),
+    /// Show what applying the schema would do.
+    Plan(plan::Options),
+    /// Bring tables and API to the schema.
+    Apply(apply::Options),
+    /// Go back to the schema before the present one.
+    Undo(undo::Options),
+    /// Bring files into a table.
+    Import(import::Options),
+    /// Write a table, or the answer of a SQL query, to a file.
+    Export(export::Options),
+    /// Ask a GraphQL question.
+    Query(query::Options),
+    /// Ask a SQL question.
+    Sql(sql::Options),
+    /// Show how a question would be answered, without asking it.
+    Explain(explain::Options),
+    /// Write types and clients from the schema.
+    Generate(generate::Options),
+    /// Serve the project over HTTP.
+    Up(up::Options),
+    /// Show the state of the project and what maintenance owes.
+    Status,
+    /// List the tables.
+    Tables,
+    /// List the snapshots of a table.
+    Snapshots(snapshots::Options),
+    /// Go back to a snapshot of a table.
+    Rollback(rollback::Options),
+    /// Merge small files and apply deletes.
+    Compact(compact::Options),
+    /// Copy the project into a folder, consistently, while writes go on.
+    Backup(backup::BackupOptions),
+    /// Make a project from a backup.
+    Restore(backup::RestoreOptions),
+    /// Bring stored formats up to this version.
+    Upgrade,
+    /// Make, list and revoke access tokens.
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+impl Command {
+    /// Whether the command itself answers to Ctrl-C.
+    pub(crate) fn handles_signals(&self) -> bool {
+        matches!(self, Command::Up(_))
+    }
+}

@@ -1,0 +1,52 @@
+//! `headwater status`: the state of the project and what maintenance owes.
+
+use base::size::{format_bytes, format_count};
+use server::wire::StatusAnswer;
+
+use crate::arguments::Global;
+use crate::printer::{Outcome, Printer, table};
+use crate::target::Target;
+
+pub(crate) async fn run(global: &Global, printer: &Printer) -> Outcome {
+    let target = Target::open(global).await?;
+    let status: StatusAnswer = target.call("status", &serde_json::json!({})).await?;
+    printer.answer(&status, || text(&status));
+    Ok(())
+}
+
+fn text(status: &StatusAnswer) -> String {
+    let pending = if status.pending_changes { ", files differ: run `headwater plan`" } else { "" };
+    let mut text = format!(
+        "headwater {}\nschema version {} ({}){pending}\n{} in objects, metadata in {}\n",
+        status.version,
+        status.schema_version,
+        &status.fingerprint[..status.fingerprint.len().min(12)],
+        format_bytes(status.bytes),
+        status.metadata,
+    );
+    let rows: Vec<Vec<String>> = status
+        .tables
+        .iter()
+        .map(|table| {
+            let counts = [
+                table.rows,
+                table.files,
+                table.small_files,
+                table.delete_files,
+                table.expired_snapshots,
+            ];
+            let mut cells = vec![table.type_name.clone()];
+            cells.extend(counts.map(format_count));
+            cells
+        })
+        .collect();
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["type", "rows", "files", "small", "deletes", "expired"], &rows));
+        text.push('\n');
+    }
+    for run in &status.running {
+        text.push_str(&format!("running: {run}\n"));
+    }
+    text
+}

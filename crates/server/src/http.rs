@@ -1,0 +1,48 @@
+//! The project over HTTP: GraphQL, operations, media, metrics, health and the UI on one port.
+//!
+//! ```text
+//! connection → guard (host, origin) → authenticate → limit → routes/* → operations, mesh
+//! ```
+//!
+//! In: an open project and its settings. Out: a server that stops gracefully. Beyond loopback it
+//! starts only with tokens and TLS (or a proxy that ends TLS). Not here: what the routes do.
+
+mod authenticate;
+mod events;
+mod guard;
+mod metrics;
+mod respond;
+mod routes;
+mod start;
+mod system;
+
+use std::sync::Arc;
+
+use mesh::Engine;
+use tokio::sync::Semaphore;
+
+use crate::project::Project;
+use metrics::Metrics;
+
+pub use start::{Serving, serve};
+
+/// What every request handler sees.
+pub(crate) struct App {
+    /// The project.
+    pub(crate) project: Arc<Project>,
+    /// Answers `/system`.
+    pub(crate) system: Engine,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// Requests at once.
+    pub(crate) slots: Semaphore,
+    /// Hosts that requests may name, lowercase, without port.
+    pub(crate) hosts: Vec<String>,
+    /// Origins whose pages may call, lowercase.
+    pub(crate) origins: Vec<String>,
+    /// Whether a request without a token is refused.
+    pub(crate) demands_tokens: bool,
+}
+
+/// The state of axum's router.
+pub(crate) type Shared = Arc<App>;

@@ -1,0 +1,24 @@
+//! Turns the `Authorization` header into a [`Principal`]. Nothing else of the house looks at it.
+
+use axum::http::{HeaderMap, header};
+use base::{Error, Kind, Principal, Result};
+
+use super::App;
+use crate::tokens;
+
+/// Who sent a request. Without a token that is the machine's owner, and only where the server
+/// demands none.
+pub(super) async fn principal(app: &App, headers: &HeaderMap) -> Result<Principal> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        if app.demands_tokens {
+            return Err(Error::new(Kind::Unauthenticated, "this server demands a token")
+                .hint("send `Authorization: Bearer hw_…`; `headwater token create` makes one"));
+        }
+        return Ok(Principal::local());
+    };
+    let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(|| {
+        Error::new(Kind::Unauthenticated, "the `Authorization` header is no bearer token")
+            .hint("send `Authorization: Bearer hw_…`")
+    })?;
+    tokens::authenticate(&app.project.database, &app.project.clock, token.trim()).await
+}

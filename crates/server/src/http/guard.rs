@@ -1,0 +1,91 @@
+//! Refuses requests that a page of another site could have sent: a `Host` that is not ours (DNS
+//! rebinding) and an `Origin` that is not allowed.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::respond::refuse;
+use super::{App, Shared};
+
+/// Lets a request pass when both headers are in order.
+pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = host_of(&request);
+    if !is_our_host(&app, host.as_deref()) {
+        let named = host.unwrap_or_else(|| "none".to_owned());
+        return refuse(
+            StatusCode::MISDIRECTED_REQUEST,
+            "DENIED",
+            format!("this server does not answer for the host `{named}`"),
+            "add it with `--allow-host` or under `server.allow_hosts`",
+        );
+    }
+    if let Some(origin) = text(headers, header::ORIGIN)
+        && !is_allowed_origin(&app, &origin, host.as_deref())
+    {
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "DENIED",
+            format!("pages of `{origin}` may not call this server"),
+            "add the origin with `--allow-origin` or under `server.allow_origins`",
+        );
+    }
+    let origin = headers.get(header::ORIGIN).cloned();
+    let mut response = next.run(request).await;
+    harden(response.headers_mut(), origin);
+    response
+}
+
+fn host_of(request: &Request) -> Option<String> {
+    // HTTP/2 carries the host in the URI, HTTP/1 in a header.
+    text(request.headers(), header::HOST).or_else(|| request.uri().host().map(str::to_lowercase))
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_lowercase())
+}
+
+fn is_our_host(app: &App, host: Option<&str>) -> bool {
+    host.is_some_and(|host| app.hosts.iter().any(|ours| ours == without_port(host)))
+}
+
+/// `localhost:8080` → `localhost`; `[::1]:8080` → `[::1]`.
+fn without_port(host: &str) -> &str {
+    match host.rfind(':') {
+        Some(colon) if !host[colon..].contains(']') => &host[..colon],
+        _ => host,
+    }
+}
+
+fn is_allowed_origin(app: &App, origin: &str, host: Option<&str>) -> bool {
+    let is_own = origin.split_once("://").map(|(_, rest)| rest) == host;
+    is_own || app.origins.iter().any(|allowed| allowed == origin)
+}
+
+/// Headers that keep the UI from being framed, sniffed or made to load anything foreign.
+fn harden(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    let policy = "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; \
+        worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_port;
+
+    #[test]
+    fn ports_are_cut_and_addresses_are_not() {
+        assert_eq!(without_port("localhost:8080"), "localhost");
+        assert_eq!(without_port("[::1]:8080"), "[::1]");
+        assert_eq!(without_port("[::1]"), "[::1]");
+        assert_eq!(without_port("data.example"), "data.example");
+    }
+}

@@ -1,0 +1,101 @@
+//! Counters in Prometheus' text format: requests by route and status, their time, what is in flight.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// Upper bounds of the time buckets, in seconds.
+const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// All counters of the process. Routes are patterns, so that their number is bounded.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    requests: Mutex<BTreeMap<(String, u16), u64>>,
+    times: Mutex<BTreeMap<String, Times>>,
+    in_flight: AtomicI64,
+    refused: AtomicU64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Times {
+    buckets: [u64; BUCKETS.len()],
+    count: u64,
+    seconds: f64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Metrics::default()
+    }
+
+    /// A request came in.
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was answered.
+    pub(crate) fn end(&self, route: &str, status: u16, took: Duration) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        *self.requests.lock().entry((route.to_owned(), status)).or_default() += 1;
+        let mut times = self.times.lock();
+        let times = times.entry(route.to_owned()).or_default();
+        let seconds = took.as_secs_f64();
+        times.count += 1;
+        times.seconds += seconds;
+        for (bound, count) in BUCKETS.iter().zip(&mut times.buckets) {
+            *count += u64::from(seconds <= *bound);
+        }
+    }
+
+    /// A request was turned away because too many were in flight.
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The page.
+    pub(crate) fn render(&self) -> String {
+        let mut page = String::new();
+        let mut line = |text: std::fmt::Arguments<'_>| {
+            // Writing into a string cannot fail.
+            let _infallible = page.write_fmt(text).and_then(|()| page.write_char('\n'));
+        };
+        line(format_args!("# TYPE headwater_requests_total counter"));
+        for ((route, status), count) in self.requests.lock().iter() {
+            line(format_args!("headwater_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"));
+        }
+        line(format_args!("# TYPE headwater_request_seconds histogram"));
+        for (route, times) in self.times.lock().iter() {
+            for (bound, count) in BUCKETS.iter().zip(times.buckets) {
+                line(format_args!("headwater_request_seconds_bucket{{route=\"{route}\",le=\"{bound}\"}} {count}"));
+            }
+            line(format_args!("headwater_request_seconds_bucket{{route=\"{route}\",le=\"+Inf\"}} {}", times.count));
+            line(format_args!("headwater_request_seconds_sum{{route=\"{route}\"}} {}", times.seconds));
+            line(format_args!("headwater_request_seconds_count{{route=\"{route}\"}} {}", times.count));
+        }
+        line(format_args!("# TYPE headwater_requests_in_flight gauge"));
+        line(format_args!("headwater_requests_in_flight {}", self.in_flight.load(Ordering::Relaxed)));
+        line(format_args!("# TYPE headwater_requests_refused_total counter"));
+        line(format_args!("headwater_requests_refused_total {}", self.refused.load(Ordering::Relaxed)));
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_counted_in_every_bucket_above_its_time() {
+        let metrics = Metrics::new();
+        metrics.begin();
+        metrics.end("/graphql", 200, Duration::from_millis(3));
+        let page = metrics.render();
+        assert!(page.contains("headwater_requests_total{route=\"/graphql\",status=\"200\"} 1"), "{page}");
+        assert!(page.contains("le=\"0.0025\"} 0"), "{page}");
+        assert!(page.contains("le=\"0.005\"} 1"), "{page}");
+        assert!(page.contains("headwater_requests_in_flight 0"), "{page}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Answers in JSON, and the HTTP status that each kind of error has.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base::Kind;
+
+use crate::wire::ErrorBody;
+
+/// The status for a kind of error.
+pub(super) fn status(code: &str) -> StatusCode {
+    let is = |kind: Kind| kind.code() == code;
+    if is(Kind::InvalidInput) || is(Kind::Unsupported) {
+        StatusCode::BAD_REQUEST
+    } else if is(Kind::NotFound) {
+        StatusCode::NOT_FOUND
+    } else if is(Kind::AlreadyExists) || is(Kind::Conflict) || is(Kind::Stale) {
+        StatusCode::CONFLICT
+    } else if is(Kind::Unauthenticated) {
+        StatusCode::UNAUTHORIZED
+    } else if is(Kind::Denied) {
+        StatusCode::FORBIDDEN
+    } else if is(Kind::LimitExceeded) {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else if is(Kind::Unavailable) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+}
+
+/// An error as a response.
+pub(super) fn failure(body: ErrorBody) -> Response {
+    (status(&body.code), Json(body)).into_response()
+}
+
+/// A refusal that has a status of its own.
+pub(super) fn refuse(status: StatusCode, code: &str, message: String, hint: &str) -> Response {
+    let body = ErrorBody {
+        code: code.to_owned(),
+        message,
+        causes: Vec::new(),
+        place: None,
+        hint: Some(hint.to_owned()),
+        diagnostics: Vec::new(),
+    };
+    (status, Json(body)).into_response()
+}

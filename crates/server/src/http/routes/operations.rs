@@ -1,0 +1,62 @@
+//! `POST /operations/NAME`: any operation, answered as JSON lines: progress, then the end.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use base::Error;
+
+use super::super::authenticate::principal;
+use super::super::events;
+use super::super::respond::{failure, refuse};
+use super::super::Shared;
+use crate::operations;
+
+pub(super) async fn call(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !is_json(&headers) {
+        return not_json();
+    }
+    let who = match principal(&app, &headers).await {
+        Ok(who) => who,
+        Err(error) => return failure(error.into()),
+    };
+    // An import by name would read a file of the server's machine; uploads have their own route.
+    if name == "import" {
+        return failure(
+            Error::invalid("files are imported by `POST /import`")
+                .hint("`headwater import --server URL` sends them there")
+                .into(),
+        );
+    }
+    let request = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            return failure(Error::invalid(format!("the body is no JSON: {error}")).into());
+        }
+    };
+    events::respond(move |report| {
+        Box::pin(async move { operations::call(&app.project, &who, &name, request, report).await })
+    })
+}
+
+/// Whether the body says that it is JSON: a page of another site cannot send that without asking.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+}
+
+pub(super) fn not_json() -> Response {
+    refuse(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "INVALID_INPUT",
+        "the body must be JSON".to_owned(),
+        "send `content-type: application/json`",
+    )
+}

@@ -1,0 +1,150 @@
+//! Every operation on a project, by name, with JSON in and out: the one list that the command line,
+//! the operations over HTTP and `/system` share.
+//!
+//! In: an open [`Project`], who asks, an operation's name and its request (a DTO of
+//! [`crate::wire`]). Out: its answer, with reports of progress on the way. Not here: transport,
+//! authentication.
+
+mod data;
+mod maintain;
+mod propose;
+mod schemas;
+
+use base::{Error, Principal, Scope};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::project::Project;
+use crate::tokens;
+use crate::wire::{ErrorBody, Progress, TokenCreateRequest};
+
+pub use data::export;
+pub use maintain::restore;
+pub use propose::{Proposed, propose};
+pub(crate) use schemas::loss_name;
+pub use schemas::{check, generate};
+
+/// Takes reports of how far a long operation is.
+pub type Report<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+/// Operations with the scope that each needs.
+pub const OPERATIONS: &[(&str, Scope)] = &[
+    ("apply", Scope::Admin),
+    ("backup", Scope::Admin),
+    ("columns", Scope::Read),
+    ("compact", Scope::Admin),
+    ("explain", Scope::Read),
+    ("generate", Scope::Read),
+    ("import", Scope::Write),
+    ("pendingPlan", Scope::Read),
+    ("plan", Scope::Read),
+    ("query", Scope::Read),
+    ("rollback", Scope::Admin),
+    ("schema", Scope::Read),
+    ("schemaVersions", Scope::Read),
+    ("snapshots", Scope::Read),
+    ("sql", Scope::Read),
+    ("status", Scope::Read),
+    ("tables", Scope::Read),
+    ("tokenCreate", Scope::Admin),
+    ("tokenList", Scope::Admin),
+    ("tokenRevoke", Scope::Admin),
+    ("undo", Scope::Admin),
+    ("undoPlan", Scope::Read),
+    ("upgrade", Scope::Admin),
+];
+
+/// Carries an operation out.
+pub async fn call(
+    project: &Project,
+    principal: &Principal,
+    operation: &str,
+    request: Value,
+    report: Report<'_>,
+) -> Result<Value, ErrorBody> {
+    let Some((_, scope)) = OPERATIONS.iter().find(|(name, _)| *name == operation) else {
+        return Err(unknown(operation));
+    };
+    principal.require(*scope)?;
+    project.refresh().await?;
+    dispatch(project, principal, operation, request, report).await
+}
+
+async fn dispatch(
+    project: &Project,
+    principal: &Principal,
+    operation: &str,
+    request: Value,
+    report: Report<'_>,
+) -> Result<Value, ErrorBody> {
+    match operation {
+        "apply" => answer(schemas::apply(project, principal, parse(request)?, report).await?),
+        "backup" => answer(maintain::backup(project, parse(request)?, report).await?),
+        "columns" => answer(data::columns(project, parse(request)?).await?),
+        "compact" => answer(maintain::compact(project, parse(request)?, report).await?),
+        "explain" => answer(data::explain(project, principal, parse(request)?).await?),
+        "generate" => answer(schemas::generate_deployed(project, parse(request)?)?),
+        "import" => answer(data::import(project, principal, parse(request)?, report).await?),
+        "pendingPlan" => answer(schemas::pending_plan(project)?),
+        "plan" => answer(schemas::plan(project, parse(request)?)?),
+        "query" => data::query(project, principal, parse(request)?).await,
+        "rollback" => answer(maintain::rollback(project, principal, parse(request)?).await?),
+        "schema" => answer(schemas::deployed(project)),
+        "schemaVersions" => answer(schemas::versions(project).await?),
+        "snapshots" => answer(maintain::snapshots(project, parse(request)?).await?),
+        "sql" => answer(data::sql(project, principal, parse(request)?).await?),
+        "status" => answer(maintain::status(project).await?),
+        "tables" => answer(maintain::tables(project).await?),
+        "tokenCreate" => answer(create_token(project, parse(request)?).await?),
+        "tokenList" => answer(tokens::list(&project.database).await?),
+        "tokenRevoke" => {
+            let request: Named = parse(request)?;
+            answer(tokens::revoke(&project.database, &project.clock, &request.id).await?)
+        }
+        "undo" => answer(schemas::undo(project, principal, parse(request)?, report).await?),
+        "undoPlan" => answer(schemas::undo_plan(project).await?),
+        "upgrade" => answer(maintain::upgrade(project).await?),
+        _ => Err(unknown(operation)),
+    }
+}
+
+/// A request that names one thing.
+#[derive(Debug, serde::Deserialize)]
+struct Named {
+    id: String,
+}
+
+async fn create_token(
+    project: &Project,
+    request: TokenCreateRequest,
+) -> Result<crate::wire::TokenInfo, ErrorBody> {
+    Ok(tokens::create(&project.database, &project.clock, &project.rng, &request).await?)
+}
+
+fn unknown(operation: &str) -> ErrorBody {
+    let names: Vec<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
+    Error::not_found(format!("there is no operation `{operation}`"))
+        .hint(format!("there are: {}", names.join(", ")))
+        .into()
+}
+
+fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ErrorBody> {
+    serde_json::from_value(request)
+        .map_err(|error| Error::invalid(format!("the request has the wrong shape: {error}")).into())
+}
+
+fn answer(value: impl Serialize) -> Result<Value, ErrorBody> {
+    serde_json::to_value(value)
+        .map_err(|error| Error::internal("failed to write an answer").caused_by(error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPERATIONS;
+
+    #[test]
+    fn operations_are_listed_in_order() {
+        assert!(OPERATIONS.is_sorted_by_key(|(name, _)| *name));
+    }
+}

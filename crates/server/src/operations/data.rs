@@ -1,0 +1,253 @@
+//! Operations on data: query, SQL, explain, import, export, column statistics.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use base::{Error, Principal, Result, Scope, Timestamp};
+use frame::SnapshotRef;
+use futures::StreamExt as _;
+use lake::import::{ImportMode, ImportProgress};
+use lake::source::{Encoding, Format, Origin, ReadOptions};
+use lake::{ColumnStatistics, SqlOptions};
+use serde_json::Value;
+
+use super::Report;
+use crate::project::Project;
+use crate::rows;
+use crate::wire::{
+    ColumnInfo, ErrorBody, ExplainRequest, Explanation, ExportRequest, ImportAnswer, ImportRequest,
+    OfType, Progress, QueryRequest, SqlAnswer, SqlRequest,
+};
+
+/// Rows of a SQL answer when nobody says how many.
+const DEFAULT_ROWS: u64 = 1000;
+
+/// Rows of a SQL answer at most; a larger one is an export.
+const MOST_ROWS: u64 = 100_000;
+
+pub(super) async fn query(
+    project: &Project,
+    principal: &Principal,
+    request: QueryRequest,
+) -> Result<Value, ErrorBody> {
+    let live = project.live();
+    let request = mesh::Request {
+        query: request.query,
+        operation_name: request.operation_name,
+        variables: request.variables.unwrap_or_default(),
+        principal: principal.clone(),
+    };
+    let answer = live.engine.execute(request).await;
+    Ok(answer.json()?)
+}
+
+pub(super) async fn explain(
+    project: &Project,
+    principal: &Principal,
+    request: ExplainRequest,
+) -> Result<Explanation, ErrorBody> {
+    let text = match (request.query, request.sql) {
+        (Some(query), None) => {
+            project.live().engine.explain(&mesh::Request::new(query, principal.clone()))?
+        }
+        (None, Some(sql)) => {
+            project.lake.explain_sql(&sql, SqlOptions::new(principal.clone())).await?
+        }
+        _ => return Err(Error::invalid("give either `query` or `sql`").into()),
+    };
+    Ok(Explanation { text })
+}
+
+pub(super) async fn sql(
+    project: &Project,
+    principal: &Principal,
+    request: SqlRequest,
+) -> Result<SqlAnswer, ErrorBody> {
+    let start = Instant::now();
+    let limit = request.limit.unwrap_or(DEFAULT_ROWS).min(MOST_ROWS);
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let options = SqlOptions {
+        at: snapshot_ref(request.at.as_deref())?,
+        // One row more tells whether there are more.
+        row_limit: Some(wanted + 1),
+        principal: principal.clone(),
+    };
+    let mut answer = project.lake.sql(&request.sql, options).await?;
+    let columns = answer
+        .schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().to_string()))
+        .collect();
+    let mut found = Vec::new();
+    while let Some(batch) = answer.stream.next().await {
+        found.extend(rows::rows(&batch?)?);
+    }
+    let truncated = found.len() > wanted;
+    found.truncate(wanted);
+    Ok(SqlAnswer { columns, rows: found, truncated, millis: start.elapsed().as_secs_f64() * 1e3 })
+}
+
+/// A snapshot id, or an RFC 3339 time.
+fn snapshot_ref(text: Option<&str>) -> Result<Option<SnapshotRef>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    if let Ok(id) = text.parse() {
+        return Ok(Some(SnapshotRef::Id(id)));
+    }
+    match Timestamp::parse(text) {
+        Some(time) => Ok(Some(SnapshotRef::Time(time))),
+        None => Err(Error::invalid(format!("`{text}` is neither a snapshot id nor a time"))
+            .hint("write the time as `2026-11-23T08:00:00Z`; `headwater snapshots TYPE` lists ids")),
+    }
+}
+
+pub(super) async fn columns(
+    project: &Project,
+    request: OfType,
+) -> Result<Vec<ColumnInfo>, ErrorBody> {
+    let statistics = project.lake.column_statistics(&request.type_name).await?;
+    Ok(statistics.iter().map(column_info).collect())
+}
+
+fn column_info(statistics: &ColumnStatistics) -> ColumnInfo {
+    ColumnInfo {
+        name: statistics.field.to_string(),
+        type_text: statistics.data_type.to_string(),
+        nulls: Some(statistics.nulls),
+        distinct: statistics.distinct,
+        minimum: statistics.min.as_ref().map(frame::Value::to_json),
+        maximum: statistics.max.as_ref().map(frame::Value::to_json),
+    }
+}
+
+pub(super) async fn import(
+    project: &Project,
+    principal: &Principal,
+    request: ImportRequest,
+    report: Report<'_>,
+) -> Result<ImportAnswer, ErrorBody> {
+    let name = request
+        .display_name
+        .clone()
+        .unwrap_or_else(|| request.source.display().to_string());
+    let what = format!("import {name}");
+    let mut bytes = 0;
+    let mut on_progress = |progress: ImportProgress| {
+        bytes = progress.bytes;
+        report(Progress {
+            what: what.clone(),
+            rows: progress.rows,
+            bytes: progress.bytes,
+            total_bytes: Some(progress.total_bytes),
+            rejected: progress.rejected,
+        });
+    };
+    let rejects = request.rejects.clone();
+    let type_name = request.type_name.clone();
+    let request = import_request(project, principal, request)?;
+    let done = project.lake.import(request, &mut on_progress).await?;
+    Ok(ImportAnswer {
+        type_name,
+        rows: done.rows,
+        bytes,
+        rejected: done.rejected,
+        rejected_by_reason: done
+            .rejected_by_kind
+            .iter()
+            .map(|(kind, count)| (kind.as_str().to_owned(), *count))
+            .collect(),
+        snapshot: done.snapshot.to_string(),
+        parts: done.parts,
+        resumed_parts: done.resumed_after,
+        already_imported: done.skipped_as_already_imported,
+        seconds: done.seconds,
+        rejects: rejects.filter(|_| done.rejected > 0),
+    })
+}
+
+fn import_request(
+    project: &Project,
+    principal: &Principal,
+    request: ImportRequest,
+) -> Result<lake::import::ImportRequest> {
+    let origin = if request.source == Path::new("-") { Origin::Stdin } else { Origin::Path(request.source) };
+    let mut wanted =
+        lake::import::ImportRequest::new(origin, request.type_name.as_str(), principal.clone());
+    wanted.mode = match &request.mode {
+        Some(mode) => ImportMode::parse(mode)
+            .ok_or_else(|| Error::invalid(format!("there is no import mode `{mode}`")))?,
+        None => default_mode(project, &request.type_name),
+    };
+    wanted.max_errors = request.max_errors;
+    wanted.rejects = request.rejects;
+    wanted.options = read_options(request.format, request.delimiter, request.encoding)?;
+    wanted.options.header = request.header;
+    wanted.options.ignore_unknown = request.ignore_unknown;
+    Ok(wanted)
+}
+
+/// Rows of a type with a key replace those with the same key; the others are added.
+fn default_mode(project: &Project, type_name: &str) -> ImportMode {
+    let schema = project.lake.schema();
+    let has_key = schema
+        .type_named(type_name)
+        .and_then(|(_, object)| object.table())
+        .is_some_and(|table| !table.key.is_empty());
+    if has_key { ImportMode::Upsert } else { ImportMode::Append }
+}
+
+fn read_options(
+    format: Option<String>,
+    delimiter: Option<char>,
+    encoding: Option<String>,
+) -> Result<ReadOptions> {
+    let mut options = ReadOptions::default();
+    if let Some(name) = format {
+        let format = Format::parse(&name)
+            .ok_or_else(|| Error::invalid(format!("there is no format `{name}`")))?;
+        options.format = Some(format);
+    }
+    if let Some(character) = delimiter {
+        let byte = u8::try_from(character)
+            .ok()
+            .filter(u8::is_ascii)
+            .ok_or_else(|| Error::invalid(format!("`{character}` is no ASCII character")))?;
+        options.delimiter = Some(byte);
+    }
+    if let Some(name) = encoding {
+        options.encoding = Encoding::parse(&name)
+            .ok_or_else(|| Error::invalid(format!("there is no encoding `{name}`")))?;
+    }
+    Ok(options)
+}
+
+/// Writes an export into `sink`; gives the number of rows.
+pub async fn export(
+    project: &Project,
+    principal: &Principal,
+    request: ExportRequest,
+    sink: Box<dyn Write + Send>,
+    report: Report<'_>,
+) -> Result<u64, ErrorBody> {
+    principal.require(Scope::Read)?;
+    project.refresh().await?;
+    let at = snapshot_ref(request.at.as_deref())?;
+    let format = lake::export::ExportFormat::parse(&request.format)
+        .ok_or_else(|| Error::invalid(format!("there is no export format `{}`", request.format)))?;
+    let stream = match (&request.type_name, &request.sql) {
+        (Some(type_name), None) => project.lake.export_rows(type_name, at, principal).await?,
+        (None, Some(sql)) => {
+            let options = SqlOptions { at, row_limit: None, principal: principal.clone() };
+            let answer = project.lake.sql(sql, options).await?;
+            (answer.schema, answer.stream)
+        }
+        _ => return Err(Error::invalid("give either a type or `sql`").into()),
+    };
+    let mut on_progress = |rows: u64| {
+        report(Progress { what: "export".to_owned(), rows, ..Progress::default() });
+    };
+    Ok(lake::export::write(stream.0, stream.1, format, sink, &mut on_progress).await?)
+}

@@ -1,0 +1,222 @@
+//! Operations on tables as a whole: status, tables, snapshots, rollback, compact, backup, restore.
+
+use std::path::Path;
+
+use base::{Principal, Result};
+use lake::{Snapshot, Table};
+
+use super::Report;
+use crate::project::Project;
+use crate::settings::Settings;
+use crate::wire::{
+    BackupAnswer, BackupRequest, CompactAnswer, CompactRequest, ErrorBody, OfType, Progress,
+    RollbackRequest, SchemaText, SnapshotInfo, StatusAnswer, TableDebt, TableInfo, UpgradeAnswer,
+};
+
+pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody> {
+    let live = project.live();
+    let state = project.lake.status().await?;
+    Ok(StatusAnswer {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        schema_version: live.deployed.version,
+        fingerprint: live.deployed.schema.fingerprint.to_string(),
+        pending_changes: has_pending_changes(project),
+        tables: state
+            .tables
+            .iter()
+            .map(|debt| TableDebt {
+                type_name: debt.type_name.to_string(),
+                rows: debt.rows,
+                files: debt.files,
+                small_files: debt.small_files,
+                delete_files: debt.delete_files,
+                expired_snapshots: debt.expired_snapshots,
+            })
+            .collect(),
+        running: running(project).await?,
+        metadata: if project.database.is_postgres() { "postgres" } else { "sqlite" }.to_owned(),
+        bytes: state.bytes,
+    })
+}
+
+/// Whether the schema folder holds another schema than the deployed one; files that do not compile
+/// differ, too.
+fn has_pending_changes(project: &Project) -> bool {
+    let Ok(sources) = schema::load::read_folder(&project.schema_folder()) else {
+        return false;
+    };
+    match schema::compile(&sources) {
+        Ok(schema) => schema.fingerprint != project.live().deployed.schema.fingerprint,
+        Err(_) => true,
+    }
+}
+
+async fn running(project: &Project) -> Result<Vec<String>> {
+    let sql = "SELECT author, steps_done FROM server_applies WHERE finished_at IS NULL";
+    let rows = project.database.query(sql, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(format!("apply by {}, {} steps done", row.text("author")?, row.int("steps_done")?))
+        })
+        .collect()
+}
+
+pub(super) async fn tables(project: &Project) -> Result<Vec<TableInfo>, ErrorBody> {
+    let schema = project.lake.schema();
+    let mut answer = Vec::new();
+    for table in project.lake.tables().await? {
+        let snapshots = project.lake.snapshots(&table.type_name).await?;
+        let owner = schema
+            .type_named(&table.type_name)
+            .map_or_else(String::new, |(_, object)| object.owner.to_string());
+        answer.push(table_info(&table, &snapshots, owner));
+    }
+    Ok(answer)
+}
+
+fn table_info(table: &Table, snapshots: &[Snapshot], owner: String) -> TableInfo {
+    let current = current(table, snapshots);
+    TableInfo {
+        type_name: table.type_name.to_string(),
+        name: table.name.to_string(),
+        module: table.namespace.to_string(),
+        owner,
+        format: format!("{:?}", table.format).to_uppercase(),
+        rows: current.map_or(0, |snapshot| snapshot.rows),
+        bytes: current.map_or(0, |snapshot| snapshot.bytes),
+        files: current.map_or(0, |snapshot| snapshot.files),
+        snapshots: snapshots.len() as u64,
+        changed_at: current.map(|snapshot| snapshot.at.to_string()),
+    }
+}
+
+fn current<'a>(table: &Table, snapshots: &'a [Snapshot]) -> Option<&'a Snapshot> {
+    snapshots.iter().find(|snapshot| snapshot.id == table.snapshot_id())
+}
+
+pub(super) async fn snapshots(
+    project: &Project,
+    request: OfType,
+) -> Result<Vec<SnapshotInfo>, ErrorBody> {
+    let table = project.lake.table(&request.type_name).await?;
+    let mut snapshots = project.lake.snapshots(&request.type_name).await?;
+    snapshots.sort_by_key(|snapshot| std::cmp::Reverse((snapshot.at, snapshot.id)));
+    Ok(snapshots.iter().map(|snapshot| snapshot_info(&table, snapshot)).collect())
+}
+
+fn snapshot_info(table: &Table, snapshot: &Snapshot) -> SnapshotInfo {
+    SnapshotInfo {
+        id: snapshot.id.to_string(),
+        at: snapshot.at.to_string(),
+        operation: snapshot.operation.to_string(),
+        rows: snapshot.rows,
+        bytes: snapshot.bytes,
+        files: snapshot.files,
+        author: snapshot.author.to_string(),
+        summary: snapshot.summary.to_string(),
+        current: snapshot.id == table.snapshot_id(),
+    }
+}
+
+pub(super) async fn rollback(
+    project: &Project,
+    principal: &Principal,
+    request: RollbackRequest,
+) -> Result<SnapshotInfo, ErrorBody> {
+    let id = request.snapshot.parse().map_err(|_| {
+        base::Error::invalid(format!("`{}` is no snapshot id", request.snapshot))
+            .hint(format!("`headwater snapshots {}` lists them", request.type_name))
+    })?;
+    project.lake.rollback(&request.type_name, id, principal).await?;
+    let table = project.lake.table(&request.type_name).await?;
+    let snapshots = project.lake.snapshots(&request.type_name).await?;
+    let current = current(&table, &snapshots)
+        .ok_or_else(|| base::Error::internal("a table has no snapshot after a rollback"))?;
+    Ok(snapshot_info(&table, current))
+}
+
+pub(super) async fn compact(
+    project: &Project,
+    request: CompactRequest,
+    report: Report<'_>,
+) -> Result<Vec<CompactAnswer>, ErrorBody> {
+    let types = match request.type_name {
+        Some(name) => vec![name],
+        None => {
+            let tables = project.lake.tables().await?;
+            tables.iter().map(|table| table.type_name.to_string()).collect()
+        }
+    };
+    let mut answers = Vec::new();
+    for type_name in types {
+        report(Progress { what: format!("compact {type_name}"), ..Progress::default() });
+        let done = project.lake.compact(&type_name).await?;
+        answers.push(CompactAnswer {
+            type_name,
+            files_before: done.files_before,
+            files_after: done.files_after,
+            bytes_before: done.bytes_before,
+            bytes_after: done.bytes_after,
+        });
+    }
+    Ok(answers)
+}
+
+pub(super) async fn backup(
+    project: &Project,
+    request: BackupRequest,
+    report: Report<'_>,
+) -> Result<BackupAnswer, ErrorBody> {
+    let mut on_progress = |objects: u64, bytes: u64| {
+        let what = format!("back up {objects} objects");
+        report(Progress { what, bytes, ..Progress::default() });
+    };
+    let done = project.lake.backup(&request.folder, &mut on_progress).await?;
+    Ok(BackupAnswer {
+        folder: request.folder,
+        tables: done.tables,
+        objects: done.objects,
+        bytes: done.bytes,
+    })
+}
+
+/// Makes a project in an empty folder from a backup. Needs no project.
+pub async fn restore(
+    from: &Path,
+    to: &Path,
+    report: Report<'_>,
+) -> Result<BackupAnswer, ErrorBody> {
+    let project = Project::open_empty(to, Settings::default()).await?;
+    let mut on_progress = |objects: u64, bytes: u64| {
+        let what = format!("restore {objects} objects");
+        report(Progress { what, bytes, ..Progress::default() });
+    };
+    let done = project.lake.restore(from, &mut on_progress).await?;
+    project.refresh().await?;
+    write_schema(&project)?;
+    Ok(BackupAnswer {
+        folder: to.to_path_buf(),
+        tables: done.tables,
+        objects: done.objects,
+        bytes: done.bytes,
+    })
+}
+
+/// The deployed text becomes the new project's schema folder, so that `plan` shows no change.
+fn write_schema(project: &Project) -> Result<()> {
+    let live = project.live();
+    let files = live.deployed.schema.sources();
+    for (file, text) in SchemaText::from(&files).files {
+        let path = project.schema_folder().join(file);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+/// Opening a project brings the metadata tables up; data files of the first version need nothing.
+pub(super) async fn upgrade(project: &Project) -> Result<UpgradeAnswer, ErrorBody> {
+    Ok(UpgradeAnswer { upgraded: project.upgraded.clone() })
+}

@@ -1,0 +1,262 @@
+//! Operations on the schema: check, plan, apply, undo, generate, versions.
+
+use std::sync::Arc;
+
+use base::{Error, Principal};
+use schema::Schema;
+use schema::load::Sources;
+use schema::plan::{Plan, PlannedStep, Step};
+
+use super::Report;
+use crate::apply;
+use crate::project::Project;
+use crate::versions;
+use crate::wire::{
+    ApplyAnswer, ApplyRequest, CheckAnswer, ErrorBody, FieldInfo, GenerateAnswer, GenerateRequest,
+    ModuleInfo, PlanAnswer, PlanChange, PlanRequest, PlanStep, SchemaAnswer, SchemaText,
+    SchemaVersion, TypeInfo, UndoRequest,
+};
+
+/// Compiles a text, or says everything that is wrong with it.
+fn compile(text: &SchemaText) -> Result<Arc<Schema>, ErrorBody> {
+    let sources = Sources::from_texts(text.files.clone());
+    match schema::compile(&sources) {
+        Ok(schema) => Ok(Arc::new(schema)),
+        Err(diagnostics) => Err(ErrorBody::from_diagnostics(&diagnostics, &sources)),
+    }
+}
+
+/// Checks a text. Needs no project.
+pub fn check(text: &SchemaText) -> Result<CheckAnswer, ErrorBody> {
+    let schema = compile(text)?;
+    Ok(CheckAnswer {
+        fingerprint: schema.fingerprint.to_string(),
+        modules: schema.modules.len(),
+        types: schema.types.len() + schema.enums.len(),
+        tables: schema.tables().count(),
+        fields: schema.types.values().map(|object| object.fields.len()).sum(),
+        warnings: Vec::new(),
+    })
+}
+
+/// Generates from the text in the request. Needs no project.
+pub fn generate(request: &GenerateRequest) -> Result<GenerateAnswer, ErrorBody> {
+    let Some(text) = &request.schema else {
+        return Err(Error::invalid("there is no schema to generate from").into());
+    };
+    generate_from(&compile(text)?, &request.target)
+}
+
+pub(super) fn generate_deployed(
+    project: &Project,
+    request: GenerateRequest,
+) -> Result<GenerateAnswer, ErrorBody> {
+    match &request.schema {
+        Some(_) => generate(&request),
+        None => generate_from(&project.live().deployed.schema, &request.target),
+    }
+}
+
+fn generate_from(schema: &Schema, target: &str) -> Result<GenerateAnswer, ErrorBody> {
+    let files = match target {
+        "typescript" => schema::generate::typescript(schema),
+        "python" => schema::generate::python(schema),
+        "ddl" => schema::generate::ddl(schema),
+        "sdl" => {
+            let text = schema::api::api_sdl(schema);
+            return Ok(GenerateAnswer { files: vec![("api.graphql".to_owned(), text)] });
+        }
+        other => {
+            return Err(Error::invalid(format!("nothing generates `{other}`"))
+                .hint("targets are `typescript`, `python`, `ddl` and `sdl`")
+                .into());
+        }
+    };
+    Ok(GenerateAnswer { files: files.into_iter().map(|file| (file.path, file.text)).collect() })
+}
+
+pub(super) fn plan(project: &Project, request: PlanRequest) -> Result<PlanAnswer, ErrorBody> {
+    let wanted = compile(&request.schema)?;
+    Ok(plan_answer(&apply::plan_steps(&project.live().deployed.schema, &wanted)?))
+}
+
+/// Plans what the files of the project's own schema folder would change.
+pub(super) fn pending_plan(project: &Project) -> Result<PlanAnswer, ErrorBody> {
+    let sources = schema::load::read_folder(&project.schema_folder())?;
+    plan(project, PlanRequest { schema: SchemaText::from(&sources) })
+}
+
+pub(super) async fn apply(
+    project: &Project,
+    principal: &Principal,
+    request: ApplyRequest,
+    report: Report<'_>,
+) -> Result<ApplyAnswer, ErrorBody> {
+    let (wanted, expected) = if request.resume {
+        let sources = apply::interrupted(project).await?.ok_or_else(|| {
+            Error::not_found("no apply was interrupted").hint("run `headwater apply` without `--resume`")
+        })?;
+        (compile(&SchemaText::from(&sources))?, None)
+    } else {
+        (compile(&request.schema)?, request.expected_base.as_deref())
+    };
+    let allowed = &request.allow_destructive;
+    let applied = apply::apply(project, principal, wanted, expected, allowed, report).await?;
+    Ok(apply_answer(project, &applied))
+}
+
+pub(super) async fn undo_plan(project: &Project) -> Result<PlanAnswer, ErrorBody> {
+    let deployed = versions::current(&project.database).await?;
+    let earlier = versions::before(&project.database, deployed.version).await?;
+    Ok(plan_answer(&apply::plan_undo(&deployed.schema, &earlier.schema)?))
+}
+
+pub(super) async fn undo(
+    project: &Project,
+    principal: &Principal,
+    request: UndoRequest,
+    report: Report<'_>,
+) -> Result<ApplyAnswer, ErrorBody> {
+    let expected = request.expected_base.as_deref();
+    let allowed = &request.allow_destructive;
+    let applied = apply::undo(project, principal, expected, allowed, report).await?;
+    Ok(apply_answer(project, &applied))
+}
+
+fn apply_answer(project: &Project, applied: &apply::Applied) -> ApplyAnswer {
+    ApplyAnswer {
+        version: applied.version,
+        fingerprint: project.live().deployed.schema.fingerprint.to_string(),
+        steps: applied.steps,
+        resumed: applied.resumed,
+        plan: plan_answer(&applied.plan),
+    }
+}
+
+fn plan_answer(plan: &Plan) -> PlanAnswer {
+    PlanAnswer {
+        base: plan.base.to_string(),
+        target: plan.target.to_string(),
+        is_empty: plan.is_empty(),
+        changes: plan
+            .changes
+            .iter()
+            .map(|change| PlanChange {
+                path: change.path.clone(),
+                message: change.message.clone(),
+                storage: change.storage.name().to_owned(),
+                wire: change.wire.name().to_owned(),
+            })
+            .collect(),
+        steps: plan
+            .steps
+            .iter()
+            .map(|step| PlanStep {
+                text: step.text.clone(),
+                storage: step.storage.name().to_owned(),
+                destroys: step.destroys.clone(),
+            })
+            .collect(),
+        losses: plan.steps.iter().filter_map(loss_name).collect(),
+        rendered: plan.render(false),
+    }
+}
+
+/// The name by which `--allow-destructive` allows a step's loss: the type or the field.
+pub(crate) fn loss_name(planned: &PlannedStep) -> Option<String> {
+    if planned.destroys.is_empty() {
+        return None;
+    }
+    Some(match &planned.step {
+        Step::DropColumn { type_name, field }
+        | Step::AddColumn { type_name, field }
+        | Step::WidenColumn { type_name, field }
+        | Step::ConvertColumn { type_name, field }
+        | Step::RestoreColumn { type_name, field }
+        | Step::BuildVectors { type_name, field }
+        | Step::DropVectors { type_name, field } => format!("{type_name}.{field}"),
+        Step::RenameColumn { type_name, from, .. } => format!("{type_name}.{from}"),
+        Step::RenameTable { from, .. } => from.to_string(),
+        Step::CreateTable { type_name }
+        | Step::DropTable { type_name }
+        | Step::RestoreTable { type_name }
+        | Step::Repartition { type_name }
+        | Step::Resort { type_name }
+        | Step::ChangeKey { type_name }
+        | Step::ChangeFormat { type_name }
+        | Step::BuildSearch { type_name }
+        | Step::SetRetention { type_name } => type_name.to_string(),
+    })
+}
+
+pub(super) async fn versions(project: &Project) -> Result<Vec<SchemaVersion>, ErrorBody> {
+    Ok(versions::list(&project.database).await?)
+}
+
+/// The deployed schema as the UI draws it.
+pub(super) fn deployed(project: &Project) -> SchemaAnswer {
+    let live = project.live();
+    let schema = &live.deployed.schema;
+    SchemaAnswer {
+        version: live.deployed.version,
+        fingerprint: schema.fingerprint.to_string(),
+        modules: schema.modules.iter().enumerate().map(|(index, module)| module_info(schema, index, module)).collect(),
+        types: schema.types.values().map(|object| type_info(schema, object)).collect(),
+    }
+}
+
+fn module_info(schema: &Schema, index: usize, module: &schema::Module) -> ModuleInfo {
+    ModuleInfo {
+        name: module.name.to_string(),
+        owner: module.owner.to_string(),
+        file: module.file.to_string(),
+        text: module.text.to_string(),
+        types: schema
+            .types
+            .values()
+            .filter(|object| object.module == index)
+            .map(|object| object.name.to_string())
+            .collect(),
+    }
+}
+
+fn type_info(schema: &Schema, object: &schema::ObjectType) -> TypeInfo {
+    let table = object.table();
+    TypeInfo {
+        name: object.name.to_string(),
+        description: object.description.as_ref().map(ToString::to_string),
+        module: schema.modules[object.module].name.to_string(),
+        owner: object.owner.to_string(),
+        table: table.map(|table| table.name.to_string()),
+        format: table.map(|table| format!("{:?}", table.format).to_uppercase()),
+        key: table.map_or_else(Vec::new, |table| {
+            table.key.iter().map(|id| object.field(*id).name.to_string()).collect()
+        }),
+        fields: object.fields.values().map(|field| field_info(schema, field)).collect(),
+    }
+}
+
+fn field_info(schema: &Schema, field: &schema::FieldDef) -> FieldInfo {
+    use schema::FieldKind;
+    let (kind, type_text, target) = match &field.kind {
+        FieldKind::Column(column) => ("column", column.data_type.to_string(), None),
+        FieldKind::Media(_) => ("media", "Media".to_owned(), None),
+        FieldKind::Derived(derived) => ("derived", derived.expr.data_type.to_string(), None),
+        FieldKind::Reference(reference) => {
+            let target = schema.object(reference.target).name.to_string();
+            let text = if reference.many { format!("[{target}!]") } else { target.clone() };
+            ("reference", text, Some(target))
+        }
+        FieldKind::Nearest(_) => ("nearest", "neighbours".to_owned(), None),
+    };
+    FieldInfo {
+        name: field.name.to_string(),
+        description: field.description.as_ref().map(ToString::to_string),
+        kind: kind.to_owned(),
+        type_text: format!("{type_text}{}", if field.nullable { "" } else { "!" }),
+        target,
+        search: field.search,
+        vector: field.vector.is_some(),
+        deprecated: field.deprecated.as_ref().map(ToString::to_string),
+    }
+}

@@ -1,0 +1,185 @@
+//! An open project: the metadata database, the object store, the lake over both, and the deployed
+//! schema with its GraphQL engine. Clones of the pieces are cheap; several processes may hold the
+//! same project open.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base::ids::NodeId;
+use base::rng::Rng;
+use base::{Clock, Error, Kind, Result};
+use lake::Lake;
+use lake::store::LocalStore;
+use mesh::Engine;
+use meta::Database;
+use object_store::ObjectStore;
+use parking_lot::RwLock;
+
+use crate::settings::Settings;
+use crate::versions::{self, Deployed};
+use crate::{apply, secrets, tokens};
+
+/// Folder of a project that holds what Headwater writes.
+pub const STATE: &str = ".headwater";
+
+/// Migrations of this crate's own tables, in order; never edit one that was released.
+const MIGRATIONS: &[&str] =
+    &[tokens::MIGRATION, versions::MIGRATION, apply::MIGRATION, secrets::MIGRATION];
+
+/// An open project.
+pub struct Project {
+    /// The project's folder.
+    pub folder: PathBuf,
+    /// What was set.
+    pub settings: Settings,
+    /// The metadata database.
+    pub database: Database,
+    /// Tables.
+    pub lake: Lake,
+    /// The present.
+    pub clock: Clock,
+    /// Randomness.
+    pub rng: Rng,
+    /// This process.
+    pub node: NodeId,
+    /// What opening the project brought up to this version's formats, in words.
+    pub upgraded: Vec<String>,
+    cursor_key: [u8; 32],
+    live: RwLock<Arc<Live>>,
+}
+
+/// The deployed schema and what is made of it; swapped as one when the schema changes.
+pub struct Live {
+    /// The schema and its version.
+    pub deployed: Deployed,
+    /// Answers GraphQL.
+    pub engine: Engine,
+    /// The change counter at which it was read.
+    counter: i64,
+}
+
+impl Project {
+    /// Opens the project in `folder`, making `.headwater` when it is missing.
+    pub async fn open(folder: &Path, settings: Settings) -> Result<Project> {
+        let folder = std::path::absolute(folder)?;
+        let state = folder.join(STATE);
+        std::fs::create_dir_all(&state)
+            .map_err(|error| Error::from(error).context(format!("failed to make `{}`", state.display())))?;
+        let database = Database::open(&metadata_url(&state, &settings)).await?;
+        database.migrate("server", MIGRATIONS).await?;
+        let (clock, rng) = (Clock::system(), Rng::from_entropy());
+        let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
+        let counter = meta::changes::poll(&database, versions::TOPIC).await?;
+        let deployed = versions::current(&database).await?;
+        let config = lake::Config {
+            warehouse: settings.storage.warehouse.clone().unwrap_or_else(|| "headwater".to_owned()),
+            objects: objects(&folder, &state, &settings)?,
+            database: database.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            limits: limits(&settings),
+        };
+        let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
+        let live = Live::new(deployed, &lake, &clock, cursor_key, counter)?;
+        Ok(Project {
+            node: NodeId::generate(&rng),
+            folder,
+            settings,
+            database,
+            lake,
+            clock,
+            rng,
+            cursor_key,
+            live: RwLock::new(Arc::new(live)),
+        })
+    }
+
+    /// The deployed schema with its engine, as they are now; hold it for one request.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read())
+    }
+
+    /// Looks whether another process deployed a schema, and switches to it. One small read of the
+    /// metadata database; every request starts with it.
+    pub async fn refresh(&self) -> Result<()> {
+        let counter = meta::changes::poll(&self.database, versions::TOPIC).await?;
+        if counter == self.live.read().counter {
+            return Ok(());
+        }
+        let deployed = versions::current(&self.database).await?;
+        self.lake.set_schema(Arc::clone(&deployed.schema));
+        let live = Live::new(deployed, &self.lake, &self.clock, self.cursor_key, counter)?;
+        *self.live.write() = Arc::new(live);
+        Ok(())
+    }
+
+    /// The folder of SDL modules.
+    pub fn schema_folder(&self) -> PathBuf {
+        self.folder.join(&self.settings.schema)
+    }
+}
+
+impl Live {
+    fn new(
+        deployed: Deployed,
+        lake: &Lake,
+        clock: &Clock,
+        cursor_key: [u8; 32],
+        counter: i64,
+    ) -> Result<Self> {
+        let settings = mesh::Settings {
+            cursor_key,
+            clock: clock.clone(),
+            media: Some(Arc::new(LakeMedia(lake.clone()))),
+            ..mesh::Settings::default()
+        };
+        let schema = Arc::clone(&deployed.schema);
+        let engine = Engine::with_settings(schema, Arc::new(lake.clone()), settings)?;
+        Ok(Live { deployed, engine, counter })
+    }
+}
+
+/// Media that mutations bring goes into the lake, where it is measured.
+struct LakeMedia(Lake);
+
+#[async_trait]
+impl mesh::MediaStore for LakeMedia {
+    async fn put_media(
+        &self,
+        type_name: &str,
+        field: &str,
+        files: Vec<Vec<u8>>,
+    ) -> Result<Vec<frame::Value>> {
+        let files = files.into_iter().map(bytes::Bytes::from).collect();
+        self.0.put_media(type_name, field, files).await
+    }
+}
+
+fn metadata_url(state: &Path, settings: &Settings) -> String {
+    match &settings.storage.metadata {
+        Some(url) => url.clone(),
+        None => format!("sqlite://{}", state.join("meta.db").display()),
+    }
+}
+
+fn objects(folder: &Path, state: &Path, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+    match &settings.storage.objects {
+        None => Ok(Arc::new(LocalStore::open(&state.join("objects"))?)),
+        Some(url) if url.contains("://") => Err(Error::new(
+            Kind::Unsupported,
+            format!("objects at `{url}` are not offered by this version"),
+        )
+        .hint("name a folder, or leave `storage.objects` out")),
+        Some(path) => Ok(Arc::new(LocalStore::open(&folder.join(path))?)),
+    }
+}
+
+fn limits(settings: &Settings) -> lake::Limits {
+    lake::Limits {
+        query_memory: settings.limits.query_memory.0,
+        import_memory: settings.limits.import_memory.0,
+        spill: settings.limits.spill.0,
+        ..lake::Limits::default()
+    }
+}

@@ -1,0 +1,115 @@
+//! Deployed versions of the schema, kept in the metadata database with author, time and text.
+
+use std::sync::Arc;
+
+use base::{Error, Kind, Result, Timestamp};
+use meta::{Database, Row, Tx};
+use schema::Schema;
+use schema::load::Sources;
+
+use crate::wire::SchemaVersion;
+
+/// The table of versions.
+pub(crate) const MIGRATION: &str = "CREATE TABLE server_schema_versions (
+    version BIGINT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    files TEXT NOT NULL,
+    author TEXT NOT NULL,
+    at BIGINT NOT NULL
+)";
+
+/// Topic of the change counter that every deployed schema bumps.
+pub(crate) const TOPIC: &str = "schema";
+
+const COLUMNS: &str = "version, fingerprint, files, author, at";
+
+/// A deployed schema.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// From 1; 0 before the first apply.
+    pub version: i64,
+    /// The compiled schema.
+    pub schema: Arc<Schema>,
+}
+
+/// The deployed schema, compiled anew from its text.
+pub(crate) async fn current(database: &Database) -> Result<Deployed> {
+    let sql = format!("SELECT {COLUMNS} FROM server_schema_versions ORDER BY version DESC LIMIT 1");
+    match database.query_one(&sql, &[]).await? {
+        Some(row) => deployed(&row),
+        None => Ok(Deployed { version: 0, schema: Arc::new(Schema::empty()) }),
+    }
+}
+
+/// The version before `version`, whose schema `undo` goes back to.
+pub(crate) async fn before(database: &Database, version: i64) -> Result<Deployed> {
+    let sql = format!("SELECT {COLUMNS} FROM server_schema_versions WHERE version < $1 ORDER BY version DESC LIMIT 1");
+    match database.query_one(&sql, &[version.into()]).await? {
+        Some(row) => deployed(&row),
+        None if version > 0 => Ok(Deployed { version: 0, schema: Arc::new(Schema::empty()) }),
+        None => Err(Error::not_found("no schema was applied yet, so there is nothing to undo")),
+    }
+}
+
+/// Records a schema as the deployed one, in the transaction that finishes its apply.
+pub(crate) async fn record(
+    tx: &mut Tx,
+    version: i64,
+    schema: &Schema,
+    author: &str,
+    at: Timestamp,
+) -> Result<()> {
+    let files: Vec<(String, String)> = schema
+        .modules
+        .iter()
+        .map(|module| (module.file.to_string(), module.text.to_string()))
+        .collect();
+    let files = serde_json::to_string(&files)
+        .map_err(|error| Error::internal("failed to write a schema's text").caused_by(error))?;
+    let sql = format!("INSERT INTO server_schema_versions ({COLUMNS}) VALUES ($1, $2, $3, $4, $5)");
+    let params = [
+        version.into(),
+        schema.fingerprint.to_string().into(),
+        files.into(),
+        author.into(),
+        at.as_micros().into(),
+    ];
+    tx.execute(&sql, &params).await?;
+    meta::changes::bump(tx, TOPIC).await?;
+    Ok(())
+}
+
+/// All versions, newest first.
+pub(crate) async fn list(database: &Database) -> Result<Vec<SchemaVersion>> {
+    let sql = format!("SELECT {COLUMNS} FROM server_schema_versions ORDER BY version DESC");
+    database
+        .query(&sql, &[])
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(SchemaVersion {
+                version: row.int("version")?,
+                fingerprint: row.text("fingerprint")?,
+                author: row.text("author")?,
+                at: Timestamp::from_micros(row.int("at")?).to_string(),
+                files: files(row)?,
+            })
+        })
+        .collect()
+}
+
+fn files(row: &Row) -> Result<Vec<(String, String)>> {
+    serde_json::from_str(&row.text("files")?).map_err(|error| {
+        Error::new(Kind::Corrupt, "the text of a deployed schema cannot be read").caused_by(error)
+    })
+}
+
+fn deployed(row: &Row) -> Result<Deployed> {
+    let sources = Sources::from_texts(files(row)?);
+    let schema = schema::compile(&sources).map_err(|diagnostics| {
+        Error::new(Kind::Unsupported, "the deployed schema is not understood by this version of Headwater")
+            .caused_by(Error::invalid(diagnostics.render(&sources, false)))
+            .hint("use the version of Headwater that applied it, or a newer one")
+    })?;
+    Ok(Deployed { version: row.int("version")?, schema: Arc::new(schema) })
+}
