@@ -68,7 +68,8 @@ struct Writer<'a> {
 /// The TypeScript type of a scalar's values, as they travel.
 fn scalar(name: &str) -> &'static str {
     match name {
-        "Int" | "Float" => "number",
+        // `Count` is a whole number beyond 32 bits that travels as a number.
+        "Int" | "Float" | "Count" => "number",
         "Boolean" => "boolean",
         "String" | "ID" | "Long" | "Decimal" | "Date" | "DateTime" | "UUID" | "Bytes" => "string",
         "Vector" => "number[]",

@@ -1,0 +1,34 @@
+/** What the project owes: changes that wait, work that runs, tables that maintenance should look after. */
+import type { Status } from "../../api/system";
+import { plural } from "../../design/words";
+import { href } from "../../router";
+
+export interface Debt {
+  id: string;
+  title: string;
+  remark: string;
+  href: string;
+  isUrgent: boolean;
+}
+
+/** Everything that asks for attention, the most urgent first. */
+export function debts(status: Status): Debt[] {
+  const found: Debt[] = [];
+  if (status.pendingChanges) {
+    found.push({ id: "plan", title: "The schema folder differs from what is deployed", remark: "Review the plan", href: href(["schema"], { view: "plan" }), isUrgent: true });
+  }
+  for (const running of status.running) {
+    found.push({ id: running, title: running, remark: "runs, or waits to be resumed", href: href(["overview"]), isUrgent: true });
+  }
+  for (const table of status.tables) {
+    const parts = [
+      table.smallFiles > 1 ? plural(table.smallFiles, "small file") : "",
+      table.deleteFiles > 0 ? plural(table.deleteFiles, "delete file") : "",
+      table.expiredSnapshots > 0 ? plural(table.expiredSnapshots, "snapshot") + " past retention" : "",
+    ].filter(Boolean);
+    if (parts.length) {
+      found.push({ id: table.typeName, title: `${table.typeName}: ${parts.join(", ")}`, remark: "Maintenance merges and expires them", href: href(["lake", table.typeName, "snapshots"]), isUrgent: false });
+    }
+  }
+  return found;
+}
