@@ -50,9 +50,8 @@ enum Suite {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(&arguments)));
+    let result =
+        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(&arguments)));
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

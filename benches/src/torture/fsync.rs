@@ -49,8 +49,14 @@ pub(crate) async fn run(seed: u64, sabotage: Option<&str>) -> Result<String> {
     std::fs::create_dir_all(&survivors)?;
     watched.crash(&survivors)?;
     database.snapshot_to(&after.path().join("meta.db")).await?;
-    let found = reopen(after.path(), &survivors, rng).await.context("failed to read after the crash")?;
-    ensure!(found == expected, "lost or changed: expected {} rows, found {}", expected.len(), found.len());
+    let found =
+        reopen(after.path(), &survivors, rng).await.context("failed to read after the crash")?;
+    ensure!(
+        found == expected,
+        "lost or changed: expected {} rows, found {}",
+        expected.len(),
+        found.len()
+    );
     Ok(format!("{writes} writes, {} rows", expected.len()))
 }
 

@@ -83,7 +83,10 @@ pub(crate) async fn read(lake: &Lake, at: Option<i64>) -> Result<Rows> {
     for batch in &batches {
         for row in frame::convert::rows_of(batch, &fields())? {
             let (id, amount, note) = parts(&row).context("a row has another shape")?;
-            anyhow::ensure!(rows.insert(id.clone(), (amount, note)).is_none(), "`{id}` is there twice");
+            anyhow::ensure!(
+                rows.insert(id.clone(), (amount, note)).is_none(),
+                "`{id}` is there twice"
+            );
         }
     }
     Ok(rows)

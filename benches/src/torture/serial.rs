@@ -88,7 +88,8 @@ fn finish(mut worker: Child) -> Result<Vec<Event>> {
 }
 
 async fn open(folder: &Path, rng: Rng) -> Result<Lake> {
-    let database = Database::open(&format!("sqlite://{}", folder.join("meta.db").display())).await?;
+    let database =
+        Database::open(&format!("sqlite://{}", folder.join("meta.db").display())).await?;
     let store = Arc::new(LocalStore::open(&folder.join("objects"))?);
     ledger::open(store, database, rng).await
 }
@@ -241,9 +242,13 @@ async fn judge(lake: &Lake, events: &[Event]) -> Result<String> {
             _ => {}
         }
     }
-    let chain: Vec<i64> = lake.snapshots(ledger::TYPE).await?.iter().map(|snapshot| snapshot.id).collect();
+    let chain: Vec<i64> =
+        lake.snapshots(ledger::TYPE).await?.iter().map(|snapshot| snapshot.id).collect();
     for snapshot in happened.keys() {
-        ensure!(chain.contains(snapshot), "an acknowledged change names snapshot {snapshot}, which is not in the chain");
+        ensure!(
+            chain.contains(snapshot),
+            "an acknowledged change names snapshot {snapshot}, which is not in the chain"
+        );
     }
     let states = replay(lake, &chain, &happened).await?;
     let mut reads = 0;
@@ -253,7 +258,9 @@ async fn judge(lake: &Lake, events: &[Event]) -> Result<String> {
         {
             reads += 1;
             let rows: BTreeMap<String, i64> = rows.iter().cloned().collect();
-            let state = states.get(snapshot).with_context(|| format!("a read saw snapshot {snapshot}, which is not in the chain"))?;
+            let state = states.get(snapshot).with_context(|| {
+                format!("a read saw snapshot {snapshot}, which is not in the chain")
+            })?;
             ensure!(rows == *state, "a read of snapshot {snapshot} differs from what it holds");
         }
     }
@@ -289,7 +296,8 @@ fn explain(
     after: &BTreeMap<String, i64>,
     happened: &Happened,
 ) -> Result<()> {
-    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).chain(happened.set.keys()).collect();
+    let keys: BTreeSet<&String> =
+        before.keys().chain(after.keys()).chain(happened.set.keys()).collect();
     for key in keys {
         let (was, is) = (before.get(key), after.get(key));
         let sets = happened.set.get(key);
@@ -299,7 +307,10 @@ fn explain(
             None if removed => true,
             _ => was == is && sets.is_none() && !removed,
         };
-        ensure!(explained, "snapshot {snapshot}: `{key}` went from {was:?} to {is:?}, which no acknowledged change explains");
+        ensure!(
+            explained,
+            "snapshot {snapshot}: `{key}` went from {was:?} to {is:?}, which no acknowledged change explains"
+        );
     }
     Ok(())
 }
@@ -319,7 +330,10 @@ fn check_creates(events: &[Event]) -> Result<()> {
     }
     for event in events {
         if let Event::Lost { id } = event {
-            ensure!(created.contains_key(id.as_str()), "a create of `{id}` was refused, and nobody had created it");
+            ensure!(
+                created.contains_key(id.as_str()),
+                "a create of `{id}` was refused, and nobody had created it"
+            );
         }
     }
     Ok(())

@@ -6,11 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 something that the user can mend, 2 a fault of Headwater itself, 130
 //! stopped by Ctrl-C. Not here: anything that a second client would need; that is in `server`.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what a command line does"
-)]
+#![expect(clippy::print_stderr, reason = "printing is what a command line does")]
 
 mod arguments;
 mod commands;

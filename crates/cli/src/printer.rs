@@ -60,11 +60,6 @@ impl Printer {
         self.json
     }
 
-    /// Whether answers may have colours.
-    pub(crate) fn has_color(&self) -> bool {
-        self.color
-    }
-
     /// Whether a progress bar helps: somebody is looking, and asked for no silence.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.json && !self.quiet && std::io::stderr().is_terminal()
@@ -93,11 +88,6 @@ impl Printer {
         if !self.quiet && !self.json {
             eprintln!("{text}");
         }
-    }
-
-    /// The strong form of a word.
-    pub(crate) fn strong(&self, text: &str) -> String {
-        if self.color { text.bold().to_string() } else { text.to_owned() }
     }
 
     /// The faint form of a word.

@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+/// What is kept at each location, with the tick of its last use.
+type Items<T> = IndexMap<Box<str>, (u64, Arc<T>)>;
+
 /// What was read at each location.
 #[derive(Debug)]
 pub(crate) struct Cache<T> {
     limit: usize,
     tick: AtomicU64,
-    items: Mutex<IndexMap<Box<str>, (u64, Arc<T>)>>,
+    items: Mutex<Items<T>>,
 }
 
 impl<T> Cache<T> {

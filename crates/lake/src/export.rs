@@ -14,14 +14,18 @@ mod text;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use base::{Error, Result};
-use frame::{BatchStream, DataType};
+use base::{Error, Principal, Result};
+use frame::{BatchStream, DataType, ScanRequest, SnapshotRef};
 use futures::StreamExt;
 use tempfile::NamedTempFile;
 
 use encode::Encoder;
+
+use crate::lake::object_named;
+use crate::{Lake, SqlAnswer};
 
 /// What the rows are written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +84,31 @@ pub struct Rows {
     pub types: Vec<Option<DataType>>,
     /// The batches.
     pub stream: BatchStream,
+}
+
+impl From<SqlAnswer> for Rows {
+    fn from(answer: SqlAnswer) -> Rows {
+        let types = vec![None; answer.schema.fields().len()];
+        Rows { schema: answer.schema, types, stream: answer.stream }
+    }
+}
+
+impl Lake {
+    /// All rows of a type with all its stored fields, by API name, as they are now or were.
+    pub async fn rows(
+        &self,
+        type_name: &str,
+        at: Option<SnapshotRef>,
+        principal: &Principal,
+    ) -> Result<Rows> {
+        let schema = self.schema();
+        let object = object_named(&schema, type_name)?;
+        let fields = object.columns().map(|(def, _)| Arc::clone(&def.name));
+        let types = object.columns().map(|(_, spec)| Some(spec.data_type.clone())).collect();
+        let request = ScanRequest { at, ..ScanRequest::new(type_name, fields, principal.clone()) };
+        let (schema, stream) = self.scan_all(request).await?;
+        Ok(Rows { schema, types, stream })
+    }
 }
 
 /// Writes all rows.

@@ -7,12 +7,13 @@ use base::{Clock, Error, Result};
 use iceberg::io::FileIO;
 use object_store::ObjectStore;
 use parking_lot::{Mutex, RwLock};
-use schema::{ObjectType, Schema};
+use schema::{ObjectType, Schema, TableFormat};
 
 use crate::catalog::Catalog;
 use crate::commit::group::Queues;
 use crate::companion::Companions;
 use crate::files::Files;
+use crate::lance_table;
 use crate::query::engine::Engine;
 use crate::storage::{LakeStorage, Locations, Traffic};
 use crate::table::{Snapshot, Table};

@@ -92,7 +92,7 @@ impl LanceStore {
         format!("{SCHEME}://{}/{dataset}", self.warehouse)
     }
 
-    fn versions(&self, held: Option<&Held>) -> Arc<dyn CommitHandler> {
+    fn handler(&self, held: Option<&Held>) -> Arc<dyn CommitHandler> {
         Arc::new(Versions { commits: self.commits.clone(), held: held.cloned() })
     }
 
@@ -109,7 +109,7 @@ impl LanceStore {
         }
         let mut builder = DatasetBuilder::from_uri(self.url(dataset))
             .with_session(Arc::clone(&self.session))
-            .with_commit_handler(self.versions(held));
+            .with_commit_handler(self.handler(held));
         if let Some(version) = version {
             builder = builder.with_version(version);
         }
@@ -121,7 +121,7 @@ impl LanceStore {
     pub(crate) fn write_params(&self, mode: WriteMode, held: Option<&Held>) -> WriteParams {
         WriteParams {
             mode,
-            commit_handler: Some(self.versions(held)),
+            commit_handler: Some(self.handler(held)),
             data_storage_version: Some(LanceFileVersion::V2_2),
             enable_stable_row_ids: true,
             enable_v2_manifest_paths: true,

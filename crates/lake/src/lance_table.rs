@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchIterator};
+use arrow::record_batch::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use base::{Error, Kind, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
@@ -97,6 +97,9 @@ fn arrow_schema(fields: &[Field]) -> SchemaRef {
 
 type Row = Vec<Value>;
 
+/// The new values of a row, each with the position of its column.
+type Changed = Vec<(usize, Value)>;
+
 impl<'a> Work<'a> {
     fn new(lake: &'a Lake, object: &'a ObjectType, table: &'a Arc<Table>) -> Work<'a> {
         let fields = columns_of(object);
@@ -151,7 +154,9 @@ impl<'a> Work<'a> {
     fn must_have_key(&self) -> Result<()> {
         if self.key.is_empty() {
             let name = &self.object.name;
-            return Err(Error::invalid(format!("type `{name}` has no key, so rows are only added")));
+            return Err(Error::invalid(format!(
+                "type `{name}` has no key, so rows are only added"
+            )));
         }
         Ok(())
     }
@@ -205,7 +210,9 @@ impl<'a> Work<'a> {
             .collect();
         let scalars = keys.iter().map(|key| {
             let parts = key.iter().zip(&columns);
-            parts.map(|(part, (_, data_type))| crate::query::values::to_scalar(part, data_type)).collect()
+            parts
+                .map(|(part, (_, data_type))| crate::query::values::to_scalar(part, data_type))
+                .collect()
         });
         Ok(any_key(&columns, &scalars.collect::<Result<Vec<_>>>()?))
     }
@@ -232,11 +239,11 @@ impl<'a> Work<'a> {
     async fn updated(&self, batches: &[RecordBatch]) -> Result<Vec<Row>> {
         self.must_have_key()?;
         let target = arrow_schema(&self.fields);
-        let mut changes: Vec<(Vec<Value>, Vec<(usize, Value)>)> = Vec::new();
+        let mut changes: Vec<(Vec<Value>, Changed)> = Vec::new();
         for batch in batches {
             let given = shape::given(self.object, batch, &target, changes.len() as u64)?;
             for row in 0..batch.num_rows() {
-                let mut values: Vec<(usize, Value)> = Vec::with_capacity(given.len());
+                let mut values: Changed = Vec::with_capacity(given.len());
                 for (position, array) in &given {
                     let data_type = &self.fields[*position].data_type;
                     values.push((*position, frame::convert::value_at(array, row, data_type)?));
@@ -255,7 +262,9 @@ impl<'a> Work<'a> {
         for (key, values) in changes {
             let Some(row) = rows.get_mut(&key) else {
                 let (name, key) = (&self.table.name, shown(&key));
-                return Err(Error::not_found(format!("table `{name}` has no row with the key {key}")));
+                return Err(Error::not_found(format!(
+                    "table `{name}` has no row with the key {key}"
+                )));
             };
             for (position, value) in values {
                 row[position] = value;
@@ -281,14 +290,15 @@ impl<'a> Work<'a> {
         };
         let lance = &self.lake.inner.companions.lance;
         let params = lance.write_params(mode, Some(&self.held));
-        let written = Dataset::write(self.reader(rows)?, &lance.url(&name), Some(params));
+        let url = lance.url(&name);
+        let written = Dataset::write(self.reader(rows)?, &url, Some(params));
         written.boxed().await.map(|_| ()).map_err(|error| self.writing(error))
     }
 
-    fn reader(&self, rows: &[Row]) -> Result<impl arrow::record_batch::RecordBatchReader + Send + 'static> {
+    fn reader(&self, rows: &[Row]) -> Result<Box<dyn RecordBatchReader + Send>> {
         let batch = batch_of(&self.fields, rows)?;
         let schema = batch.schema();
-        Ok(RecordBatchIterator::new(vec![Ok(batch)], schema))
+        Ok(Box::new(RecordBatchIterator::new(vec![Ok(batch)], schema)))
     }
 
     fn writing(&self, error: lance::Error) -> Error {

@@ -13,7 +13,7 @@ mod read;
 mod upload;
 
 use std::fmt;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -214,7 +214,7 @@ fn not_offered(operation: &str) -> object_store::Error {
 }
 
 /// An operating system's error about an object, in words.
-fn io_error(error: std::io::Error, doing: &str, path: &PathBuf) -> object_store::Error {
+fn io_error(error: std::io::Error, doing: &str, path: &FilePath) -> object_store::Error {
     use std::io::ErrorKind;
     let shown = path.display().to_string();
     match error.kind() {

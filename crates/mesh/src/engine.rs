@@ -207,6 +207,12 @@ impl Engine {
         }
     }
 
+    /// Whether the operation that a request would run is a mutation. A document that cannot be read
+    /// is none: running it says what is wrong with it.
+    pub fn is_mutation(&self, query: &str, operation_name: Option<&str>) -> bool {
+        self.prepare(query, operation_name).is_ok_and(|plan| plan.is_mutation)
+    }
+
     /// Shows how a request would be run, and its cost, without running it.
     pub fn explain(&self, request: &Request) -> Result<String> {
         let refuse = |errors: Vec<GraphqlError>| {

@@ -4,6 +4,7 @@
 //! The databases may refuse a transaction because of another one that ran at the same time. The
 //! closure is then run again, after a pause, until the patience of [`Options`] is used up.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +123,13 @@ impl Database {
     /// than are known here was written by a newer Headwater and is refused.
     pub async fn migrate(&self, owner: &'static str, steps: &'static [&'static str]) -> Result<()> {
         crate::migrate::migrate(self, owner, steps).await
+    }
+
+    /// How many steps have run, for each owner.
+    pub async fn versions(&self) -> Result<BTreeMap<String, i64>> {
+        let sql = "SELECT owner, COUNT(*) AS steps FROM meta_migrations GROUP BY owner";
+        let rows = self.query(sql, &[]).await?;
+        rows.iter().map(|row| Ok((row.text("owner")?, row.int("steps")?))).collect()
     }
 
     /// The database as people name it: a path, or a URL without its password.

@@ -73,8 +73,7 @@ pub(crate) async fn apply(
     allowed: &[String],
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Applied> {
-    let wanted =
-        Wanted { schema: wanted, direction: Direction::Forward, expected_base, allowed };
+    let wanted = Wanted { schema: wanted, direction: Direction::Forward, expected_base, allowed };
     leased(project, principal, wanted, report).await
 }
 
@@ -109,10 +108,13 @@ async fn leased(
 }
 
 async fn acquire(project: &Project) -> Result<Lease> {
-    leases::acquire(&project.database, &project.clock, LEASE, project.node, LEASE_TIME).await?.ok_or_else(|| {
-        Error::new(Kind::Conflict, "another apply is running")
-            .hint("`headwater status` shows how far it is; when its process died, wait half a minute")
-    })
+    leases::acquire(&project.database, &project.clock, LEASE, project.node, LEASE_TIME)
+        .await?
+        .ok_or_else(|| {
+            Error::new(Kind::Conflict, "another apply is running").hint(
+                "`headwater status` shows how far it is; when its process died, wait half a minute",
+            )
+        })
 }
 
 /// Keeps the lease while the apply runs; stops with its handle.
@@ -159,7 +161,10 @@ fn refuse_stale(deployed: &Deployed, expected_base: Option<&str>) -> Result<()> 
     match expected_base {
         Some(base) if base != deployed.schema.fingerprint.as_ref() => Err(Error::new(
             Kind::Stale,
-            format!("the deployed schema changed since it was planned (it is version {} now)", deployed.version),
+            format!(
+                "the deployed schema changed since it was planned (it is version {} now)",
+                deployed.version
+            ),
         )
         .hint("run `headwater plan` again and review the new plan")),
         _ => Ok(()),
@@ -168,13 +173,13 @@ fn refuse_stale(deployed: &Deployed, expected_base: Option<&str>) -> Result<()> 
 
 /// Plans, and holds the plan to its checker before anything is touched.
 pub(crate) fn plan_steps(deployed: &Schema, wanted: &Schema) -> Result<Plan> {
-    let plan = plan::plan(deployed, wanted).map_err(|impossible| refuse_impossible(&impossible))?;
+    let plan = plan::plan(deployed, wanted).map_err(Error::from)?;
     checked(plan, deployed, wanted)
 }
 
 /// Plans the way back.
 pub(crate) fn plan_undo(deployed: &Schema, earlier: &Schema) -> Result<Plan> {
-    let plan = plan::undo(deployed, earlier).map_err(|impossible| refuse_impossible(&impossible))?;
+    let plan = plan::undo(deployed, earlier).map_err(Error::from)?;
     checked(plan, deployed, earlier)
 }
 
@@ -182,24 +187,10 @@ fn checked(plan: Plan, deployed: &Schema, wanted: &Schema) -> Result<Plan> {
     let violations = plan::check(&plan, deployed, wanted);
     match violations.first() {
         None => Ok(plan),
-        Some(violation) => Err(Error::internal(format!("the planned steps are not sound: {violation}"))),
+        Some(violation) => {
+            Err(Error::internal(format!("the planned steps are not sound: {violation}")))
+        }
     }
-}
-
-fn refuse_impossible(changes: &[schema::diff::Change]) -> Error {
-    let Some(first) = changes.first() else {
-        return Error::internal("a plan was refused without a reason");
-    };
-    let mut error = Error::invalid(format!("{}: {}", first.path, first.message)).at(first.place.clone());
-    if let Some(hint) = &first.hint {
-        error = error.hint(hint.clone());
-    }
-    if changes.len() == 1 {
-        return error;
-    }
-    let rest: Vec<String> =
-        changes[1..].iter().map(|change| format!("{}: {}", change.path, change.message)).collect();
-    error.caused_by(Error::invalid(rest.join("; ")))
 }
 
 fn refuse_losses(plan: &Plan, allowed: &[String]) -> Result<()> {
@@ -259,12 +250,15 @@ async fn unfinished(project: &Project) -> Result<Option<Unfinished>> {
 
 /// The schema that an interrupted apply was going to, when there is one: for `apply --resume`.
 pub(crate) async fn interrupted(project: &Project) -> Result<Option<Sources>> {
-    let sql = "SELECT files FROM server_applies WHERE finished_at IS NULL ORDER BY started_at LIMIT 1";
+    let sql =
+        "SELECT files FROM server_applies WHERE finished_at IS NULL ORDER BY started_at LIMIT 1";
     let Some(row) = project.database.query_one(sql, &[]).await? else {
         return Ok(None);
     };
-    let files: Vec<(String, String)> = serde_json::from_str(&row.text("files")?)
-        .map_err(|error| Error::new(Kind::Corrupt, "the journal of an apply cannot be read").caused_by(error))?;
+    let files: Vec<(String, String)> =
+        serde_json::from_str(&row.text("files")?).map_err(|error| {
+            Error::new(Kind::Corrupt, "the journal of an apply cannot be read").caused_by(error)
+        })?;
     Ok(Some(Sources::from_texts(files)))
 }
 

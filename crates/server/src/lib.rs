@@ -8,6 +8,7 @@
 //! [`operations`] in process or, with `--server`, sends the same DTOs to a running server; `/system`
 //! answers the UI from the same operations. This is the only crate that looks at tokens and
 //! headers. Not here: arguments and printing (`cli`), tables (`lake`), execution of queries (`mesh`).
+#![recursion_limit = "256"]
 
 mod apply;
 mod http;

@@ -104,7 +104,7 @@ async fn dispatch(
         }
         "undo" => answer(schemas::undo(project, principal, parse(request)?, report).await?),
         "undoPlan" => answer(schemas::undo_plan(project).await?),
-        "upgrade" => answer(maintain::upgrade(project).await?),
+        "upgrade" => answer(maintain::upgrade(project)),
         _ => Err(unknown(operation)),
     }
 }

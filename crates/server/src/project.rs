@@ -2,6 +2,7 @@
 //! schema with its GraphQL engine. Clones of the pieces are cheap; several processes may hold the
 //! same project open.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use base::ids::NodeId;
 use base::rng::Rng;
 use base::{Clock, Error, Kind, Result};
 use lake::Lake;
+use lake::backup::BackupReport;
 use lake::store::LocalStore;
 use mesh::Engine;
 use meta::Database;
@@ -63,25 +65,17 @@ impl Project {
     /// Opens the project in `folder`, making `.headwater` when it is missing.
     pub async fn open(folder: &Path, settings: Settings) -> Result<Project> {
         let folder = std::path::absolute(folder)?;
-        let state = folder.join(STATE);
-        std::fs::create_dir_all(&state)
-            .map_err(|error| Error::from(error).context(format!("failed to make `{}`", state.display())))?;
-        let database = Database::open(&metadata_url(&state, &settings)).await?;
+        let config = config(&folder, &settings).await?;
+        let (database, clock, rng) =
+            (config.database.clone(), config.clock.clone(), config.rng.clone());
+        let before = database.versions().await?;
         database.migrate("server", MIGRATIONS).await?;
-        let (clock, rng) = (Clock::system(), Rng::from_entropy());
         let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
         let counter = meta::changes::poll(&database, versions::TOPIC).await?;
         let deployed = versions::current(&database).await?;
-        let config = lake::Config {
-            warehouse: settings.storage.warehouse.clone().unwrap_or_else(|| "headwater".to_owned()),
-            objects: objects(&folder, &state, &settings)?,
-            database: database.clone(),
-            clock: clock.clone(),
-            rng: rng.clone(),
-            limits: limits(&settings),
-        };
         let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
         let live = Live::new(deployed, &lake, &clock, cursor_key, counter)?;
+        let upgraded = upgraded(&before, &database.versions().await?);
         Ok(Project {
             node: NodeId::generate(&rng),
             folder,
@@ -90,9 +84,21 @@ impl Project {
             lake,
             clock,
             rng,
+            upgraded,
             cursor_key,
             live: RwLock::new(Arc::new(live)),
         })
+    }
+
+    /// Brings a backup into `folder`, which holds no project yet.
+    pub async fn restore(from: &Path, folder: &Path, settings: &Settings) -> Result<BackupReport> {
+        let folder = std::path::absolute(folder)?;
+        if folder.join(STATE).try_exists()? {
+            let text = format!("`{}` holds a project already", folder.display());
+            return Err(Error::new(Kind::AlreadyExists, text)
+                .hint("restore into an empty folder with `--to FOLDER`"));
+        }
+        Lake::restore(from, &config(&folder, settings).await?).await
     }
 
     /// The deployed schema with its engine, as they are now; hold it for one request.
@@ -152,8 +158,33 @@ impl mesh::MediaStore for LakeMedia {
         files: Vec<Vec<u8>>,
     ) -> Result<Vec<frame::Value>> {
         let files = files.into_iter().map(bytes::Bytes::from).collect();
-        self.0.put_media(type_name, field, files).await
+        self.0.put_media(type_name, field, files).await?.into_iter().collect()
     }
+}
+
+/// What opening brought up, of a project that was there before.
+fn upgraded(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> Vec<String> {
+    if !before.contains_key("server") {
+        return Vec::new();
+    }
+    let newer = after.iter().filter(|(owner, steps)| before.get(*owner) != Some(steps));
+    newer.map(|(owner, steps)| format!("the metadata of `{owner}` is at version {steps}")).collect()
+}
+
+/// What the lake stands on.
+async fn config(folder: &Path, settings: &Settings) -> Result<lake::Config> {
+    let state = folder.join(STATE);
+    std::fs::create_dir_all(&state).map_err(|error| {
+        Error::from(error).context(format!("failed to make `{}`", state.display()))
+    })?;
+    Ok(lake::Config {
+        warehouse: settings.storage.warehouse.clone().unwrap_or_else(|| "headwater".to_owned()),
+        objects: objects(folder, &state, settings)?,
+        database: Database::open(&metadata_url(&state, settings)).await?,
+        clock: Clock::system(),
+        rng: Rng::from_entropy(),
+        limits: limits(settings),
+    })
 }
 
 fn metadata_url(state: &Path, settings: &Settings) -> String {

@@ -3,8 +3,8 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
@@ -82,13 +82,17 @@ mod tests {
 
     #[test]
     fn large_numbers_are_strings_and_odd_floats_have_names() {
-        check(Arc::new(Int64Array::from(vec![Some(i64::MAX), None])), &[json!("9223372036854775807"), Value::Null]);
+        check(
+            Arc::new(Int64Array::from(vec![Some(i64::MAX), None])),
+            &[json!("9223372036854775807"), Value::Null],
+        );
         check(Arc::new(Float64Array::from(vec![1.5, f64::NAN])), &[json!(1.5), json!("NaN")]);
     }
 
     #[test]
     fn lists_nest() {
-        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None]), None]);
+        let lists =
+            ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None]), None]);
         check(Arc::new(lists), &[json!([1, null]), Value::Null]);
     }
 }

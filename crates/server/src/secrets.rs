@@ -12,7 +12,8 @@ pub(crate) const MIGRATION: &str =
 pub(crate) async fn get_or_make(database: &Database, rng: &Rng, name: &str) -> Result<[u8; 32]> {
     let mut fresh = [0; 32];
     rng.fill(&mut fresh);
-    let insert = "INSERT INTO server_secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    let insert =
+        "INSERT INTO server_secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     database.execute(insert, &[name.into(), fresh.to_vec().into()]).await?;
     let select = "SELECT secret FROM server_secrets WHERE name = $1";
     let row = database

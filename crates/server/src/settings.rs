@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use base::{Error, Place, Result, size};
 use serde::Deserialize;
 
+/// The settings file in a project's folder.
+pub const FILE: &str = "headwater.toml";
+
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
@@ -166,9 +169,9 @@ impl Default for Maintenance {
 impl Settings {
     /// Reads `headwater.toml` of a project; a project without one has the defaults.
     pub fn read(project: &Path) -> Result<Self> {
-        let path = project.join("headwater.toml");
+        let path = project.join(FILE);
         match std::fs::read_to_string(&path) {
-            Ok(text) => Settings::parse(&text, "headwater.toml"),
+            Ok(text) => Settings::parse(&text, FILE),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Settings::default()),
             Err(error) => {
                 Err(Error::from(error).context(format!("failed to read `{}`", path.display())))

@@ -47,7 +47,8 @@ pub async fn create(
     let mut secret = [0; 32];
     rng.fill(&mut secret);
     let secret = URL_SAFE_NO_PAD.encode(secret);
-    let sql = format!("INSERT INTO server_tokens ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)");
+    let sql =
+        format!("INSERT INTO server_tokens ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)");
     let params = [
         id.clone().into(),
         hash(&secret).into(),
@@ -71,8 +72,9 @@ pub async fn create(
 }
 
 fn expiry(now: Timestamp, text: &str) -> Result<Timestamp> {
-    let duration = size::parse_duration(text)
-        .ok_or_else(|| Error::invalid(format!("`{text}` is no duration")).hint("write `12h` or `30d`"))?;
+    let duration = size::parse_duration(text).ok_or_else(|| {
+        Error::invalid(format!("`{text}` is no duration")).hint("write `12h` or `30d`")
+    })?;
     let micros = i64::try_from(duration.as_micros())
         .ok()
         .and_then(|micros| now.as_micros().checked_add(micros))
@@ -82,7 +84,8 @@ fn expiry(now: Timestamp, text: &str) -> Result<Timestamp> {
 
 fn parse_scope(text: &str) -> Result<Scope> {
     Scope::parse(text).ok_or_else(|| {
-        Error::invalid(format!("there is no scope `{text}`")).hint("scopes are `read`, `write` and `admin`")
+        Error::invalid(format!("there is no scope `{text}`"))
+            .hint("scopes are `read`, `write` and `admin`")
     })
 }
 
@@ -137,7 +140,8 @@ pub async fn revoke(database: &Database, clock: &Clock, id: &str) -> Result<Toke
     database.execute(sql, &[clock.now().as_micros().into(), id.into()]).await?;
     let sql = format!("SELECT {COLUMNS} FROM server_tokens WHERE id = $1");
     let row = database.query_one(&sql, &[id.into()]).await?.ok_or_else(|| {
-        Error::not_found(format!("there is no token `{id}`")).hint("`headwater token list` lists them")
+        Error::not_found(format!("there is no token `{id}`"))
+            .hint("`headwater token list` lists them")
     })?;
     info(&row)
 }

@@ -43,7 +43,9 @@ pub(crate) async fn current(database: &Database) -> Result<Deployed> {
 
 /// The version before `version`, whose schema `undo` goes back to.
 pub(crate) async fn before(database: &Database, version: i64) -> Result<Deployed> {
-    let sql = format!("SELECT {COLUMNS} FROM server_schema_versions WHERE version < $1 ORDER BY version DESC LIMIT 1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM server_schema_versions WHERE version < $1 ORDER BY version DESC LIMIT 1"
+    );
     match database.query_one(&sql, &[version.into()]).await? {
         Some(row) => deployed(&row),
         None if version > 0 => Ok(Deployed { version: 0, schema: Arc::new(Schema::empty()) }),
@@ -107,9 +109,12 @@ fn files(row: &Row) -> Result<Vec<(String, String)>> {
 fn deployed(row: &Row) -> Result<Deployed> {
     let sources = Sources::from_texts(files(row)?);
     let schema = schema::compile(&sources).map_err(|diagnostics| {
-        Error::new(Kind::Unsupported, "the deployed schema is not understood by this version of Headwater")
-            .caused_by(Error::invalid(diagnostics.render(&sources, false)))
-            .hint("use the version of Headwater that applied it, or a newer one")
+        Error::new(
+            Kind::Unsupported,
+            "the deployed schema is not understood by this version of Headwater",
+        )
+        .caused_by(Error::invalid(diagnostics.render(&sources, false)))
+        .hint("use the version of Headwater that applied it, or a newer one")
     })?;
     Ok(Deployed { version: row.int("version")?, schema: Arc::new(schema) })
 }

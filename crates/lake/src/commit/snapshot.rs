@@ -15,7 +15,7 @@ use iceberg::spec::{
 };
 
 use super::CommitInfo;
-use super::delta::{Delta, NewFile};
+use super::delta::{Alter, Delta, NewFile};
 use crate::catalog::Swap;
 use crate::failure::failed;
 use crate::lake::Lake;
@@ -133,10 +133,7 @@ impl Work<'_> {
     }
 
     /// A change of metadata alone, or nothing at all.
-    async fn without_snapshot(
-        &mut self,
-        alter: Option<super::delta::Alter>,
-    ) -> Result<(Option<Swap>, Snapshot)> {
+    async fn without_snapshot(&mut self, alter: Option<Alter>) -> Result<(Option<Swap>, Snapshot)> {
         let present = self.metadata.current_snapshot().map(|snapshot| Snapshot::of(snapshot));
         let snapshot = present.unwrap_or_else(|| Snapshot::none(self.lake.config().clock.now()));
         let Some(alter) = alter else { return Ok((None, snapshot)) };
@@ -328,6 +325,19 @@ pub(crate) async fn write_metadata_file(
 ) -> Result<()> {
     let doing = format!("write table metadata `{location}`");
     metadata.write_to(&lake.inner.io, location).await.map_err(failed(doing))
+}
+
+/// Metadata after a change of columns, specs or properties, last changed at `at`. The file that
+/// held it before is remembered when it is given.
+pub(crate) fn altered(
+    metadata: &TableMetadata,
+    location: Option<&str>,
+    alter: Alter,
+    at: Timestamp,
+) -> Result<TableMetadata> {
+    let builder = metadata.clone().into_builder(location.map(str::to_owned));
+    let built = alter(builder)?.build().map_err(failed("change a table's metadata"))?;
+    stamped(built.metadata, at)
 }
 
 /// The same metadata, last changed at `at`: the library takes the machine's clock, which is not

@@ -303,9 +303,20 @@ fn rows_before_the_resumed_one_are_passed_over() {
 }
 
 /// Each class of malformed input with its bytes.
-fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
-    let mut cases: Vec<(&'static str, Vec<u8>, ReadOptions)> = Vec::new();
+fn malformed() -> Vec<Malformed> {
+    let mut cases = Vec::new();
     let mut add = |name, bytes: &[u8]| cases.push((name, bytes.to_vec(), default()));
+    malformed_text(&mut add);
+    malformed_json(&mut add);
+    malformed_packed(&mut add);
+    malformed_by_options(&mut cases);
+    cases
+}
+
+/// A name, the bytes and how they are read.
+type Malformed = (&'static str, Vec<u8>, ReadOptions);
+
+fn malformed_text(add: &mut dyn FnMut(&'static str, &[u8])) {
     add("empty file", b"");
     add("only blank lines", b" \n\n");
     add("binary data", b"\x01\x02\0\x03\xff");
@@ -346,6 +357,9 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
     add("csv: required text empty", b"id,title\n1,\n");
     add("csv: fault after a quoted line end", b"id,title,views\n1,\"a\nb\",x\n");
     add("tsv: integer", b"id\ttitle\tviews\n1\ta\tx\n");
+}
+
+fn malformed_json(add: &mut dyn FnMut(&'static str, &[u8])) {
     add("jsonl: cut off", b"{\"id\": 1, \"title\": \"a\"}\n{\"id\": 2, \"tit\n");
     add("jsonl: single quotes", b"{\"id\": 1, \"title\": \"a\"}\n{'id': 2}\n");
     add("jsonl: NaN", b"{\"id\": 1, \"title\": \"a\", \"rating\": NaN}\n");
@@ -380,6 +394,9 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
         .as_bytes(),
     );
     add("json: array never closed", b"[{\"id\": 1, \"title\": \"a\"},");
+}
+
+fn malformed_packed(add: &mut dyn FnMut(&'static str, &[u8])) {
     let good = batch(vec![("id", text(&[Some("1")])), ("title", text(&[Some("a")]))]);
     let packed = parquet(&good);
     add("parquet: cut short", &packed[..packed.len() / 2]);
@@ -414,6 +431,9 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
     add("zip: several files of data", &zip(&[("a.csv", b"a,b\n"), ("b.csv", b"a,b\n")]));
     add("zip: a workbook", &zip(&[("xl/workbook.xml", b"<x/>"), ("a.xml", b"<x/>")]));
     add("zip: an archive in it", &zip(&[("a.zip", &zip(&[("a.csv", b"a\n")]))]));
+}
+
+fn malformed_by_options(cases: &mut Vec<Malformed>) {
     let limits = ReadLimits { record: 1 << 10, ..ReadLimits::default() };
     let long = format!("id,title\n1,{}\n", "x".repeat(2 << 20));
     cases.push(("csv: record too long", long.into_bytes(), ReadOptions { limits, ..default() }));
@@ -429,7 +449,6 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, ReadOptions)> {
         b"id,title\n1,a\n".to_vec(),
         ReadOptions { format, ..default() },
     ));
-    cases
 }
 
 #[test]

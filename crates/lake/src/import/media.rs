@@ -148,7 +148,7 @@ pub(super) async fn put(
         return Ok(());
     }
     let (rows, items): (Vec<usize>, Vec<Bytes>) = std::mem::take(held).into_iter().unzip();
-    let stored = store(lake, &shape.type_name, field, items).await?;
+    let stored = lake.put_media(&shape.type_name, field, items).await?;
     for (row, value) in rows.into_iter().zip(stored) {
         match value {
             Ok(value) => values[row] = value,
@@ -156,19 +156,6 @@ pub(super) async fn put(
         }
     }
     Ok(())
-}
-
-/// Stores media; gives for each its measures or the reason why it is refused.
-async fn store(
-    lake: &Lake,
-    type_name: &str,
-    field: &str,
-    items: Vec<Bytes>,
-) -> Result<Vec<Result<Value>>> {
-    let table = lake.table(type_name).await?;
-    let message =
-        format!("{} media of `{}.{field}` cannot be stored here", items.len(), table.name);
-    Err(Error::new(Kind::Unsupported, message).hint("import without the images"))
 }
 
 /// Leaves out the records whose media cannot be taken.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Kind, Result};
-use iceberg::spec::{Snapshot as IcebergSnapshot, TableMetadata};
+use iceberg::spec::{Snapshot as IcebergSnapshot, SnapshotRef, TableMetadata};
 
 use super::RETENTION;
 use crate::commit::CommitInfo;
@@ -46,16 +46,25 @@ impl Lake {
         }
     }
 
-    async fn try_expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
-        let table = self.table(type_name).await?;
-        let metadata = Arc::clone(table.iceberg()?);
-        let keep = keep.unwrap_or_else(|| retention(&metadata));
+    /// The snapshots that are older than what is kept; never the present one.
+    pub(crate) fn expired<'a>(
+        &self,
+        metadata: &'a TableMetadata,
+        keep: Option<Duration>,
+    ) -> impl Iterator<Item = &'a SnapshotRef> {
+        let keep = keep.unwrap_or_else(|| retention(metadata));
         let micros = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
         let oldest = self.config().clock.now().as_micros().saturating_sub(micros) / 1000;
         let present = metadata.current_snapshot_id();
-        let (old, kept): (Vec<_>, Vec<_>) = metadata.snapshots().partition(|snapshot| {
+        metadata.snapshots().filter(move |snapshot| {
             snapshot.timestamp_ms() < oldest && Some(snapshot.snapshot_id()) != present
-        });
+        })
+    }
+
+    async fn try_expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
+        let table = self.table(type_name).await?;
+        let metadata = Arc::clone(table.iceberg()?);
+        let old: Vec<_> = self.expired(&metadata, keep).collect();
         if old.is_empty() {
             return Ok(Expired::default());
         }
@@ -63,12 +72,12 @@ impl Lake {
         for snapshot in &old {
             gone.extend(self.locations_of(&metadata, snapshot).await?);
         }
-        for snapshot in kept {
+        let ids: Vec<i64> = old.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+        for snapshot in metadata.snapshots().filter(|one| !ids.contains(&one.snapshot_id())) {
             for location in self.locations_of(&metadata, snapshot).await? {
                 gone.remove(&location);
             }
         }
-        let ids: Vec<i64> = old.iter().map(|snapshot| snapshot.snapshot_id()).collect();
         let count = ids.len() as u64;
         let alter: Alter = Box::new(move |builder| Ok(builder.remove_snapshots(&ids)));
         let delta = Delta { alter: Some(alter), ..Delta::default() };

@@ -27,6 +27,8 @@ pub struct TableStatus {
     pub deleted_rows: u64,
     /// Snapshots that can be read.
     pub snapshots: u64,
+    /// Snapshots that an expiry would let go.
+    pub expired_snapshots: u64,
 }
 
 impl Lake {
@@ -37,6 +39,11 @@ impl Lake {
             all.push(self.table_status(&table).await?);
         }
         Ok(all)
+    }
+
+    /// How the table of a type stands.
+    pub async fn status_of(&self, type_name: &str) -> Result<TableStatus> {
+        self.table_status(&*self.table(type_name).await?).await
     }
 
     async fn table_status(&self, table: &Table) -> Result<TableStatus> {
@@ -50,6 +57,7 @@ impl Lake {
             delete_files: 0,
             deleted_rows: 0,
             snapshots: 0,
+            expired_snapshots: 0,
         };
         let Some(metadata) = &table.iceberg else { return Ok(status) };
         let snapshots = table.snapshots();
@@ -64,6 +72,7 @@ impl Lake {
         let deleted = content.deletes.iter().map(|delete| delete.entry.record_count());
         status.deleted_rows = deleted.sum();
         status.snapshots = snapshots.len() as u64;
+        status.expired_snapshots = self.expired(metadata, None).count() as u64;
         Ok(status)
     }
 }

@@ -44,17 +44,12 @@ pub(crate) const QUERY: &str = "_query";
 #[async_trait]
 impl frame::Scan for Lake {
     async fn scan(&self, request: ScanRequest) -> Result<BatchStream> {
-        request.principal.require(Scope::Read)?;
-        let asked = Asked::new(self, request).await?;
-        let rows = asked.rows(self).await?;
-        let plan = asked.arrange(rows)?;
-        let state = self.inner.query.session();
-        let (_, stream) = self.inner.query.run(&state, &plan).await?;
-        let stream = match asked.request.limit {
-            Some(_) => stream,
-            None => bounded(stream, self.inner.config.limits.rows),
-        };
-        Ok(conformed(stream, asked.answer_schema()?))
+        let limited = request.limit.is_some();
+        let (_, stream) = self.scan_all(request).await?;
+        Ok(match limited {
+            true => stream,
+            false => bounded(stream, self.inner.config.limits.rows),
+        })
     }
 
     async fn count(&self, request: ScanRequest) -> Result<u64> {
@@ -91,6 +86,18 @@ fn single_count(batches: &[RecordBatch]) -> Result<u64> {
 }
 
 impl Lake {
+    /// The rows that are asked for with their schema, however many there are.
+    pub(crate) async fn scan_all(&self, request: ScanRequest) -> Result<(SchemaRef, BatchStream)> {
+        request.principal.require(Scope::Read)?;
+        let asked = Asked::new(self, request).await?;
+        let rows = asked.rows(self).await?;
+        let plan = asked.arrange(rows)?;
+        let state = self.inner.query.session();
+        let (_, stream) = self.inner.query.run(&state, &plan).await?;
+        let schema = asked.answer_schema()?;
+        Ok((Arc::clone(&schema), conformed(stream, schema)))
+    }
+
     /// A table at a state, as DataFusion sees it: physical column names.
     pub(crate) async fn provider(
         &self,

@@ -75,7 +75,7 @@ fn properties(layout: &Layout, rows: usize) -> Result<WriterProperties> {
         builder = builder
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_fpp(path.clone(), 0.01)
-            .set_column_bloom_filter_ndv(path, rows.min(GROUP_ROWS).max(1) as u64);
+            .set_column_bloom_filter_ndv(path, rows.clamp(1, GROUP_ROWS) as u64);
     }
     Ok(builder.build())
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -101,7 +101,7 @@ fn add_entry(level: &mut Level, location: Path, path: &FilePath) -> Result<()> {
         Ok(metadata) => level.objects.push(object_meta(location, &metadata)),
         // It was deleted while the folder was read.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(io_error(error, "list", &PathBuf::from(path))),
+        Err(error) => return Err(io_error(error, "list", path)),
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::Path as FilePath;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -36,7 +36,7 @@ pub(super) fn ranges(disk: &Disk, location: &Path, ranges: &[Range<u64>]) -> Res
     ranges.iter().map(|range| read_range(&file, &path, meta.size, range)).collect()
 }
 
-fn read_range(file: &File, path: &PathBuf, size: u64, range: &Range<u64>) -> Result<Bytes> {
+fn read_range(file: &File, path: &FilePath, size: u64, range: &Range<u64>) -> Result<Bytes> {
     let end = range.end.min(size);
     if range.start >= end && range.start < range.end {
         return Err(generic(base::Error::invalid(format!(
@@ -51,7 +51,7 @@ fn read_range(file: &File, path: &PathBuf, size: u64, range: &Range<u64>) -> Res
     Ok(bytes.into())
 }
 
-fn open(path: &PathBuf, location: Path) -> Result<(File, ObjectMeta)> {
+fn open(path: &FilePath, location: Path) -> Result<(File, ObjectMeta)> {
     let fail = |error| io_error(error, "read", path);
     let file = File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;

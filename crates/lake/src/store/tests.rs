@@ -157,7 +157,8 @@ async fn the_crash_model_sees_a_store_that_does_not_sync() {
 async fn a_full_disk_is_said_in_words_and_leaves_no_object() {
     let folder = tempfile::tempdir().unwrap();
     let full: super::SyncHook = Arc::new(|path| {
-        let temporary = path.parent().is_some_and(|parent| parent.ends_with(".tmp"));
+        let temporary =
+            path.parent().and_then(std::path::Path::file_name).is_some_and(|name| name == ".tmp");
         if temporary { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     });
     let store = LocalStore::open_with(folder.path(), Durability::Watched(full)).unwrap();

@@ -16,9 +16,10 @@ pub(super) async fn principal(app: &App, headers: &HeaderMap) -> Result<Principa
         }
         return Ok(Principal::local());
     };
-    let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(|| {
-        Error::new(Kind::Unauthenticated, "the `Authorization` header is no bearer token")
-            .hint("send `Authorization: Bearer hw_…`")
-    })?;
+    let token =
+        value.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(|| {
+            Error::new(Kind::Unauthenticated, "the `Authorization` header is no bearer token")
+                .hint("send `Authorization: Bearer hw_…`")
+        })?;
     tokens::authenticate(&app.project.database, &app.project.clock, token.trim()).await
 }

@@ -64,21 +64,40 @@ impl Metrics {
         };
         line(format_args!("# TYPE headwater_requests_total counter"));
         for ((route, status), count) in self.requests.lock().iter() {
-            line(format_args!("headwater_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"));
+            line(format_args!(
+                "headwater_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"
+            ));
         }
         line(format_args!("# TYPE headwater_request_seconds histogram"));
         for (route, times) in self.times.lock().iter() {
             for (bound, count) in BUCKETS.iter().zip(times.buckets) {
-                line(format_args!("headwater_request_seconds_bucket{{route=\"{route}\",le=\"{bound}\"}} {count}"));
+                line(format_args!(
+                    "headwater_request_seconds_bucket{{route=\"{route}\",le=\"{bound}\"}} {count}"
+                ));
             }
-            line(format_args!("headwater_request_seconds_bucket{{route=\"{route}\",le=\"+Inf\"}} {}", times.count));
-            line(format_args!("headwater_request_seconds_sum{{route=\"{route}\"}} {}", times.seconds));
-            line(format_args!("headwater_request_seconds_count{{route=\"{route}\"}} {}", times.count));
+            line(format_args!(
+                "headwater_request_seconds_bucket{{route=\"{route}\",le=\"+Inf\"}} {}",
+                times.count
+            ));
+            line(format_args!(
+                "headwater_request_seconds_sum{{route=\"{route}\"}} {}",
+                times.seconds
+            ));
+            line(format_args!(
+                "headwater_request_seconds_count{{route=\"{route}\"}} {}",
+                times.count
+            ));
         }
         line(format_args!("# TYPE headwater_requests_in_flight gauge"));
-        line(format_args!("headwater_requests_in_flight {}", self.in_flight.load(Ordering::Relaxed)));
+        line(format_args!(
+            "headwater_requests_in_flight {}",
+            self.in_flight.load(Ordering::Relaxed)
+        ));
         line(format_args!("# TYPE headwater_requests_refused_total counter"));
-        line(format_args!("headwater_requests_refused_total {}", self.refused.load(Ordering::Relaxed)));
+        line(format_args!(
+            "headwater_requests_refused_total {}",
+            self.refused.load(Ordering::Relaxed)
+        ));
         page
     }
 }
@@ -93,7 +112,10 @@ mod tests {
         metrics.begin();
         metrics.end("/graphql", 200, Duration::from_millis(3));
         let page = metrics.render();
-        assert!(page.contains("headwater_requests_total{route=\"/graphql\",status=\"200\"} 1"), "{page}");
+        assert!(
+            page.contains("headwater_requests_total{route=\"/graphql\",status=\"200\"} 1"),
+            "{page}"
+        );
         assert!(page.contains("le=\"0.0025\"} 0"), "{page}");
         assert!(page.contains("le=\"0.005\"} 1"), "{page}");
         assert!(page.contains("headwater_requests_in_flight 0"), "{page}");

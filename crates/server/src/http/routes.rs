@@ -33,9 +33,8 @@ pub(super) fn router(app: Shared) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/health", get(health::health))
         .layer(DefaultBodyLimit::max(body));
-    let large = Router::new()
-        .route("/import", post(data::import))
-        .layer(DefaultBodyLimit::max(upload));
+    let large =
+        Router::new().route("/import", post(data::import)).layer(DefaultBodyLimit::max(upload));
     small
         .merge(large)
         .fallback(get(ui::asset))

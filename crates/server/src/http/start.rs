@@ -54,7 +54,8 @@ pub async fn serve(project: Project) -> Result<Serving> {
 }
 
 fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Result<App> {
-    let lowercase = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
+    let lowercase =
+        |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
     let mut hosts = lowercase(&settings.server.allow_hosts);
     hosts.extend(["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()]);
     hosts.push(address.ip().to_string());
@@ -64,7 +65,8 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
         slots: Semaphore::new(settings.limits.concurrent_requests),
         hosts,
         origins: lowercase(&settings.server.allow_origins),
-        demands_tokens: settings.server.require_tokens || !settings.server.listen.ip().is_loopback(),
+        demands_tokens: settings.server.require_tokens
+            || !settings.server.listen.ip().is_loopback(),
         project,
     })
 }
@@ -104,7 +106,9 @@ fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
 }
 
 async fn tls(settings: &Settings) -> Result<Option<RustlsConfig>> {
-    let (Some(certificate), Some(key)) = (&settings.server.tls_certificate, &settings.server.tls_key) else {
+    let (Some(certificate), Some(key)) =
+        (&settings.server.tls_certificate, &settings.server.tls_key)
+    else {
         return Ok(None);
     };
     // Another part of the process may have installed the same provider before.
@@ -153,7 +157,9 @@ impl Serving {
 #[cfg(unix)]
 async fn signal() {
     let interrupt = tokio::signal::ctrl_c();
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+    let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    else {
         let _interrupted = interrupt.await;
         return;
     };

@@ -11,7 +11,7 @@ use crate::operations;
 use crate::project::Project;
 
 /// The schema of the administration; the UI's client is generated from it.
-pub const SDL: &str = include_str!("../system.graphql");
+pub(crate) const SDL: &str = include_str!("../system.graphql");
 
 /// An engine that answers from the operations of a project.
 pub(super) fn engine(project: Arc<Project>) -> Result<Engine> {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use base::{Error, Principal, Result, Scope, Timestamp};
 use frame::SnapshotRef;
 use futures::StreamExt as _;
+use lake::export::{ExportFormat, ExportReport, ExportSink};
 use lake::import::{ImportMode, ImportProgress};
 use lake::source::{Encoding, Format, Origin, ReadOptions};
 use lake::{ColumnStatistics, SqlOptions};
@@ -99,8 +100,9 @@ fn snapshot_ref(text: Option<&str>) -> Result<Option<SnapshotRef>> {
     }
     match Timestamp::parse(text) {
         Some(time) => Ok(Some(SnapshotRef::Time(time))),
-        None => Err(Error::invalid(format!("`{text}` is neither a snapshot id nor a time"))
-            .hint("write the time as `2026-11-23T08:00:00Z`; `headwater snapshots TYPE` lists ids")),
+        None => Err(Error::invalid(format!("`{text}` is neither a snapshot id nor a time")).hint(
+            "write the time as `2026-11-23T08:00:00Z`; `headwater snapshots TYPE` lists ids",
+        )),
     }
 }
 
@@ -118,8 +120,8 @@ fn column_info(statistics: &ColumnStatistics) -> ColumnInfo {
         type_text: statistics.data_type.to_string(),
         nulls: Some(statistics.nulls),
         distinct: statistics.distinct,
-        minimum: statistics.min.as_ref().map(frame::Value::to_json),
-        maximum: statistics.max.as_ref().map(frame::Value::to_json),
+        minimum: statistics.min.as_ref().map(|value| value.to_string().into()),
+        maximum: statistics.max.as_ref().map(|value| value.to_string().into()),
     }
 }
 
@@ -129,10 +131,7 @@ pub(super) async fn import(
     request: ImportRequest,
     report: Report<'_>,
 ) -> Result<ImportAnswer, ErrorBody> {
-    let name = request
-        .display_name
-        .clone()
-        .unwrap_or_else(|| request.source.display().to_string());
+    let name = request.display_name.clone().unwrap_or_else(|| request.source.display().to_string());
     let what = format!("import {name}");
     let mut bytes = 0;
     let mut on_progress = |progress: ImportProgress| {
@@ -173,7 +172,8 @@ fn import_request(
     principal: &Principal,
     request: ImportRequest,
 ) -> Result<lake::import::ImportRequest> {
-    let origin = if request.source == Path::new("-") { Origin::Stdin } else { Origin::Path(request.source) };
+    let origin =
+        if request.source == Path::new("-") { Origin::Stdin } else { Origin::Path(request.source) };
     let mut wanted =
         lake::import::ImportRequest::new(origin, request.type_name.as_str(), principal.clone());
     wanted.mode = match &request.mode {
@@ -235,19 +235,20 @@ pub async fn export(
     principal.require(Scope::Read)?;
     project.refresh().await?;
     let at = snapshot_ref(request.at.as_deref())?;
-    let format = lake::export::ExportFormat::parse(&request.format)
+    let format = ExportFormat::parse(&request.format)
         .ok_or_else(|| Error::invalid(format!("there is no export format `{}`", request.format)))?;
-    let stream = match (&request.type_name, &request.sql) {
-        (Some(type_name), None) => project.lake.export_rows(type_name, at, principal).await?,
+    let rows = match (&request.type_name, &request.sql) {
+        (Some(type_name), None) => project.lake.rows(type_name, at, principal).await?,
         (None, Some(sql)) => {
             let options = SqlOptions { at, row_limit: None, principal: principal.clone() };
-            let answer = project.lake.sql(sql, options).await?;
-            (answer.schema, answer.stream)
+            lake::export::Rows::from(project.lake.sql(sql, options).await?)
         }
         _ => return Err(Error::invalid("give either a type or `sql`").into()),
     };
-    let mut on_progress = |rows: u64| {
-        report(Progress { what: "export".to_owned(), rows, ..Progress::default() });
+    let mut on_progress = |done: ExportReport| {
+        let (rows, bytes) = (done.rows, done.bytes);
+        report(Progress { what: "export".to_owned(), rows, bytes, ..Progress::default() });
     };
-    Ok(lake::export::write(stream.0, stream.1, format, sink, &mut on_progress).await?)
+    let sink = ExportSink::Writer(sink);
+    Ok(lake::export::write(rows, format, sink, &mut on_progress).await?.rows)
 }

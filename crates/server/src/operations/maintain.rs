@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use base::{Principal, Result};
+use base::{Error, Principal, Result};
+use lake::backup::BackupReport;
 use lake::{Snapshot, Table};
+use parking_lot::Mutex;
 
 use super::Report;
 use crate::project::Project;
-use crate::settings::Settings;
+use crate::settings::{FILE as SETTINGS, Settings};
 use crate::wire::{
     BackupAnswer, BackupRequest, CompactAnswer, CompactRequest, ErrorBody, OfType, Progress,
     RollbackRequest, SchemaText, SnapshotInfo, StatusAnswer, TableDebt, TableInfo, UpgradeAnswer,
@@ -15,14 +17,14 @@ use crate::wire::{
 
 pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody> {
     let live = project.live();
-    let state = project.lake.status().await?;
+    let tables = project.lake.status().await?;
     Ok(StatusAnswer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         schema_version: live.deployed.version,
         fingerprint: live.deployed.schema.fingerprint.to_string(),
         pending_changes: has_pending_changes(project),
-        tables: state
-            .tables
+        bytes: tables.iter().map(|table| table.bytes).sum(),
+        tables: tables
             .iter()
             .map(|debt| TableDebt {
                 type_name: debt.type_name.to_string(),
@@ -35,7 +37,6 @@ pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody>
             .collect(),
         running: running(project).await?,
         metadata: if project.database.is_postgres() { "postgres" } else { "sqlite" }.to_owned(),
-        bytes: state.bytes,
     })
 }
 
@@ -124,14 +125,14 @@ pub(super) async fn rollback(
     request: RollbackRequest,
 ) -> Result<SnapshotInfo, ErrorBody> {
     let id = request.snapshot.parse().map_err(|_| {
-        base::Error::invalid(format!("`{}` is no snapshot id", request.snapshot))
+        Error::invalid(format!("`{}` is no snapshot id", request.snapshot))
             .hint(format!("`headwater snapshots {}` lists them", request.type_name))
     })?;
-    project.lake.rollback(&request.type_name, id, principal).await?;
+    project.lake.rollback(&request.type_name, id, &principal.subject).await?;
     let table = project.lake.table(&request.type_name).await?;
     let snapshots = project.lake.snapshots(&request.type_name).await?;
     let current = current(&table, &snapshots)
-        .ok_or_else(|| base::Error::internal("a table has no snapshot after a rollback"))?;
+        .ok_or_else(|| Error::internal("a table has no snapshot after a rollback"))?;
     Ok(snapshot_info(&table, current))
 }
 
@@ -150,13 +151,15 @@ pub(super) async fn compact(
     let mut answers = Vec::new();
     for type_name in types {
         report(Progress { what: format!("compact {type_name}"), ..Progress::default() });
-        let done = project.lake.compact(&type_name).await?;
+        let before = project.lake.status_of(&type_name).await?;
+        project.lake.compact(&type_name).await?;
+        let after = project.lake.status_of(&type_name).await?;
         answers.push(CompactAnswer {
             type_name,
-            files_before: done.files_before,
-            files_after: done.files_after,
-            bytes_before: done.bytes_before,
-            bytes_after: done.bytes_after,
+            files_before: before.files + before.delete_files,
+            files_after: after.files + after.delete_files,
+            bytes_before: before.bytes,
+            bytes_after: after.bytes,
         });
     }
     Ok(answers)
@@ -167,17 +170,27 @@ pub(super) async fn backup(
     request: BackupRequest,
     report: Report<'_>,
 ) -> Result<BackupAnswer, ErrorBody> {
-    let mut on_progress = |objects: u64, bytes: u64| {
-        let what = format!("back up {objects} objects");
-        report(Progress { what, bytes, ..Progress::default() });
+    let tables = project.lake.tables().await?.len() as u64;
+    let report = Mutex::new(report);
+    let on_progress = |done: BackupReport| {
+        let what = format!("back up {} objects", done.objects);
+        (report.lock())(Progress { what, bytes: done.bytes, ..Progress::default() });
     };
-    let done = project.lake.backup(&request.folder, &mut on_progress).await?;
-    Ok(BackupAnswer {
-        folder: request.folder,
-        tables: done.tables,
-        objects: done.objects,
-        bytes: done.bytes,
-    })
+    let done = project.lake.backup(&request.folder, &on_progress).await?;
+    keep_settings(&project.folder, &request.folder)?;
+    let (objects, bytes) = (done.objects, done.bytes);
+    Ok(BackupAnswer { folder: request.folder, tables, objects, bytes })
+}
+
+/// The settings travel with a backup: they name the warehouse that its objects belong to.
+fn keep_settings(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.join(SETTINGS), to.join(SETTINGS));
+    if from.try_exists()? {
+        std::fs::copy(&from, &to).map_err(|error| {
+            Error::from(error).context(format!("failed to write `{}`", to.display()))
+        })?;
+    }
+    Ok(())
 }
 
 /// Makes a project in an empty folder from a backup. Needs no project.
@@ -186,20 +199,15 @@ pub async fn restore(
     to: &Path,
     report: Report<'_>,
 ) -> Result<BackupAnswer, ErrorBody> {
-    let project = Project::open_empty(to, Settings::default()).await?;
-    let mut on_progress = |objects: u64, bytes: u64| {
-        let what = format!("restore {objects} objects");
-        report(Progress { what, bytes, ..Progress::default() });
-    };
-    let done = project.lake.restore(from, &mut on_progress).await?;
-    project.refresh().await?;
+    report(Progress { what: format!("restore {}", from.display()), ..Progress::default() });
+    let settings = Settings::read(from)?;
+    let done = Project::restore(from, to, &settings).await?;
+    keep_settings(from, to)?;
+    let project = Project::open(to, settings).await?;
     write_schema(&project)?;
-    Ok(BackupAnswer {
-        folder: to.to_path_buf(),
-        tables: done.tables,
-        objects: done.objects,
-        bytes: done.bytes,
-    })
+    let tables = project.lake.tables().await?.len() as u64;
+    let (objects, bytes) = (done.objects, done.bytes);
+    Ok(BackupAnswer { folder: to.to_path_buf(), tables, objects, bytes })
 }
 
 /// The deployed text becomes the new project's schema folder, so that `plan` shows no change.
@@ -217,6 +225,6 @@ fn write_schema(project: &Project) -> Result<()> {
 }
 
 /// Opening a project brings the metadata tables up; data files of the first version need nothing.
-pub(super) async fn upgrade(project: &Project) -> Result<UpgradeAnswer, ErrorBody> {
-    Ok(UpgradeAnswer { upgraded: project.upgraded.clone() })
+pub(super) fn upgrade(project: &Project) -> UpgradeAnswer {
+    UpgradeAnswer { upgraded: project.upgraded.clone() }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use base::Result;
+use lake::source::{Origin, ReadOptions};
 use serde::{Deserialize, Serialize};
 
 use super::Report;
@@ -26,17 +27,19 @@ pub async fn propose(sources: &[PathBuf], report: Report<'_>) -> Result<Proposed
     let mut profiles = Vec::new();
     for source in sources {
         report(Progress { what: format!("look at {}", source.display()), ..Progress::default() });
-        profiles.push(lake::profile::profile(source.clone()).await?);
+        let origin = Origin::Path(source.clone());
+        profiles.push(lake::profile::profile(origin, ReadOptions::default()).await?);
     }
-    let proposal = schema::propose::propose(&profiles);
+    let module = "data";
+    let proposal = schema::propose::propose_module(&profiles, module, module);
+    let source_of = |file: &str| profiles.iter().position(|profile| &*profile.file == file);
+    let imports = proposal.types.iter().filter_map(|proposed| {
+        Some((proposed.type_name.clone(), sources[source_of(&proposed.file)?].clone()))
+    });
     Ok(Proposed {
-        file: proposal.file,
+        file: format!("{module}.graphql"),
+        imports: imports.collect(),
         text: proposal.text,
         notes: proposal.notes,
-        imports: proposal
-            .imports
-            .into_iter()
-            .map(|(type_name, position)| (type_name, sources[position].clone()))
-            .collect(),
     })
 }

@@ -44,7 +44,7 @@ pub fn generate(request: &GenerateRequest) -> Result<GenerateAnswer, ErrorBody> 
     let Some(text) = &request.schema else {
         return Err(Error::invalid("there is no schema to generate from").into());
     };
-    generate_from(&compile(text)?, &request.target)
+    generate_from(&*compile(text)?, &request.target)
 }
 
 pub(super) fn generate_deployed(
@@ -94,7 +94,8 @@ pub(super) async fn apply(
 ) -> Result<ApplyAnswer, ErrorBody> {
     let (wanted, expected) = if request.resume {
         let sources = apply::interrupted(project).await?.ok_or_else(|| {
-            Error::not_found("no apply was interrupted").hint("run `headwater apply` without `--resume`")
+            Error::not_found("no apply was interrupted")
+                .hint("run `headwater apply` without `--resume`")
         })?;
         (compile(&SchemaText::from(&sources))?, None)
     } else {
@@ -200,7 +201,12 @@ pub(super) fn deployed(project: &Project) -> SchemaAnswer {
     SchemaAnswer {
         version: live.deployed.version,
         fingerprint: schema.fingerprint.to_string(),
-        modules: schema.modules.iter().enumerate().map(|(index, module)| module_info(schema, index, module)).collect(),
+        modules: schema
+            .modules
+            .iter()
+            .enumerate()
+            .map(|(index, module)| module_info(schema, index, module))
+            .collect(),
         types: schema.types.values().map(|object| type_info(schema, object)).collect(),
     }
 }

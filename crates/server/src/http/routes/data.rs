@@ -88,7 +88,11 @@ pub(super) async fn export(State(app): State<Shared>, headers: HeaderMap, body: 
     };
     let request: ExportRequest = match serde_json::from_slice(&body) {
         Ok(request) => request,
-        Err(error) => return failure(Error::invalid(format!("the request has the wrong shape: {error}")).into()),
+        Err(error) => {
+            return failure(
+                Error::invalid(format!("the request has the wrong shape: {error}")).into(),
+            );
+        }
     };
     let kind = content_type(&request.format);
     let (sender, mut receiver) = mpsc::channel(PIECES);
@@ -113,10 +117,11 @@ fn stream(
     running: task::Task<()>,
     kind: &'static str,
 ) -> Response {
-    let pieces = futures::stream::iter(first).chain(ReceiverStream::new(receiver)).map(move |piece| {
-        let _keeps_the_work_alive = &running;
-        piece.map_err(|error| std::io::Error::other(error.message))
-    });
+    let pieces =
+        futures::stream::iter(first).chain(ReceiverStream::new(receiver)).map(move |piece| {
+            let _keeps_the_work_alive = &running;
+            piece.map_err(|error| std::io::Error::other(error.message))
+        });
     let mut response = Body::from_stream(pieces).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response

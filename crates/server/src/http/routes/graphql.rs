@@ -64,12 +64,18 @@ pub(super) async fn get(
         if accepts(&headers, "text/html") {
             return Redirect::to("/#/explore").into_response();
         }
-        return failure(Error::invalid("there is no `query`").hint("send it with POST, or as a parameter").into());
+        return failure(
+            Error::invalid("there is no `query`")
+                .hint("send it with POST, or as a parameter")
+                .into(),
+        );
     };
     let variables = match parameters.variables.as_deref().map(serde_json::from_str).transpose() {
         Ok(variables) => variables,
         Err(error) => {
-            return failure(Error::invalid(format!("`variables` is no JSON object: {error}")).into());
+            return failure(
+                Error::invalid(format!("`variables` is no JSON object: {error}")).into(),
+            );
         }
     };
     if app.project.live().engine.is_mutation(&query, parameters.operation_name.as_deref()) {
@@ -119,16 +125,24 @@ async fn answer(
         Which::System => &app.system,
     };
     tokio::time::timeout(limit, engine.execute(request)).await.map_err(|_| {
-        Error::new(Kind::LimitExceeded, format!("the request took longer than {} ms", limit.as_millis()))
-            .hint("ask for less, or raise `limits.request_millis`")
+        Error::new(
+            Kind::LimitExceeded,
+            format!("the request took longer than {} ms", limit.as_millis()),
+        )
+        .hint("ask for less, or raise `limits.request_millis`")
     })
 }
 
 fn respond(headers: &HeaderMap, answer: mesh::Response) -> Response {
     let is_graphql = accepts(headers, GRAPHQL_RESPONSE);
-    let kind = if is_graphql { "application/graphql-response+json; charset=utf-8" } else { "application/json; charset=utf-8" };
+    let kind = if is_graphql {
+        "application/graphql-response+json; charset=utf-8"
+    } else {
+        "application/json; charset=utf-8"
+    };
     // Plain JSON clients expect 200 whenever the answer is a GraphQL one.
-    let status = if is_graphql && answer.refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let status =
+        if is_graphql && answer.refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let mut response = (status, answer.body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response

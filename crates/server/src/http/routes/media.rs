@@ -36,7 +36,7 @@ pub(super) async fn get(
         Ok((bytes, kind)) => {
             let mut response = bytes.into_response();
             let headers = response.headers_mut();
-            if let Ok(kind) = HeaderValue::from_str(&kind) {
+            if let Ok(kind) = HeaderValue::from_str(kind) {
                 headers.insert(header::CONTENT_TYPE, kind);
             }
             // The path names the content, so that it can never change.

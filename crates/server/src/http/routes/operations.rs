@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use base::Error;
 
+use super::super::Shared;
 use super::super::authenticate::principal;
 use super::super::events;
 use super::super::respond::{failure, refuse};
-use super::super::Shared;
 use crate::operations;
 
 pub(super) async fn call(
@@ -46,10 +46,9 @@ pub(super) async fn call(
 
 /// Whether the body says that it is JSON: a page of another site cannot send that without asking.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(';').next().is_some_and(|kind| kind.trim() == "application/json")
+    })
 }
 
 pub(super) fn not_json() -> Response {

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../web/dist"]
+#[folder = "../../web/dist"]
 struct Files;
 
 /// What is shown when the binary was built without the UI.
@@ -37,7 +37,11 @@ fn serve(path: &str, file: rust_embed::EmbeddedFile) -> Response {
         headers.insert(header::CONTENT_TYPE, kind);
     }
     // Bundled files carry a digest in their names; the page itself must be asked for anew.
-    let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let caching = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     response
 }
