@@ -40,7 +40,9 @@ const IMPORTS: [(&str, &str); 4] =
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run(&setup::Options::rust_only())?;
     println!("building Headwater; the first time takes about a quarter of an hour on two cores");
-    process::run(with_clippy(cargo().args(["build", "--locked", "--package", "cli"])))?;
+    // The same packages and targets as in the tests: another choice would build DataFusion anew.
+    let build = ["build", "--locked", "--workspace", "--all-targets"];
+    process::run(with_clippy(cargo().args(build)))?;
     let project = match &options.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("headwater-demo-{}", std::process::id())),

@@ -14,6 +14,8 @@ use iceberg::spec::{
     Snapshot as IcebergSnapshot, Summary, TableMetadata,
 };
 
+use serde_json::{Value as Json, json};
+
 use super::CommitInfo;
 use super::delta::{Alter, Delta, NewFile};
 use crate::catalog::Swap;
@@ -23,6 +25,8 @@ use crate::table::{Snapshot, Table, summary};
 
 /// Manifests of one kind and spec before the small ones are joined.
 const MANIFESTS: usize = 24;
+/// Earlier metadata files that a table remembers: the default of the Iceberg specification.
+const METADATA_FILES: usize = 100;
 /// Entries of a manifest that is not joined any more.
 const FULL_MANIFEST: u32 = 4096;
 
@@ -335,9 +339,43 @@ pub(crate) fn altered(
     alter: Alter,
     at: Timestamp,
 ) -> Result<TableMetadata> {
-    let builder = metadata.clone().into_builder(location.map(str::to_owned));
-    let built = alter(builder)?.build().map_err(failed("change a table's metadata"))?;
-    stamped(built.metadata, at)
+    let doing = "change a table's metadata";
+    // The library compares its logs with the machine's clock, which may be behind the clock that
+    // wrote them. It sees the present snapshot alone, of long ago; what
+    // the logs held comes back afterwards.
+    let mut json = serde_json::to_value(metadata).map_err(failed(doing))?;
+    let seen = json["last-updated-ms"].take();
+    json["last-updated-ms"] = 0.into();
+    let [snapshots, files] = ["snapshot-log", "metadata-log"].map(|log| entries(&mut json, log));
+    if let Some(present) = metadata.current_snapshot_id() {
+        json["snapshot-log"] = json!([{ "snapshot-id": present, "timestamp-ms": 0 }]);
+    }
+    let without_logs: TableMetadata = serde_json::from_value(json).map_err(failed(doing))?;
+    let built = alter(without_logs.into_builder(None))?.build().map_err(failed(doing))?;
+    let mut json = serde_json::to_value(&built.metadata).map_err(failed(doing))?;
+    let mut added = entries(&mut json, "snapshot-log");
+    added.retain(|entry| entry["timestamp-ms"] != 0);
+    for entry in &mut added {
+        entry["timestamp-ms"] = at.as_millis().into();
+    }
+    let kept = snapshots.into_iter().filter(|entry| {
+        let id = entry["snapshot-id"].as_i64();
+        id.is_some_and(|id| built.metadata.snapshot_by_id(id).is_some())
+    });
+    json["snapshot-log"] = kept.chain(added).collect();
+    let earlier = location.map(|file| json!({ "metadata-file": file, "timestamp-ms": seen }));
+    let files: Vec<Json> = files.into_iter().chain(earlier).collect();
+    json["metadata-log"] = files[files.len().saturating_sub(METADATA_FILES)..].into();
+    json["last-updated-ms"] = at.as_millis().into();
+    serde_json::from_value(json).map_err(failed(doing))
+}
+
+/// The entries of a log of table metadata, which is empty then.
+fn entries(metadata: &mut Json, log: &str) -> Vec<Json> {
+    match metadata.as_object_mut().and_then(|fields| fields.remove(log)) {
+        Some(Json::Array(entries)) => entries,
+        _ => Vec::new(),
+    }
 }
 
 /// The same metadata, last changed at `at`: the library takes the machine's clock, which is not

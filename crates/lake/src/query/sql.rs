@@ -327,7 +327,7 @@ mod tests {
     fn syntax_errors_have_a_place() {
         let error = reading_statement("SELECT *\nFORM films").expect_err("no SQL");
         let place = error.place().expect("a place");
-        assert_eq!((place.line, place.column), (2, 6));
+        assert_eq!((place.line, place.column), (2, 1));
     }
 
     #[test]
