@@ -19,11 +19,11 @@ pub(crate) struct Options {
 /// Runs the tests with `BLESS=1`, then shows which golden files changed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut tests = command(process::tool("cargo-nextest"));
-    tests.args(["nextest", "run", "--no-fail-fast"]);
-    match &options.package {
-        Some(package) => tests.args(["--package", package]),
-        None => tests.arg("--workspace"),
-    };
+    tests.args(["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast"]);
+    // A filter and not a choice of packages: another choice would build DataFusion anew.
+    if let Some(package) = &options.package {
+        tests.args(["-E", &format!("package(={package})")]);
+    }
     if let Some(filter) = &options.filter {
         tests.arg(filter);
     }

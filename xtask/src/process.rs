@@ -32,6 +32,14 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    // What cargo tells this package about itself would make build scripts that watch the same
+    // names run again, and with them half of the dependencies.
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+        if of_package.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

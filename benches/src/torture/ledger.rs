@@ -49,6 +49,8 @@ pub(crate) async fn open(
         clock: Clock::system(),
         rng,
         limits: Limits::default(),
+        compact: true,
+        retain: std::time::Duration::from_secs(7 * 24 * 3600),
     };
     Ok(Lake::open(config, schema()?).await?)
 }

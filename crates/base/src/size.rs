@@ -27,6 +27,11 @@ pub fn format_count(count: u64) -> String {
     text
 }
 
+/// Prints a count with what is counted: `1 row`, `2,000 rows`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", format_count(count), if count == 1 { "" } else { "s" })
+}
+
 /// Reads `90s`, `15m`, `12h`, `30d`, `7y` (a year is 365 days) or `200ms`; `None` when it is none
 /// of them.
 pub fn parse_duration(text: &str) -> Option<Duration> {

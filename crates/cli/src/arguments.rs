@@ -47,7 +47,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub(crate) color: When,
     /// What to log to standard error, as `tracing` filters it.
-    #[arg(long, global = true, env = "HEADWATER_LOG", default_value = "warn", hide = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "HEADWATER_LOG",
+        default_value = "warn,lance_io=error",
+        hide = true
+    )]
     pub(crate) log: String,
     /// Set by many terminals and CI systems to turn colours off.
     #[arg(long, global = true, env = "NO_COLOR", hide = true, value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]

@@ -1,9 +1,10 @@
 //! The handle to a lake: what it stands on, and the stages that it calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::rng::Rng;
-use base::{Clock, Error, Result};
+use base::{Clock, Error, Kind, Result};
 use iceberg::io::FileIO;
 use object_store::ObjectStore;
 use parking_lot::{Mutex, RwLock};
@@ -15,6 +16,7 @@ use crate::companion::Companions;
 use crate::files::Files;
 use crate::lance_table;
 use crate::query::engine::Engine;
+use crate::query::suggest::did_you_mean;
 use crate::storage::{LakeStorage, Locations, Traffic};
 use crate::table::{Snapshot, Table};
 
@@ -34,6 +36,11 @@ pub struct Config {
     pub rng: Rng,
     /// Stated bounds.
     pub limits: Limits,
+    /// Whether a table is compacted beside the commits that leave small files; a process that ends
+    /// with its one command leaves that to others.
+    pub compact: bool,
+    /// How long snapshots are kept where a type does not say.
+    pub retain: Duration,
 }
 
 /// Stated bounds of one process.
@@ -146,7 +153,18 @@ impl Lake {
 
     /// The table of this type as it is now.
     pub async fn table(&self, type_name: &str) -> Result<Arc<Table>> {
-        self.inner.catalog.table(type_name).await
+        let schema = self.schema();
+        self.inner.catalog.table(type_name).await.map_err(|error| {
+            if error.kind() != Kind::NotFound || schema.types.contains_key(type_name) {
+                return error;
+            }
+            let names = schema.tables().map(|(_, object, _)| object.name.as_ref());
+            let unknown = Error::not_found(format!("there is no type `{type_name}`"));
+            match did_you_mean(type_name, names) {
+                Some(near) => unknown.hint(format!("did you mean `{near}`?")),
+                None => unknown.hint("`headwater tables` lists them"),
+            }
+        })
     }
 
     /// All tables as they are now, by name.

@@ -9,6 +9,7 @@ mod compact;
 mod expire;
 mod orphans;
 mod rollback;
+mod round;
 mod status;
 
 pub use compact::Compacted;

@@ -12,6 +12,7 @@
 
 mod apply;
 mod http;
+mod maintenance;
 pub mod operations;
 pub mod project;
 mod rows;

@@ -184,6 +184,8 @@ async fn config(folder: &Path, settings: &Settings) -> Result<lake::Config> {
         clock: Clock::system(),
         rng: Rng::from_entropy(),
         limits: limits(settings),
+        compact: settings.maintenance.compact,
+        retain: settings.maintenance.retain.0,
     })
 }
 

@@ -245,13 +245,13 @@ pub struct ImportRequest {
     pub source: PathBuf,
     /// The name to show and to sniff by, when `source` is a spooled upload.
     pub display_name: Option<String>,
-    /// `append`, `insert`, `upsert`, `replace`; by default `upsert` for a type with a key, else `append`.
+    /// `append`, `upsert`, `replace`; by default `upsert` for a type with a key, else `append`.
     pub mode: Option<String>,
     /// Rows that may be refused before the import fails.
     pub max_errors: u64,
     /// Where refused rows go.
     pub rejects: Option<PathBuf>,
-    /// `csv`, `tsv`, `jsonl`, `parquet`, `arrow`, `images`; sniffed by default.
+    /// `csv`, `tsv`, `jsonl`, `json`, `parquet`, `arrow`, `arrow-stream`, `images`; sniffed by default.
     pub format: Option<String>,
     /// One character; found by default.
     pub delimiter: Option<char>,
@@ -259,6 +259,18 @@ pub struct ImportRequest {
     pub encoding: Option<String>,
     /// Whether the first row holds names; found by default.
     pub header: Option<bool>,
+    /// Names of the columns of a file without a header; `_` skips one.
+    pub columns: Option<Vec<String>>,
+    /// Quotes are plain text.
+    pub plain_quotes: bool,
+    /// Texts that stand for no value, besides the empty one.
+    pub nulls: Vec<String>,
+    /// `seconds`, `millis` or `micros`: the unit of points in time that are numbers.
+    pub epoch: Option<String>,
+    /// How dates are written: `%d.%m.%Y`.
+    pub date_format: Option<String>,
+    /// How points in time are written: `%d.%m.%Y %H:%M`; taken as UTC.
+    pub datetime_format: Option<String>,
     /// Pass over columns that the type has no field for.
     pub ignore_unknown: bool,
 }
@@ -281,8 +293,8 @@ pub struct ImportAnswer {
     pub snapshot: String,
     /// Commits.
     pub parts: u64,
-    /// Parts that an earlier, interrupted run had committed.
-    pub resumed_parts: u64,
+    /// Rows that an earlier, interrupted run had committed.
+    pub resumed_rows: u64,
     /// Whether the same bytes had been imported before, so that nothing was done.
     pub already_imported: bool,
     /// Wall seconds.
@@ -358,7 +370,7 @@ pub struct TableInfo {
     pub format: String,
     /// Rows.
     pub rows: u64,
-    /// Bytes of data files.
+    /// Bytes of data files, media and vectors.
     pub bytes: u64,
     /// Data files.
     pub files: u64,
@@ -444,7 +456,7 @@ pub struct StatusAnswer {
     pub running: Vec<String>,
     /// `sqlite` or `postgres`.
     pub metadata: String,
-    /// Bytes in the object store.
+    /// Bytes of all tables with their media and vectors, without older snapshots.
     pub bytes: u64,
 }
 
@@ -679,13 +691,17 @@ impl ErrorBody {
             causes: Vec::new(),
             place: None,
             hint: None,
-            diagnostics: diagnostics
-                .items
-                .iter()
-                .map(|item| Diagnostic::new(item, sources))
-                .collect(),
+            diagnostics: findings(diagnostics, sources),
         }
     }
+}
+
+/// Each finding with its excerpt.
+pub(crate) fn findings(
+    diagnostics: &schema::Diagnostics,
+    sources: &schema::load::Sources,
+) -> Vec<Diagnostic> {
+    diagnostics.items.iter().map(|item| Diagnostic::new(item, sources)).collect()
 }
 
 impl Diagnostic {
@@ -698,9 +714,16 @@ impl Diagnostic {
             line: item.place.line,
             column: item.place.column,
             hint: item.hint.clone(),
-            rendered: alone.render(sources, false),
+            rendered: excerpt(&alone.render(sources, false)),
         }
     }
+}
+
+/// A rendered finding without the count of findings below it.
+fn excerpt(rendered: &str) -> String {
+    let body = rendered.trim_end();
+    let body = body.rsplit_once("\n\n").map_or(body, |(finding, _count)| finding);
+    format!("{body}\n")
 }
 
 impl From<&schema::load::Sources> for SchemaText {

@@ -97,7 +97,8 @@ pub fn replay(binary: &Path, text: &str) -> Result<String, String> {
         push_lines(&mut actual, "", &step.before);
         let mut prefix = "$ ";
         for line in step.command.lines() {
-            push_lines(&mut actual, prefix, &[line]);
+            let shown = if line.is_empty() { prefix.trim_end() } else { prefix };
+            push_lines(&mut actual, shown, &[line]);
             prefix = "> ";
         }
         let output = execute(binary, folder.path(), &step.command)?;

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use base::size::counted;
 use server::wire::{ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest};
 
 use crate::arguments::Global;
@@ -58,7 +59,8 @@ pub(crate) fn summary(answer: &ApplyAnswer) -> String {
         return format!("nothing to do: schema version {} is deployed", answer.version);
     }
     let resumed = if answer.resumed { ", resuming an interrupted apply" } else { "" };
-    format!("applied schema version {} in {} steps{resumed}", answer.version, answer.steps)
+    let steps = counted(answer.steps as u64, "step");
+    format!("applied schema version {} in {steps}{resumed}", answer.version)
 }
 
 fn refuse_unnamed_losses(plan: &PlanAnswer, allowed: &[String]) -> Outcome {

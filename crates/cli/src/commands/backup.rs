@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::size::{format_bytes, format_count};
+use base::size::{counted, format_bytes};
 use server::wire::{BackupAnswer, BackupRequest};
 
 use crate::arguments::Global;
@@ -64,9 +64,9 @@ pub(crate) async fn restore(
 
 fn summary(what: &str, answer: &BackupAnswer) -> String {
     format!(
-        "{what} {} tables: {} objects, {}, in {}",
-        answer.tables,
-        format_count(answer.objects),
+        "{what} {}: {}, {}, in {}",
+        counted(answer.tables, "table"),
+        counted(answer.objects, "object"),
         format_bytes(answer.bytes),
         answer.folder.display()
     )

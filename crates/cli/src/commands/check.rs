@@ -1,5 +1,6 @@
 //! `headwater check`: reports everything that is wrong with the schema.
 
+use base::size::counted;
 use server::wire::{CheckAnswer, PlanAnswer, PlanRequest, SchemaText};
 
 use crate::arguments::Global;
@@ -23,18 +24,20 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
     if options.against.is_some() {
         against_deployed(global, text, printer).await?;
     }
-    let folder = project_folder(global)?;
-    printer.answer(&answer, || summary(&answer, &folder.join("schema").display().to_string()));
+    let folder = project_folder(global)?.join("schema");
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = folder.strip_prefix(&here).unwrap_or(&folder).display().to_string();
+    printer.answer(&answer, || summary(&answer, &shown));
     Ok(())
 }
 
 fn summary(answer: &CheckAnswer, folder: &str) -> String {
     format!(
-        "{folder} is sound: {} modules, {} tables, {} types, {} fields\nfingerprint {}",
-        answer.modules,
-        answer.tables,
-        answer.types,
-        answer.fields,
+        "{folder} is sound: {}, {}, {}, {}\nfingerprint {}",
+        counted(answer.modules as u64, "module"),
+        counted(answer.tables as u64, "table"),
+        counted(answer.types as u64, "type"),
+        counted(answer.fields as u64, "field"),
         &answer.fingerprint[..answer.fingerprint.len().min(12)]
     )
 }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use base::Error;
-use base::size::format_count;
+use base::size::counted;
 use server::wire::ExportRequest;
 
 use crate::arguments::Global;
@@ -67,8 +67,8 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
     };
     let answer = serde_json::json!({ "rows": rows, "file": path });
     printer.answer(&answer, || {
-        let rows = rows.map_or_else(|| "all".to_owned(), format_count);
-        format!("{rows} rows in {}", path.display())
+        let rows = rows.map_or_else(|| "all rows".to_owned(), |rows| counted(rows, "row"));
+        format!("{rows} in {}", path.display())
     });
     Ok(())
 }

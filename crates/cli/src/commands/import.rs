@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::size::{format_bytes, format_count};
+use base::size::{counted, format_bytes, format_count};
 use server::wire::{ImportAnswer, ImportRequest};
 
 use crate::arguments::Global;
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     #[arg(required = true, value_name = "FILE")]
     sources: Vec<PathBuf>,
     /// What to do with rows: by default `upsert` for a type with a key, else `append`.
-    #[arg(long, value_parser = ["append", "insert", "upsert", "replace"])]
+    #[arg(long, value_parser = ["append", "upsert", "replace"])]
     mode: Option<String>,
     /// Rows that may be refused before the import fails.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// The format, when it should not be found by looking.
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "parquet", "arrow", "images"])]
+    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "json", "parquet", "arrow", "arrow-stream", "images"])]
     format: Option<String>,
     /// What separates cells.
     #[arg(long, value_name = "CHARACTER")]
@@ -37,9 +37,30 @@ pub(crate) struct Options {
     /// How text is written.
     #[arg(long, value_parser = ["utf-8", "latin1"])]
     encoding: Option<String>,
+    /// The first row holds names, whatever it looks like.
+    #[arg(long, conflicts_with = "no_header")]
+    header: bool,
     /// The first row holds no names: cells are the type's columns in order.
     #[arg(long)]
     no_header: bool,
+    /// The columns of a file without names, in order; `_` skips one.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    columns: Option<Vec<String>>,
+    /// `none`: quotes are plain text.
+    #[arg(long, value_parser = ["double", "none"])]
+    quote: Option<String>,
+    /// A text that stands for no value, besides the empty one.
+    #[arg(long, value_name = "TEXT")]
+    null: Vec<String>,
+    /// The unit of points in time that are numbers.
+    #[arg(long, value_parser = ["seconds", "millis", "micros"])]
+    epoch: Option<String>,
+    /// How dates are written, for instance `%d.%m.%Y`.
+    #[arg(long, value_name = "FORMAT")]
+    date_format: Option<String>,
+    /// How points in time are written, for instance `%d.%m.%Y %H:%M`; taken as UTC.
+    #[arg(long, value_name = "FORMAT")]
+    datetime_format: Option<String>,
     /// Pass over columns that the type has no field for.
     #[arg(long)]
     ignore_unknown: bool,
@@ -75,7 +96,13 @@ fn request(options: &Options, source: PathBuf) -> ImportRequest {
         format: options.format.clone(),
         delimiter: options.delimiter,
         encoding: options.encoding.clone(),
-        header: options.no_header.then_some(false),
+        header: if options.header { Some(true) } else { options.no_header.then_some(false) },
+        columns: options.columns.clone(),
+        plain_quotes: options.quote.as_deref() == Some("none"),
+        nulls: options.null.clone(),
+        epoch: options.epoch.clone(),
+        date_format: options.date_format.clone(),
+        datetime_format: options.datetime_format.clone(),
         ignore_unknown: options.ignore_unknown,
     }
 }
@@ -84,25 +111,23 @@ fn request(options: &Options, source: PathBuf) -> ImportRequest {
 pub(crate) fn summary(answer: &ImportAnswer, source: &str) -> String {
     if answer.already_imported {
         return format!(
-            "{source}: imported before, nothing to do ({} rows)",
-            format_count(answer.rows)
+            "{source}: imported before, nothing to do ({})",
+            counted(answer.rows, "row")
         );
     }
     let mut text = format!(
-        "{source}: {} rows into {} ({}, {:.1} s)",
-        format_count(answer.rows),
+        "{source}: {} into {} ({}, {:.1} s)",
+        counted(answer.rows, "row"),
         answer.type_name,
         format_bytes(answer.bytes),
         answer.seconds
     );
-    if answer.resumed_parts > 0 {
-        text.push_str(&format!(
-            ", {} of {} parts were there already",
-            answer.resumed_parts, answer.parts
-        ));
+    if answer.resumed_rows > 0 {
+        let rows = counted(answer.resumed_rows, "row");
+        text.push_str(&format!(", of which {rows} were there from an interrupted import"));
     }
     if answer.rejected > 0 {
-        text.push_str(&format!("\n  {} rows refused", format_count(answer.rejected)));
+        text.push_str(&format!("\n  {} refused", counted(answer.rejected, "row")));
         for (reason, count) in &answer.rejected_by_reason {
             text.push_str(&format!("\n    {:>8}  {reason}", format_count(*count)));
         }

@@ -1,5 +1,6 @@
 //! `headwater rollback`: goes back to a snapshot of a table; later snapshots stay readable.
 
+use base::size::counted;
 use server::wire::{RollbackRequest, SnapshotInfo};
 
 use crate::arguments::Global;
@@ -27,7 +28,8 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
     let request = RollbackRequest { type_name: options.type_name, snapshot: options.to };
     let snapshot: SnapshotInfo = target.call("rollback", &request).await?;
     printer.answer(&snapshot, || {
-        format!("`{}` is as it was at {}: {} rows", request.type_name, snapshot.at, snapshot.rows)
+        let rows = counted(snapshot.rows, "row");
+        format!("`{}` is as it was at {}: {rows}", request.type_name, snapshot.at)
     });
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use base::size::counted;
 use serde_json::Value;
 use server::wire::{SqlAnswer, SqlRequest};
 
@@ -39,8 +40,8 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
         ""
     };
     printer.remark(&printer.faint(&format!(
-        "{} rows, {:.1} ms{more}",
-        answer.rows.len(),
+        "{}, {:.1} ms{more}",
+        counted(answer.rows.len() as u64, "row"),
         answer.millis
     )));
     Ok(())

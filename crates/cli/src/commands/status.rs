@@ -17,7 +17,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Outcome {
 fn text(status: &StatusAnswer) -> String {
     let pending = if status.pending_changes { ", files differ: run `headwater plan`" } else { "" };
     let mut text = format!(
-        "headwater {}\nschema version {} ({}){pending}\n{} in objects, metadata in {}\n",
+        "headwater {}\nschema version {} ({}){pending}\n{} in tables, metadata in {}\n",
         status.version,
         status.schema_version,
         &status.fingerprint[..status.fingerprint.len().min(12)],

@@ -117,6 +117,9 @@ async fn work(lake: Lake, queue: Arc<Queue>) {
 
 /// Lets a compaction look at the table beside whatever else goes on, unless one does already.
 pub(crate) fn nudge_compaction(lake: &Lake, type_name: &Arc<str>) {
+    if !lake.config().compact {
+        return;
+    }
     let queue = Arc::clone(lake.inner.queues.lock().entry(Arc::clone(type_name)).or_default());
     let mut state = queue.state.lock();
     if state.compaction.as_ref().is_none_or(Task::is_finished) {

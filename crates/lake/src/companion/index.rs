@@ -82,6 +82,8 @@ mod tests {
             clock: Clock::system(),
             rng: Rng::seeded(1),
             limits: Limits::default(),
+            compact: true,
+            retain: std::time::Duration::from_secs(7 * 24 * 3600),
         };
         Companions::open(&config).await.unwrap()
     }

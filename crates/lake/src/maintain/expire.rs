@@ -14,9 +14,6 @@ use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::lake::Lake;
 
-/// How long snapshots are kept when neither the caller nor the type says it.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
 /// What an expiry did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
@@ -27,7 +24,7 @@ pub struct Expired {
 }
 
 impl Lake {
-    /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else a week); the
+    /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's); the
     /// present one always stays.
     pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
         let removal = self.hold_removal().await?;
@@ -52,7 +49,7 @@ impl Lake {
         metadata: &'a TableMetadata,
         keep: Option<Duration>,
     ) -> impl Iterator<Item = &'a SnapshotRef> {
-        let keep = keep.unwrap_or_else(|| retention(metadata));
+        let keep = keep.or_else(|| retention(metadata)).unwrap_or(self.config().retain);
         let micros = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
         let oldest = self.config().clock.now().as_micros().saturating_sub(micros) / 1000;
         let present = metadata.current_snapshot_id();
@@ -109,7 +106,7 @@ impl Lake {
 }
 
 /// How long the table's snapshots are kept.
-pub(super) fn retention(metadata: &TableMetadata) -> Duration {
+pub(super) fn retention(metadata: &TableMetadata) -> Option<Duration> {
     let millis = metadata.properties().get(RETENTION).and_then(|text| text.parse().ok());
-    millis.map_or(KEPT, Duration::from_millis)
+    millis.map(Duration::from_millis)
 }

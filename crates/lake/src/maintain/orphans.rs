@@ -62,7 +62,7 @@ impl Lake {
         }
         for (table, dropped_at) in self.catalog().dropped().await? {
             let Some(metadata) = &table.iceberg else { continue };
-            if dropped_at > before(now, retention(metadata)) {
+            if dropped_at > before(now, retention(metadata).unwrap_or(self.config().retain)) {
                 continue;
             }
             self.catalog().forget(table.id).await?;

@@ -1,7 +1,11 @@
 //! How the tables stand: rows, files, and what maintenance would find to do.
 
 use base::Result;
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
 
+use crate::failure::failed;
 use crate::lake::Lake;
 use crate::maintain::compact;
 use crate::table::Table;
@@ -17,6 +21,8 @@ pub struct TableStatus {
     pub rows: u64,
     /// Bytes of its data and delete files.
     pub bytes: u64,
+    /// Bytes of media and vectors beside its rows, and of a Lance table all of its bytes.
+    pub beside_bytes: u64,
     /// Data files.
     pub files: u64,
     /// Data files that a compaction would join.
@@ -46,12 +52,26 @@ impl Lake {
         self.table_status(&*self.table(type_name).await?).await
     }
 
+    /// Bytes of what lies beside the rows of a table.
+    pub async fn beside_bytes(&self, table: &Table) -> Result<u64> {
+        let mut bytes = 0;
+        let folders = [format!("_companions/{}", table.id), format!("_tables/{}.lance", table.id)];
+        for folder in folders {
+            let mut listed = self.config().objects.list(Some(&Path::from(folder)));
+            while let Some(meta) = listed.try_next().await.map_err(failed("list objects"))? {
+                bytes += meta.size;
+            }
+        }
+        Ok(bytes)
+    }
+
     async fn table_status(&self, table: &Table) -> Result<TableStatus> {
         let mut status = TableStatus {
             type_name: table.type_name.to_string(),
             name: table.name.to_string(),
             rows: 0,
             bytes: 0,
+            beside_bytes: self.beside_bytes(table).await?,
             files: 0,
             small_files: 0,
             delete_files: 0,
@@ -59,7 +79,14 @@ impl Lake {
             snapshots: 0,
             expired_snapshots: 0,
         };
-        let Some(metadata) = &table.iceberg else { return Ok(status) };
+        let Some(metadata) = &table.iceberg else {
+            let snapshots = self.snapshots(&table.type_name).await?;
+            let present = snapshots.last();
+            status.rows = present.map_or(0, |last| last.rows);
+            status.files = present.map_or(0, |last| last.files);
+            status.snapshots = snapshots.len() as u64;
+            return Ok(status);
+        };
         let snapshots = table.snapshots();
         let present = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
         let content = self.files().content(metadata, present).await?;

@@ -1,3 +1,6 @@
+//! The local store against the contract of `object_store`, a full disk and a crash that keeps only
+//! what was synced.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -68,6 +68,8 @@ pub(crate) async fn open(folder: &Path, schema: Arc<Schema>, clock: &Clock, seed
         clock: clock.clone(),
         rng: Rng::seeded(seed),
         limits: Limits::default(),
+        compact: true,
+        retain: std::time::Duration::from_secs(7 * 24 * 3600),
     };
     Lake::open(config, schema).await.unwrap()
 }

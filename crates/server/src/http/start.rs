@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
 use super::{App, routes, system};
+use crate::maintenance;
 use crate::project::Project;
 use crate::settings::Settings;
 use crate::tokens;
@@ -25,6 +26,8 @@ pub struct Serving {
     is_tls: bool,
     handle: Handle<SocketAddr>,
     task: Task<std::io::Result<()>>,
+    /// Stops with the server.
+    _maintenance: Task<()>,
 }
 
 /// Starts to serve. Errors: `Denied` when the settings would expose the project; `Io` when the
@@ -36,7 +39,9 @@ pub async fn serve(project: Project) -> Result<Serving> {
     let address = listener.local_addr()?;
     let tls = tls(&settings).await?;
     let is_tls = tls.is_some();
-    let app = Arc::new(app(Arc::new(project), &settings, address)?);
+    let project = Arc::new(project);
+    let maintenance = maintenance::start(Arc::clone(&project));
+    let app = Arc::new(app(project, &settings, address)?);
     let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let server_handle = handle.clone();
@@ -50,7 +55,7 @@ pub async fn serve(project: Project) -> Result<Serving> {
             task::spawn("serve http", async move { server.serve(service).await })
         }
     };
-    Ok(Serving { address, is_tls, handle, task })
+    Ok(Serving { address, is_tls, handle, task, _maintenance: maintenance })
 }
 
 fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Result<App> {

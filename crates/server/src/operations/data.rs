@@ -9,7 +9,7 @@ use frame::SnapshotRef;
 use futures::StreamExt as _;
 use lake::export::{ExportFormat, ExportReport, ExportSink};
 use lake::import::{ImportMode, ImportProgress};
-use lake::source::{Encoding, Format, Origin, ReadOptions};
+use lake::source::{Encoding, Epoch, Format, Origin, ReadOptions};
 use lake::{ColumnStatistics, SqlOptions};
 use serde_json::Value;
 
@@ -160,7 +160,7 @@ pub(super) async fn import(
             .collect(),
         snapshot: done.snapshot.to_string(),
         parts: done.parts,
-        resumed_parts: done.resumed_after,
+        resumed_rows: done.resumed_after,
         already_imported: done.skipped_as_already_imported,
         seconds: done.seconds,
         rejects: rejects.filter(|_| done.rejected > 0),
@@ -172,20 +172,19 @@ fn import_request(
     principal: &Principal,
     request: ImportRequest,
 ) -> Result<lake::import::ImportRequest> {
-    let origin =
-        if request.source == Path::new("-") { Origin::Stdin } else { Origin::Path(request.source) };
+    let origin = match request.source == Path::new("-") {
+        true => Origin::Stdin,
+        false => Origin::Path(request.source.clone()),
+    };
     let mut wanted =
         lake::import::ImportRequest::new(origin, request.type_name.as_str(), principal.clone());
     wanted.mode = match &request.mode {
-        Some(mode) => ImportMode::parse(mode)
-            .ok_or_else(|| Error::invalid(format!("there is no import mode `{mode}`")))?,
+        Some(mode) => known("import mode", mode, ImportMode::parse)?,
         None => default_mode(project, &request.type_name),
     };
     wanted.max_errors = request.max_errors;
+    wanted.options = read_options(&request)?;
     wanted.rejects = request.rejects;
-    wanted.options = read_options(request.format, request.delimiter, request.encoding)?;
-    wanted.options.header = request.header;
-    wanted.options.ignore_unknown = request.ignore_unknown;
     Ok(wanted)
 }
 
@@ -199,29 +198,43 @@ fn default_mode(project: &Project, type_name: &str) -> ImportMode {
     if has_key { ImportMode::Upsert } else { ImportMode::Append }
 }
 
-fn read_options(
-    format: Option<String>,
-    delimiter: Option<char>,
-    encoding: Option<String>,
-) -> Result<ReadOptions> {
-    let mut options = ReadOptions::default();
-    if let Some(name) = format {
-        let format = Format::parse(&name)
-            .ok_or_else(|| Error::invalid(format!("there is no format `{name}`")))?;
-        options.format = Some(format);
-    }
-    if let Some(character) = delimiter {
-        let byte = u8::try_from(character)
-            .ok()
-            .filter(u8::is_ascii)
-            .ok_or_else(|| Error::invalid(format!("`{character}` is no ASCII character")))?;
-        options.delimiter = Some(byte);
-    }
-    if let Some(name) = encoding {
-        options.encoding = Encoding::parse(&name)
-            .ok_or_else(|| Error::invalid(format!("there is no encoding `{name}`")))?;
-    }
-    Ok(options)
+fn read_options(request: &ImportRequest) -> Result<ReadOptions> {
+    let format = request.format.as_deref();
+    Ok(ReadOptions {
+        format: format.map(|name| known("format", name, Format::parse)).transpose()?,
+        delimiter: match request.delimiter {
+            Some(character) => Some(delimiter(character)?),
+            None => (format == Some("tsv")).then_some(b'\t'),
+        },
+        plain_quotes: request.plain_quotes,
+        header: request.header,
+        columns: request.columns.clone(),
+        encoding: match &request.encoding {
+            Some(name) => known("encoding", name, Encoding::parse)?,
+            None => Encoding::default(),
+        },
+        nulls: request.nulls.clone(),
+        epoch: request
+            .epoch
+            .as_deref()
+            .map(|name| known("epoch", name, Epoch::parse))
+            .transpose()?,
+        date_format: request.date_format.clone(),
+        datetime_format: request.datetime_format.clone(),
+        ignore_unknown: request.ignore_unknown,
+        ..ReadOptions::default()
+    })
+}
+
+fn known<T>(what: &str, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+    parse(name).ok_or_else(|| Error::invalid(format!("there is no {what} `{name}`")))
+}
+
+fn delimiter(character: char) -> Result<u8> {
+    u8::try_from(character)
+        .ok()
+        .filter(u8::is_ascii)
+        .ok_or_else(|| Error::invalid(format!("`{character}` is no ASCII character")))
 }
 
 /// Writes an export into `sink`; gives the number of rows.

@@ -23,7 +23,7 @@ pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody>
         schema_version: live.deployed.version,
         fingerprint: live.deployed.schema.fingerprint.to_string(),
         pending_changes: has_pending_changes(project),
-        bytes: tables.iter().map(|table| table.bytes).sum(),
+        bytes: tables.iter().map(|table| table.bytes + table.beside_bytes).sum(),
         tables: tables
             .iter()
             .map(|debt| TableDebt {
@@ -70,12 +70,13 @@ pub(super) async fn tables(project: &Project) -> Result<Vec<TableInfo>, ErrorBod
         let owner = schema
             .type_named(&table.type_name)
             .map_or_else(String::new, |(_, object)| object.owner.to_string());
-        answer.push(table_info(&table, &snapshots, owner));
+        let beside = project.lake.beside_bytes(&table).await?;
+        answer.push(table_info(&table, &snapshots, beside, owner));
     }
     Ok(answer)
 }
 
-fn table_info(table: &Table, snapshots: &[Snapshot], owner: String) -> TableInfo {
+fn table_info(table: &Table, snapshots: &[Snapshot], beside: u64, owner: String) -> TableInfo {
     let current = current(table, snapshots);
     TableInfo {
         type_name: table.type_name.to_string(),
@@ -84,7 +85,7 @@ fn table_info(table: &Table, snapshots: &[Snapshot], owner: String) -> TableInfo
         owner,
         format: format!("{:?}", table.format).to_uppercase(),
         rows: current.map_or(0, |snapshot| snapshot.rows),
-        bytes: current.map_or(0, |snapshot| snapshot.bytes),
+        bytes: beside + current.map_or(0, |snapshot| snapshot.bytes),
         files: current.map_or(0, |snapshot| snapshot.files),
         snapshots: snapshots.len() as u64,
         changed_at: current.map(|snapshot| snapshot.at.to_string()),

@@ -12,9 +12,9 @@ use crate::apply;
 use crate::project::Project;
 use crate::versions;
 use crate::wire::{
-    ApplyAnswer, ApplyRequest, CheckAnswer, ErrorBody, FieldInfo, GenerateAnswer, GenerateRequest,
-    ModuleInfo, PlanAnswer, PlanChange, PlanRequest, PlanStep, SchemaAnswer, SchemaText,
-    SchemaVersion, TypeInfo, UndoRequest,
+    self, ApplyAnswer, ApplyRequest, CheckAnswer, ErrorBody, FieldInfo, GenerateAnswer,
+    GenerateRequest, ModuleInfo, PlanAnswer, PlanChange, PlanRequest, PlanStep, SchemaAnswer,
+    SchemaText, SchemaVersion, TypeInfo, UndoRequest,
 };
 
 /// Compiles a text, or says everything that is wrong with it.
@@ -28,14 +28,18 @@ fn compile(text: &SchemaText) -> Result<Arc<Schema>, ErrorBody> {
 
 /// Checks a text. Needs no project.
 pub fn check(text: &SchemaText) -> Result<CheckAnswer, ErrorBody> {
-    let schema = compile(text)?;
+    let sources = Sources::from_texts(text.files.clone());
+    let inspection = schema::inspect(&sources);
+    let Some(schema) = inspection.schema else {
+        return Err(ErrorBody::from_diagnostics(&inspection.diagnostics, &sources));
+    };
     Ok(CheckAnswer {
         fingerprint: schema.fingerprint.to_string(),
         modules: schema.modules.len(),
         types: schema.types.len() + schema.enums.len(),
         tables: schema.tables().count(),
         fields: schema.types.values().map(|object| object.fields.len()).sum(),
-        warnings: Vec::new(),
+        warnings: wire::findings(&inspection.diagnostics, &sources),
     })
 }
 
