@@ -94,7 +94,7 @@ test("rows are searched, ordered and turned page by page", async () => {
   await page.locator("th[aria-sort=ascending]").waitFor();
   await page.getByRole("button", { name: "year" }).click();
   await page.locator("th[aria-sort=descending]").waitFor();
-  await page.locator("tbody tr:first-child >> text=2009").waitFor();
+  await page.locator("tbody tr:first-child >> text=2010").waitFor();
 
   await page.getByRole("searchbox").fill("delta");
   await page.keyboard.press("Enter");
@@ -120,7 +120,7 @@ test("an older snapshot is looked at and gone back to", async () => {
   const opened = await open(browser, { url: server.url, at: "/lake/Film/snapshots" });
   const { page } = opened;
   await page.getByText("61 rows").first().waitFor();
-  await page.getByRole("link", { name: /See the rows/ }).nth(1).click();
+  await page.getByRole("link", { name: /See rows of/ }).nth(1).click();
   await page.getByText("These are the rows of snapshot").waitFor();
   await page.getByText("50 of 60").waitFor();
   await page.goBack();

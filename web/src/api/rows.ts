@@ -86,7 +86,8 @@ function listQuery(subject: Subject): string {
 export function exampleQuery(subject: Subject): string {
   const field = subject.shape.list(subject.type.name);
   const lines = selection(subject).slice(2, -2).split("\n").map((line) => `      ${line.trim()}`);
-  return `{\n  ${field?.name ?? ""}(first: 10) {\n    totalCount\n    nodes {\n${lines.join("\n")}\n    }\n  }\n}`;
+  const name = (field?.name ?? "").replace(/^./, (letter) => letter.toUpperCase());
+  return `query ${name} {\n  ${field?.name ?? ""}(first: 10) {\n    totalCount\n    nodes {\n${lines.join("\n")}\n    }\n  }\n}`;
 }
 
 /** A page of rows. */

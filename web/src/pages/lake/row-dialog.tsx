@@ -15,7 +15,7 @@ export function RowDialog({ subject, keyText, place }: { subject: Subject; keyTe
   const row = found.value?.row ?? null;
   const close = () => go(withParameters(place, { row: null }));
   return (
-    <Dialog title={row ? rowTitle(subject.type, row) : subject.type.name} isWide onClose={close}>
+    <Dialog title={row ? rowTitle(subject.type, row) : subject.type.name} isWide={hasPicture(subject)} onClose={close}>
       <Loaded of={found} bones={<Bones rows={6} />}>
         {(value) =>
           value.row
@@ -24,6 +24,10 @@ export function RowDialog({ subject, keyText, place }: { subject: Subject; keyTe
       </Loaded>
     </Dialog>
   );
+}
+
+function hasPicture({ type }: Subject): boolean {
+  return type.fields.some((field) => field.kind === "media");
 }
 
 function RowFacts({ subject, row, near, place }: { subject: Subject; row: Row; near: [string, Neighbour[]][]; place: Place }) {
@@ -55,6 +59,12 @@ function RowFacts({ subject, row, near, place }: { subject: Subject; row: Row; n
   );
 }
 
+/** From −1, all black, over 0, balanced, to 1, all white. */
+function exposed(value: number): string {
+  const word = value < -0.4 ? "dark" : value > 0.4 ? "bright" : "balanced";
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}, ${word}`;
+}
+
 /** What was measured, with its unit; what is not known is left out. */
 function measured(media: Media): [string, string][] {
   const facts: [string, string | null][] = [
@@ -63,8 +73,8 @@ function measured(media: Media): [string, string][] {
     ["Taken", media.takenAt && moment(media.takenAt)],
     ["Camera", media.camera],
     ["Place", media.latitude !== null && media.longitude !== null ? `${media.latitude.toFixed(4)}°, ${media.longitude.toFixed(4)}°` : null],
-    ["Sharpness", media.sharpness === null ? null : media.sharpness.toFixed(1)],
-    ["Brightness", media.exposure === null ? null : `${Math.round(media.exposure * 100)} %`],
+    ["Sharpness", media.sharpness === null ? null : `${media.sharpness.toFixed(2)}, ${media.sharpness < 0.5 ? "blurred" : "sharp"}`],
+    ["Exposure", media.exposure === null ? null : exposed(media.exposure)],
   ];
   return facts.filter((fact): fact is [string, string] => fact[1] !== null);
 }
