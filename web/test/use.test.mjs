@@ -80,6 +80,19 @@ test("near rows come nearest first and leave the row itself out", async () => {
   await close();
 });
 
+test("a row shows the rows that refer to it, and a link leads on", async () => {
+  const opened = await open(browser, { url: server.url, at: `/lake/Film?row=${encodeURIComponent('["3"]')}` });
+  const { page } = opened;
+  const dialog = page.getByRole("dialog", { name: "Film number 3" });
+  await dialog.getByRole("region", { name: "Rows of ratings" }).waitFor();
+  await inspect(opened, "row with related rows");
+  const user = dialog.locator("tbody tr").first().locator("td").last().getByRole("link");
+  const name = await user.innerText();
+  await user.click();
+  await page.getByRole("dialog", { name, exact: true }).getByText("occupation").waitFor();
+  await opened.close();
+});
+
 test("rows are searched, ordered and turned page by page", async () => {
   const { page, close } = await open(browser, { url: server.url, at: "/lake/Film" });
   const rows = page.locator("tbody tr");
@@ -94,7 +107,7 @@ test("rows are searched, ordered and turned page by page", async () => {
   await page.locator("th[aria-sort=ascending]").waitFor();
   await page.getByRole("button", { name: "year" }).click();
   await page.locator("th[aria-sort=descending]").waitFor();
-  await page.locator("tbody tr:first-child >> text=2010").waitFor();
+  await page.locator("tbody tr:first-child >> text=2010").first().waitFor();
 
   await page.getByRole("searchbox").fill("delta");
   await page.keyboard.press("Enter");

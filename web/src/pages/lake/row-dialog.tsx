@@ -1,17 +1,18 @@
 /** One row with all its values; of a picture, what was measured, and the rows that look like it. */
 import { useResource } from "../../api/resource";
-import { keyOfText, type Media, type Neighbour, type Row, rowTitle, rowWithNeighbours, shownFields, type Subject } from "../../api/rows";
+import { type Found, keyOfText, type Media, type Row, rowTitle, rowWithNeighbours, shownFields, type Subject } from "../../api/rows";
 import { Dialog } from "../../design/parts/dialog";
 import { Bones, Empty, Loaded } from "../../design/parts/states";
 import { bytes, moment } from "../../design/words";
 import { go, type Place, withParameters } from "../../router";
 import { Grid } from "./gallery";
 import { Picture } from "./picture";
+import { RelatedRows } from "./related";
 import { Value } from "./value";
 
 export function RowDialog({ subject, keyText, place }: { subject: Subject; keyText: string; place: Place }) {
   const key = keyOfText(subject.type, keyText);
-  const found = useResource(`row ${subject.type.name} ${keyText}`, async () => (key ? rowWithNeighbours(subject, key) : { row: null, near: [] }));
+  const found = useResource(`row ${subject.type.name} ${keyText}`, async () => (key ? rowWithNeighbours(subject, key) : { row: null, near: [], related: [] }));
   const row = found.value?.row ?? null;
   const close = () => go(withParameters(place, { row: null }));
   return (
@@ -19,7 +20,7 @@ export function RowDialog({ subject, keyText, place }: { subject: Subject; keyTe
       <Loaded of={found} bones={<Bones rows={6} />}>
         {(value) =>
           value.row
-            ? <RowFacts subject={subject} row={value.row} near={value.near} place={place} />
+            ? <RowFacts subject={subject} row={value.row} found={value} place={place} />
             : <Empty title="There is no such row">No <code>{subject.type.name}</code> has the key <code>{keyText}</code>.</Empty>}
       </Loaded>
     </Dialog>
@@ -30,7 +31,7 @@ function hasPicture({ type }: Subject): boolean {
   return type.fields.some((field) => field.kind === "media");
 }
 
-function RowFacts({ subject, row, near, place }: { subject: Subject; row: Row; near: [string, Neighbour[]][]; place: Place }) {
+function RowFacts({ subject, row, found: { near, related }, place }: { subject: Subject; row: Row; found: Found; place: Place }) {
   const { type } = subject;
   const field = type.fields.find((found) => found.kind === "media");
   const media = field ? (row[field.name] as Media | null) : null;
@@ -55,6 +56,7 @@ function RowFacts({ subject, row, near, place }: { subject: Subject; row: Row; n
             : <p className="faint">Nothing is near it.</p>}
         </section>
       ))}
+      {related.map((many) => <RelatedRows key={many.name} related={many} of={type.name} />)}
     </>
   );
 }
