@@ -13,7 +13,7 @@ import { TokenButton } from "./token-dialog";
 const ExplorePage = lazy(() => import("./pages/explore/explore"));
 
 const PAGES: { name: string; label: string; icon: IconName }[] = [
-  { name: "overview", label: "Overview", icon: "flow" },
+  { name: "overview", label: "Overview", icon: "home" },
   { name: "schema", label: "Schema", icon: "graph" },
   { name: "explore", label: "Explore", icon: "terminal" },
   { name: "lake", label: "Lake", icon: "layers" },
@@ -32,7 +32,7 @@ export function App() {
       <button type="button" className="skip" onClick={() => main.current?.focus()}>Skip to the content</button>
       <header className="top">
         <a className="brand" href={href(["overview"])} aria-label="Headwater, overview">
-          <img src="/mark.svg" alt="" width={26} height={26} />
+          <Icon name="flow" size={26} />
           <span>Headwater</span>
         </a>
         <nav className="pages" aria-label="Pages">

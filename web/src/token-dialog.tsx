@@ -23,7 +23,7 @@ export function TokenButton() {
   const close = () => setOpen(false);
   return (
     <>
-      <button type="button" className="button is-quiet is-icon token-button" aria-label={token ? "Token is set; change it" : "Set a token"} title="Token" onClick={() => setOpen(true)}>
+      <button type="button" className="button is-quiet is-icon token-button" aria-label={token ? "Token is set; change it" : "Set a token"} title="Access token" onClick={() => setOpen(true)}>
         <Icon name="key" />
         {token && <span className="token-mark" />}
       </button>
@@ -40,7 +40,7 @@ function TokenDialog({ token, onClose }: { token: string | null; onClose: () => 
     onClose();
   };
   return (
-    <Dialog title="Token" onClose={onClose}>
+    <Dialog title="Access token" onClose={onClose}>
       <form onSubmit={take} className="token-form">
         <p className="soft">
           A server that others can reach demands one. <code>headwater token create</code> makes it. It is kept in this tab

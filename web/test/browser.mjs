@@ -50,9 +50,7 @@ async function violations(page) {
   // The policy of the page forbids foreign scripts; evaluated text is the debugger's.
   await page.evaluate(await readFile(AXE, "utf8"));
   const { violations: found } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return found
-    .filter((violation) => ["serious", "critical"].includes(violation.impact))
-    .map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.target.join(" ")).slice(0, 4).join(" | ")}`);
+  return found.map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.target.join(" ")).slice(0, 4).join(" | ")}`);
 }
 
 async function screenshot(page, name) {

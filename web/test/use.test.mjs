@@ -80,6 +80,19 @@ test("near rows come nearest first and leave the row itself out", async () => {
   await close();
 });
 
+test("a row shows the rows that refer to it, and a link leads on", async () => {
+  const opened = await open(browser, { url: server.url, at: `/lake/Film?row=${encodeURIComponent('["3"]')}` });
+  const { page } = opened;
+  const dialog = page.getByRole("dialog", { name: "Film number 3" });
+  await dialog.getByRole("region", { name: "Rows of ratings" }).waitFor();
+  await inspect(opened, "row with related rows");
+  const user = dialog.locator("tbody tr").first().locator("td").last().getByRole("link");
+  const name = await user.innerText();
+  await user.click();
+  await page.getByRole("dialog", { name, exact: true }).getByText("occupation").waitFor();
+  await opened.close();
+});
+
 test("rows are searched, ordered and turned page by page", async () => {
   const { page, close } = await open(browser, { url: server.url, at: "/lake/Film" });
   const rows = page.locator("tbody tr");
@@ -94,7 +107,7 @@ test("rows are searched, ordered and turned page by page", async () => {
   await page.locator("th[aria-sort=ascending]").waitFor();
   await page.getByRole("button", { name: "year" }).click();
   await page.locator("th[aria-sort=descending]").waitFor();
-  await page.locator("tbody tr:first-child >> text=2009").waitFor();
+  await page.locator("tbody tr:first-child >> text=2010").first().waitFor();
 
   await page.getByRole("searchbox").fill("delta");
   await page.keyboard.press("Enter");
@@ -120,7 +133,7 @@ test("an older snapshot is looked at and gone back to", async () => {
   const opened = await open(browser, { url: server.url, at: "/lake/Film/snapshots" });
   const { page } = opened;
   await page.getByText("61 rows").first().waitFor();
-  await page.getByRole("link", { name: /See the rows/ }).nth(1).click();
+  await page.getByRole("link", { name: /See rows of/ }).nth(1).click();
   await page.getByText("These are the rows of snapshot").waitFor();
   await page.getByText("50 of 60").waitFor();
   await page.goBack();

@@ -86,7 +86,8 @@ function listQuery(subject: Subject): string {
 export function exampleQuery(subject: Subject): string {
   const field = subject.shape.list(subject.type.name);
   const lines = selection(subject).slice(2, -2).split("\n").map((line) => `      ${line.trim()}`);
-  return `{\n  ${field?.name ?? ""}(first: 10) {\n    totalCount\n    nodes {\n${lines.join("\n")}\n    }\n  }\n}`;
+  const name = (field?.name ?? "").replace(/^./, (letter) => letter.toUpperCase());
+  return `query ${name} {\n  ${field?.name ?? ""}(first: 10) {\n    totalCount\n    nodes {\n${lines.join("\n")}\n    }\n  }\n}`;
 }
 
 /** A page of rows. */
@@ -112,16 +113,51 @@ export function nearestFields(type: DeployedType): DeployedField[] {
   return type.fields.filter((field) => field.kind === "nearest");
 }
 
-/** One row by its key, with the rows near it for each field with `@nearest`. */
-export async function rowWithNeighbours(subject: Subject, key: Row): Promise<{ row: Row | null; near: [string, Neighbour[]][] }> {
+/** A field that gives many rows of another type: the first of them, and what is needed to show them. */
+export interface Related {
+  name: string;
+  subject: Subject;
+  rows: Row[];
+}
+
+/** A row with what it leads to. */
+export interface Found {
+  row: Row | null;
+  near: [string, Neighbour[]][];
+  related: Related[];
+}
+
+/** How many rows of a field that gives many are shown with a row. */
+const FIRST = 5;
+
+/** One row by its key, with the rows near it for each field with `@nearest`, and those that refer to it. */
+export async function rowWithNeighbours(subject: Subject, key: Row): Promise<Found> {
   const field = subject.shape.one(subject.type.name);
   const declared = subject.type.key.map((name) => `$${name}: ${spelled(field!.args.find((argument) => argument.name === name)!.type)}`);
   const given = subject.type.key.map((name) => `${name}: $${name}`);
   const near = nearestFields(subject.type);
   const below = near.map((nearest) => `${nearest.name}Edges(first: 12) { distance node ${selection(subject)} }`);
+  const many = manyOf(subject);
+  many.forEach((found) => below.push(`${found.name}(first: ${FIRST}) ${selection(found.subject)}`));
   const own = selection(subject).slice(0, -1);
   const { row } = await graphql<{ row: Row | null }>(`query Row(${declared.join(", ")}) { row: ${field!.name}(${given.join(", ")}) ${own} ${below.join("\n")} } }`, key);
-  return { row, near: row ? near.map((nearest) => [nearest.name, row[`${nearest.name}Edges`] as Neighbour[]]) : [] };
+  if (!row) return { row, near: [], related: [] };
+  return {
+    row,
+    near: near.map((nearest) => [nearest.name, row[`${nearest.name}Edges`] as Neighbour[]]),
+    related: many.map((found) => ({ ...found, rows: row[found.name] as Row[] })),
+  };
+}
+
+/** The references to many rows that can be asked for a few of them. */
+function manyOf({ type, deployed, shape }: Subject): Omit<Related, "rows">[] {
+  const offered = new Map(shape.fields(type.name).map((field) => [field.name, field]));
+  return type.fields.flatMap((field) => {
+    const found = offered.get(field.name);
+    const target = deployed.types.find((candidate) => candidate.name === field.target);
+    const isMany = field.kind === "reference" && !field.deprecated && found && isList(found.type) && found.args.some((argument) => argument.name === "first");
+    return isMany && target ? [{ name: field.name, subject: { type: target, deployed, shape } }] : [];
+  });
 }
 
 /** The key of a row, as text for the address and as an identity for lists. */

@@ -2,6 +2,7 @@
 
 const PATHS = {
   flow: "M3 6c6 0 6 6 9 6s3 6 9 6M3 12h5M3 18c4 0 5-3 7-5",
+  home: "M4 11l8-7 8 7v8.500h-5.500v-5.500h-5v5.500H4z",
   graph: "M4 5h6v5H4zM14 14h6v5h-6zM10 7.500h4a3 3 0 0 1 3 3V14",
   terminal: "M4 6l6 6-6 6M12 18h8",
   layers: "M12 3l9 5-9 5-9-5zM3 12.500l9 5 9-5M3 17l9 5 9-5",

@@ -23,7 +23,7 @@ export function Failed({ problem, retry }: { problem: Problem; retry: () => void
     <div className="state is-error" role="alert">
       <Icon name="warning" size={32} />
       <h2>{sentence(problem.message)}</h2>
-      {problem.hint && <p className="hint"><Marked text={sentence(problem.hint)} /></p>}
+      {hintOf(problem) && <p className="hint"><Marked text={sentence(hintOf(problem) ?? "")} /></p>}
       {problem.details.map((detail) => <pre key={detail} className="problem-detail">{detail}</pre>)}
       <div className="actions">
         <button type="button" className="button" onClick={retry}>Try again</button>
@@ -31,6 +31,11 @@ export function Failed({ problem, retry }: { problem: Problem; retry: () => void
       </div>
     </div>
   );
+}
+
+/** The next step; a reader of a page has a field for the token, not a header. */
+function hintOf(problem: Problem): string | null {
+  return problem.code === "UNAUTHENTICATED" ? "`headwater token create` makes one" : problem.hint;
 }
 
 /** A repetition failed while an older value is still shown. */

@@ -1,32 +1,44 @@
 /** Explore: questions to the project's API in GraphiQL, with this tab's token and our colours. */
 import { GraphiQL } from "graphiql";
 import "graphiql/style.css";
+import { useRef } from "react";
 import { buildClientSchema, getIntrospectionQuery, type GraphQLSchema, type IntrospectionQuery } from "graphql";
 import { graphql } from "../../api/graphql";
 import { problemOf } from "../../api/problem";
 import { useResource } from "../../api/resource";
+import { exampleQuery } from "../../api/rows";
 import { send } from "../../api/session";
+import { shape } from "../../api/shape";
+import { deployed } from "../../api/system";
 import { Page } from "../../design/parts/layout";
 import { Bones, Empty, Loaded } from "../../design/parts/states";
 import type { Place } from "../../router";
 import { useTheme } from "../../theme";
+import { useReach } from "./reach";
 import "./explore.css";
 
-const WELCOME = `# Ask for what the schema has. Ctrl-Space completes, Ctrl-Enter runs.
-{
-  schemaFingerprint
-}
+const WELCOME = `# Ctrl-Enter runs the query.
+# Ctrl-Space completes names.
+# Escape leaves the editor.
 `;
 
-async function apiSchema(): Promise<GraphQLSchema> {
-  return buildClientSchema(await graphql<IntrospectionQuery>(getIntrospectionQuery()));
+interface Found {
+  schema: GraphQLSchema;
+  /** A first question, about the first table. */
+  example: string;
+}
+
+async function everything(): Promise<Found> {
+  const [api, schema, fields] = await Promise.all([graphql<IntrospectionQuery>(getIntrospectionQuery()), deployed(), shape()]);
+  const type = schema.types.find((candidate) => candidate.table && fields.list(candidate.name));
+  return { schema: buildClientSchema(api), example: type ? WELCOME + exampleQuery({ type, deployed: schema, shape: fields }) : WELCOME };
 }
 
 export default function ExplorePage({ place }: { place: Place }) {
-  const schema = useResource("api schema", apiSchema);
+  const found = useResource("explore", everything);
   return (
-    <Loaded of={schema} bones={<div className="page"><Bones rows={10} /></div>}>
-      {(found) => (hasTypes(found) ? <Editor schema={found} query={place.parameters.get("query")} /> : <NoTypes />)}
+    <Loaded of={found} bones={<div className="page"><Bones rows={10} /></div>}>
+      {(value) => (hasTypes(value.schema) ? <Editor found={value} query={place.parameters.get("query")} /> : <NoTypes />)}
     </Loaded>
   );
 }
@@ -36,16 +48,18 @@ function hasTypes(schema: GraphQLSchema): boolean {
   return Object.keys(schema.getQueryType()?.getFields() ?? {}).some((name) => name !== "schemaFingerprint");
 }
 
-function Editor({ schema, query }: { schema: GraphQLSchema; query: string | null }) {
+function Editor({ found, query }: { found: Found; query: string | null }) {
   const { shown } = useTheme();
+  const frame = useRef<HTMLDivElement>(null);
+  useReach(frame);
   return (
-    <div className="explore">
+    <div className="explore" ref={frame}>
       <h1 className="only-for-ears">Explore</h1>
       <GraphiQL
         key={query ?? ""}
-        schema={schema}
+        schema={found.schema}
         fetcher={ask}
-        defaultQuery={WELCOME}
+        defaultQuery={found.example}
         {...(query ? { query } : {})}
         forcedTheme={shown}
         isHeadersEditorEnabled={false}

@@ -24,9 +24,9 @@ function ColumnTable({ columns: list, rows }: { columns: ColumnInfo[]; rows: num
             <th scope="col">Column</th>
             <th scope="col">Type</th>
             <th scope="col">Filled</th>
-            <th scope="col" className="is-number">Different</th>
-            <th scope="col">Smallest</th>
-            <th scope="col">Largest</th>
+            <th scope="col" className="is-number">Distinct</th>
+            <th scope="col">Minimum</th>
+            <th scope="col">Maximum</th>
           </tr>
         </thead>
         <tbody>

@@ -43,6 +43,7 @@ function TableList({ tables: list }: { tables: TableInfo[] }) {
           <tr>
             <th scope="col">Table</th>
             <th scope="col" className="is-wide-only">Module</th>
+            <th scope="col" className="is-wide-only">Owner</th>
             <th scope="col" className="is-wide-only">Format</th>
             <th scope="col" className="is-number">Rows</th>
             <th scope="col" className="is-number">Size</th>
@@ -64,7 +65,8 @@ function TableRow({ table }: { table: TableInfo }) {
         <a className="row-link" href={href(["lake", table.typeName])}>{table.name}</a>
         <span className="faint"> {table.typeName}</span>
       </th>
-      <td className="is-wide-only">{table.module} <span className="faint">{table.owner}</span></td>
+      <td className="is-wide-only">{table.module}</td>
+      <td className="is-wide-only">{table.owner}</td>
       <td className="is-wide-only"><Badge>{table.format === "LANCE" ? "Lance" : "Iceberg"}</Badge></td>
       <td className="is-number">{count(table.rows)}</td>
       <td className="is-number">{bytes(table.bytes)}</td>

@@ -1,8 +1,7 @@
 /** The rows of a table, a page at a time, in a chosen order, searched where the type has text for it. */
 import { useResource } from "../../api/resource";
 import { keyText, page, type Page, type Row, shownFields, type Subject } from "../../api/rows";
-import { type Place, withParameters } from "../../router";
-import { go } from "../../router";
+import { go, type Place, withParameters } from "../../router";
 import { Bones, Empty, Loaded } from "../../design/parts/states";
 import { SortHeading } from "../../design/parts/layout";
 import { isNumeric, Value } from "./value";
@@ -44,7 +43,7 @@ function RowTable({ subject, place, found }: { subject: Subject; place: Place; f
             {fields.map((field) =>
               orderable.has(field.name)
                 ? <OrderHeading key={field.name} name={field.name} place={place} isNumber={isNumeric(field.typeText)} />
-                : <th key={field.name} scope="col">{field.name}</th>)}
+                : <th key={field.name} scope="col" className={isNumeric(field.typeText) ? "is-number" : undefined}>{field.name}</th>)}
           </tr>
         </thead>
         <tbody>

@@ -49,7 +49,7 @@ function SnapshotItem({ table, snapshot, before, onBack }: { table: TableInfo; s
         <span className="faint">{bytes(snapshot.bytes)} in {plural(snapshot.files, "file")}</span>
       </p>
       <p className="history-actions">
-        <a className="button" href={href(["lake", table.typeName, "rows"], { at: snapshot.current ? null : snapshot.id })} aria-label={`See the rows of snapshot ${snapshot.id}`}>See rows</a>
+        <a className="button" href={href(["lake", table.typeName, "rows"], { at: snapshot.current ? null : snapshot.id })} aria-label={`See rows of snapshot ${snapshot.id}`}>See rows</a>
         {!snapshot.current && <button type="button" className="button" onClick={onBack} aria-label={`Go back to snapshot ${snapshot.id}`}>Go back</button>}
       </p>
     </li>

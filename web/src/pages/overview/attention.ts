@@ -11,6 +11,9 @@ export interface Debt {
   isUrgent: boolean;
 }
 
+/** A table in buckets or partitions always has a few small files; more than these cost time. */
+const FEW = 16;
+
 /** Everything that asks for attention, the most urgent first. */
 export function debts(status: Status): Debt[] {
   const found: Debt[] = [];
@@ -22,7 +25,7 @@ export function debts(status: Status): Debt[] {
   }
   for (const table of status.tables) {
     const parts = [
-      table.smallFiles > 1 ? plural(table.smallFiles, "small file") : "",
+      table.smallFiles > FEW ? plural(table.smallFiles, "small file") : "",
       table.deleteFiles > 0 ? plural(table.deleteFiles, "delete file") : "",
       table.expiredSnapshots > 0 ? plural(table.expiredSnapshots, "snapshot") + " past retention" : "",
     ].filter(Boolean);

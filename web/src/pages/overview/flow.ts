@@ -82,10 +82,14 @@ export function flow(facts: Facts): Flow {
   const stages: Stage[] = [
     { title: "Schema", remark: `version ${facts.deployed.version}`, x: xs[0] ?? 0, stations: at(0, modules) },
     { title: "Tables", remark: plural(facts.tables.length, "table"), x: xs[1] ?? 0, stations: at(1, tables) },
-    { title: "Lake", remark: facts.status.metadata, x: xs[2] ?? 0, stations: [lake] },
-    { title: "Answers", remark: "requests so far", x: xs[3] ?? 0, stations: at(3, answers) },
+    { title: "Lake", remark: `metadata in ${metadata(facts.status.metadata)}`, x: xs[2] ?? 0, stations: [lake] },
+    { title: "Answers", remark: "to apps and people", x: xs[3] ?? 0, stations: at(3, answers) },
   ];
   return { stages, streams: streams(stages, tables, lake), height: TOP + inner + 4 };
+}
+
+function metadata(kind: string): string {
+  return kind === "sqlite" ? "SQLite" : kind === "postgres" ? "Postgres" : kind;
 }
 
 interface PlannedTable extends Planned {

@@ -35,7 +35,7 @@ export function OverviewPage() {
     <Page
       title="Overview"
       lead="One schema; tables, queries and clients flow from it."
-      actions={facts.value && <Badge tone="good"><span className="pulse" /> Live</Badge>}
+      actions={facts.value && (facts.problem ? <Badge tone="danger">Offline</Badge> : <Badge tone="good"><span className="pulse" /> Live</Badge>)}
     >
       <Loaded of={facts} bones={<Waiting />}>
         {(value) => (value.deployed.version === 0 ? <Start pending={value.status.pendingChanges} /> : <Running facts={value} />)}

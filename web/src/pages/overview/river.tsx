@@ -32,7 +32,7 @@ export function River({ facts }: { facts: Facts }) {
 function StationBox({ station, isLake }: { station: Station; isLake: boolean }) {
   const middle = station.y + station.height / 2;
   return (
-    <a href={station.href} className={isLake ? "station is-lake" : "station"} aria-label={`${station.title}, ${station.remark}`}>
+    <a href={station.href} className={isLake ? "station is-lake" : "station"}>
       <rect x={station.x} y={station.y} width={STATION} height={station.height} rx={isLake ? 16 : 10} />
       <text className="station-title" x={station.x + (isLake ? STATION / 2 : 16)} y={middle - (isLake ? 4 : 3)}>{clipped(station.title)}</text>
       <text className="station-remark" x={station.x + (isLake ? STATION / 2 : 16)} y={middle + (isLake ? 22 : 17)}>{station.remark}</text>
@@ -43,7 +43,7 @@ function StationBox({ station, isLake }: { station: Station; isLake: boolean }) 
 function StageItem({ stage }: { stage: Stage }) {
   return (
     <li>
-      <h3>{stage.title} <span className="faint">{stage.remark}</span></h3>
+      <h2>{stage.title} <span className="faint">{stage.remark}</span></h2>
       <ul>
         {stage.stations.map((station) => (
           <li key={station.id}><a href={station.href}><strong>{station.title}</strong><span>{station.remark}</span></a></li>

@@ -1,7 +1,8 @@
 /** Draws the types as cards and what leads from one to another as lines. */
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Deployed } from "../../api/system";
-import { CARD, HEAD, LINE, type TypeCard, typeGraph } from "./types";
+import { hueOf } from "./hue";
+import { CARD, HEAD, LINE, type TypeCard, typeGraph, typeTextOf } from "./types";
 
 interface Options {
   deployed: Deployed;
@@ -31,7 +32,7 @@ export function Graph({ deployed, selected, module, hrefOf }: Options) {
           </path>
         ))}
         {graph.cards.map((card) => (
-          <Card key={card.type.name} card={card} href={hrefOf(card.type.name)} isSelected={card.type.name === selected} isBack={isBack(card.type.name)} />
+          <Card key={card.type.name} card={card} hue={hueOf(deployed, card.type.module)} href={hrefOf(card.type.name)} isSelected={card.type.name === selected} isBack={isBack(card.type.name)} />
         ))}
       </svg>
     </div>
@@ -57,22 +58,23 @@ function useRoom() {
   return [frame, room] as const;
 }
 
-function Card({ card, href, isSelected, isBack }: { card: TypeCard; href: string; isSelected: boolean; isBack: boolean }) {
+function Card({ card, hue, href, isSelected, isBack }: { card: TypeCard; hue: string; href: string; isSelected: boolean; isBack: boolean }) {
   const { type } = card;
   const classes = ["card", isSelected && "is-selected", isBack && "is-back", type.table === null && "is-embedded"].filter(Boolean);
   return (
-    <a href={href} className={classes.join(" ")} aria-label={`${type.name}, module ${type.module}`} aria-current={isSelected || undefined}>
+    <a href={href} className={classes.join(" ")} aria-current={isSelected || undefined}>
       <g transform={`translate(${card.x} ${card.y})`}>
         <rect className="card-body" width={CARD} height={card.height} rx={10} />
+        <circle className="card-hue" cx={CARD - 18} cy={17} r={4.5} style={{ fill: hue }} />
         <text className="card-name" x={14} y={22}>{clipped(type.name, 24)}</text>
-        <text className="card-module" x={14} y={40}>{clipped(`${type.module} · ${type.owner}`, 34)}</text>
+        <text className="card-module" x={14} y={40}>{clipped(`${type.module} · by ${type.owner}`, 34)}</text>
         <line x1={0} x2={CARD} y1={HEAD} y2={HEAD} />
         {card.fields.map((field, index) => {
           const y = HEAD + LINE * (index + 1) - 4;
           return (
-            <g key={field.name}>
+            <g key={field.name} aria-hidden="true">
               <text className={type.key.includes(field.name) ? "card-field is-key" : "card-field"} x={14} y={y}>{clipped(field.name, 16)}</text>
-              <text className="card-type" x={CARD - 14} y={y}>{clipped(field.typeText, 16)}</text>
+              <text className="card-type" x={CARD - 14} y={y}>{clipped(typeTextOf(type, field), 16)}</text>
             </g>
           );
         })}

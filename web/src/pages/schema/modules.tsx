@@ -1,26 +1,28 @@
 /** The modules of the schema: who owns each, its types, and its text as deployed. */
+import { hueOf } from "./hue";
+import { Sdl } from "./sdl";
 import type { Deployed, DeployedModule } from "../../api/system";
 import { Badge } from "../../design/parts/layout";
 import { href } from "../../router";
 
 export function Modules({ deployed }: { deployed: Deployed }) {
-  return <div className="modules">{deployed.modules.map((module) => <Module key={module.name} module={module} />)}</div>;
+  return <div className="modules">{deployed.modules.map((module) => <Module key={module.name} module={module} hue={hueOf(deployed, module.name)} />)}</div>;
 }
 
-function Module({ module }: { module: DeployedModule }) {
+function Module({ module, hue }: { module: DeployedModule; hue: string }) {
   return (
     <section className="panel" aria-label={`Module ${module.name}`}>
       <header>
-        <h2>{module.name}</h2>
-        <span><Badge>owner {module.owner}</Badge></span>
+        <h2><span className="dot" style={{ background: hue }} />{module.name}</h2>
+        <Badge>owner {module.owner}</Badge>
       </header>
       <div className="body">
         <p className="module-types">
           {module.types.map((type) => <a key={type} href={href(["schema", type])}>{type}</a>)}
         </p>
-        <details>
+        <details open>
           <summary>{module.file}</summary>
-          <pre className="sdl" tabIndex={0} role="region" aria-label={`Text of ${module.file}`}>{module.text}</pre>
+          <Sdl text={module.text} label={`Text of ${module.file}`} />
         </details>
       </div>
     </section>

@@ -33,7 +33,7 @@ function PlanSteps({ plan }: { plan: PendingPlan }) {
                 <p><Marked text={step.text} /></p>
                 <p className="field-notes">
                   <Badge tone={STORAGE[step.storage] ?? "plain"}>{step.storage}</Badge>
-                  {step.destroys.map((lost) => <Badge key={lost} tone="danger">loses {lost}</Badge>)}
+                  {step.destroys.map((lost) => <Badge key={lost} tone="danger"><span>loses <Marked text={lost} /></span></Badge>)}
                 </p>
               </li>
             ))}

@@ -6,6 +6,7 @@ import { Bones, Empty, Loaded } from "../../design/parts/states";
 import { plural } from "../../design/words";
 import { href, type Place, withParameters } from "../../router";
 import { Graph } from "./graph";
+import { hueOf } from "./hue";
 import { Modules } from "./modules";
 import { PlanView } from "./plan";
 import { TypeDetails } from "./type-details";
@@ -59,7 +60,7 @@ function GraphView({ schema, place }: { schema: Deployed; place: Place }) {
         <a href={withParameters(place, { module: null })} aria-current={module === null ? "true" : undefined}>All modules</a>
         {schema.modules.map((found) => (
           <a key={found.name} href={withParameters(place, { module: found.name })} aria-current={module === found.name ? "true" : undefined}>
-            {found.name} <span>{found.owner}</span>
+            <span className="dot" style={{ background: hueOf(schema, found.name) }} />{found.name} <span>by {found.owner}</span>
           </a>
         ))}
       </div>

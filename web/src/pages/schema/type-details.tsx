@@ -4,6 +4,7 @@ import { Badge } from "../../design/parts/layout";
 import { Icon } from "../../design/parts/icon";
 import { Marked } from "../../design/parts/states";
 import { href } from "../../router";
+import { typeTextOf } from "./types";
 
 export function TypeDetails({ type, closeHref, hrefOf }: { type: DeployedType; closeHref: string; hrefOf: (name: string) => string }) {
   return (
@@ -20,19 +21,19 @@ export function TypeDetails({ type, closeHref, hrefOf }: { type: DeployedType; c
           {type.format && <Badge tone="accent">{type.format === "LANCE" ? "Lance" : "Iceberg"}</Badge>}
           {type.table === null && <Badge>embedded</Badge>}
         </p>
-        <ul className="type-fields">{type.fields.map((field) => <FieldItem key={field.name} field={field} isKey={type.key.includes(field.name)} hrefOf={hrefOf} />)}</ul>
+        <ul className="type-fields">{type.fields.map((field) => <FieldItem key={field.name} type={type} field={field} isKey={type.key.includes(field.name)} hrefOf={hrefOf} />)}</ul>
         {type.table && <a className="button" href={href(["lake", type.name])}>Open table {type.table}</a>}
       </div>
     </section>
   );
 }
 
-function FieldItem({ field, isKey, hrefOf }: { field: DeployedField; isKey: boolean; hrefOf: (name: string) => string }) {
+function FieldItem({ type, field, isKey, hrefOf }: { type: DeployedType; field: DeployedField; isKey: boolean; hrefOf: (name: string) => string }) {
   return (
     <li>
       <p>
         <strong>{field.name}</strong>
-        {field.target ? <a className="mono" href={hrefOf(field.target)}>{field.typeText}</a> : <span className="mono soft">{field.typeText}</span>}
+        {field.target ? <a className="mono" href={hrefOf(field.target)}>{typeTextOf(type, field)}</a> : <span className="mono soft">{typeTextOf(type, field)}</span>}
       </p>
       <p className="field-notes">
         {isKey && <Badge tone="accent">key</Badge>}

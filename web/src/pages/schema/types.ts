@@ -37,6 +37,7 @@ export interface TypeGraph {
 export function typeGraph(deployed: Deployed, room: number): TypeGraph {
   const types = deployed.types.filter((type) => type.table !== null || type.name !== "Media");
   const links = linksOf(types);
+  if (room > 0 && room < 2 * CARD) return stacked(types);
   const boxes: Box[] = types.map((type) => ({ id: type.name, width: CARD, height: cardHeight(type) }));
   const drawing = draw(boxes, links, room);
   return {
@@ -45,10 +46,34 @@ export function typeGraph(deployed: Deployed, room: number): TypeGraph {
       const fields = shown(type);
       return box ? [{ type, fields, more: type.fields.length - fields.length, x: box.x, y: box.y, height: box.height }] : [];
     }),
-    links: links.map((link, index) => ({ ...link, path: pathOf(drawing, index) })),
+    links: links.map((link, index) => ({ ...link, path: pathOf(drawing, index, link, startOf(link, types)) })),
     width: drawing.width,
     height: drawing.height,
   };
+}
+
+/** Where there is no room beside a card, the cards lie one below the other; the fields name where they lead. */
+function stacked(types: DeployedType[]): TypeGraph {
+  let y = 0;
+  const cards = types.map((type) => {
+    const fields = shown(type);
+    const card = { type, fields, more: type.fields.length - fields.length, x: 0, y, height: cardHeight(type) };
+    y += card.height + LINE;
+    return card;
+  });
+  return { cards, links: [], width: CARD, height: y - LINE };
+}
+
+/** What a field gives, as the schema spells it. */
+export function typeTextOf(type: DeployedType, field: DeployedField): string {
+  return field.kind === "nearest" ? `[${field.target ?? type.name}!]!` : field.typeText;
+}
+
+/** How far below the top of its card a link begins: at the field that leads away, where it is shown. */
+function startOf(link: TypeLink, types: DeployedType[]): number | null {
+  const type = types.find((found) => found.name === link.from);
+  const at = type ? shown(type).findIndex((field) => link.labels[0] === `${type.name}.${field.name}`) : -1;
+  return at < 0 ? null : HEAD + LINE * (at + 1) - LINE / 2 + 2;
 }
 
 function shown(type: DeployedType): DeployedField[] {
@@ -82,8 +107,12 @@ function linksOf(types: DeployedType[]): TypeLink[] {
   return [...links.values()];
 }
 
-function pathOf(drawing: Drawing, index: number): string {
-  const points = drawing.bends[index] ?? [];
+function pathOf(drawing: Drawing, index: number, link: TypeLink, start: number | null): string {
+  const points = (drawing.bends[index] ?? []).map((point) => ({ ...point }));
+  const [first, last] = [points[0], points.at(-1)];
+  const [from, to] = [drawing.boxes.get(link.from), drawing.boxes.get(link.to)];
+  if (first && from && start !== null) first.y = from.y + start;
+  if (last && to) last.y = to.y + HEAD / 2;
   return points.reduce((path, point, at) => {
     const before = points[at - 1];
     if (!before) return `M${point.x} ${point.y}`;
