@@ -126,6 +126,9 @@ test("explore runs what a table suggests", async () => {
   await page.locator(".graphiql-execute-button").click();
   await page.locator(".result-window >> text=Film number 1").first().waitFor();
   await inspect(opened, "explore answer");
+  await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+  await page.getByText("FilmConnection").waitFor();
+  await inspect(opened, "explore documentation");
   await opened.close();
 });
 

@@ -10,7 +10,7 @@ export async function requests(): Promise<Requests> {
 }
 
 /** Sums `headwater_requests_total` over the statuses of each route. */
-export function parseRequests(page: string): Requests {
+function parseRequests(page: string): Requests {
   const counts: Requests = {};
   for (const match of page.matchAll(/^headwater_requests_total\{route="([^"]*)"[^}]*\} (\d+)/gm)) {
     const route = match[1] ?? "";

@@ -109,7 +109,7 @@ export async function page(subject: Subject, wanted: Wanted): Promise<Page> {
 }
 
 /** The fields with `@nearest`. */
-export function nearestFields(type: DeployedType): DeployedField[] {
+function nearestFields(type: DeployedType): DeployedField[] {
   return type.fields.filter((field) => field.kind === "nearest");
 }
 

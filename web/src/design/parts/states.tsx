@@ -18,7 +18,7 @@ export function Empty({ title, icon = "empty", children, actions }: { title: str
 }
 
 /** It failed: why, what to try, and a way to try again. */
-export function Failed({ problem, retry }: { problem: Problem; retry: () => void }) {
+function Failed({ problem, retry }: { problem: Problem; retry: () => void }) {
   return (
     <div className="state is-error" role="alert">
       <Icon name="warning" size={32} />
@@ -39,7 +39,7 @@ function hintOf(problem: Problem): string | null {
 }
 
 /** A repetition failed while an older value is still shown. */
-export function Outdated({ problem, retry }: { problem: Problem; retry: () => void }) {
+function Outdated({ problem, retry }: { problem: Problem; retry: () => void }) {
   return (
     <div className="notice is-danger" role="status">
       <span>{sentence(problem.message)}. What is shown may be out of date.</span>

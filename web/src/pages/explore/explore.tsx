@@ -1,7 +1,8 @@
 /** Explore: questions to the project's API in GraphiQL, with this tab's token and our colours. */
+import { useEditorContext } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
 import "graphiql/style.css";
-import { useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { buildClientSchema, getIntrospectionQuery, type GraphQLSchema, type IntrospectionQuery } from "graphql";
 import { graphql } from "../../api/graphql";
 import { problemOf } from "../../api/problem";
@@ -51,9 +52,10 @@ function hasTypes(schema: GraphQLSchema): boolean {
 function Editor({ found, query }: { found: Found; query: string | null }) {
   const { shown } = useTheme();
   const frame = useRef<HTMLDivElement>(null);
+  const [isReady, setReady] = useState(false);
   useReach(frame);
   return (
-    <div className="explore" ref={frame}>
+    <div className={isReady ? "explore" : "explore is-waiting"} ref={frame}>
       <h1 className="only-for-ears">Explore</h1>
       <GraphiQL
         key={query ?? ""}
@@ -64,10 +66,18 @@ function Editor({ found, query }: { found: Found; query: string | null }) {
         forcedTheme={shown}
         isHeadersEditorEnabled={false}
       >
-        <GraphiQL.Logo><span /></GraphiQL.Logo>
+        <GraphiQL.Logo><Ready tell={setReady} /></GraphiQL.Logo>
       </GraphiQL>
     </div>
   );
+}
+
+/** Tells when the editors are there: until then the run button does nothing. It takes the place of the logo. */
+function Ready({ tell }: { tell: (isReady: boolean) => void }) {
+  const { queryEditor, responseEditor } = useEditorContext({ nonNull: true });
+  const isReady = queryEditor !== null && responseEditor !== null;
+  useEffect(() => tell(isReady), [isReady, tell]);
+  return null;
 }
 
 function NoTypes() {

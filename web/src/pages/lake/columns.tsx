@@ -33,7 +33,7 @@ function ColumnTable({ columns: list, rows }: { columns: ColumnInfo[]; rows: num
           {list.map((column) => (
             <tr key={column.name}>
               <th scope="row">{column.name}</th>
-              <td className="mono soft">{column.typeText}</td>
+              <td className="mono soft"><span className="bound clip" title={column.typeText}>{column.typeText}</span></td>
               <td><Filled nulls={column.nulls} rows={rows} /></td>
               <td className="is-number">{column.distinct === null ? <span className="faint">–</span> : `≈ ${count(column.distinct)}`}</td>
               <td><Bound value={column.minimum} /></td>

@@ -5,6 +5,7 @@
  */
 import type { Requests } from "../../api/metrics";
 import type { Deployed, Status, TableInfo } from "../../api/system";
+import { hueOf } from "../../design/hue";
 import { bytes, count, plural, short } from "../../design/words";
 import { href } from "../../router";
 
@@ -14,6 +15,8 @@ export interface Station {
   title: string;
   remark: string;
   href: string;
+  /** The colour of its module. */
+  hue?: string;
   x: number;
   y: number;
   height: number;
@@ -66,11 +69,12 @@ interface Planned {
   title: string;
   remark: string;
   href: string;
+  hue?: string;
 }
 
 /** Lays the picture out. */
 export function flow(facts: Facts): Flow {
-  const tables = shownTables(facts.tables);
+  const tables = shownTables(facts);
   const modules = modulesOf(facts, tables.map((table) => table.module));
   const answers = answersOf(facts);
   const rows = Math.max(modules.length, tables.length, answers.length, 3);
@@ -97,15 +101,16 @@ interface PlannedTable extends Planned {
   rows: number;
 }
 
-function shownTables(tables: TableInfo[]): PlannedTable[] {
+function shownTables({ tables, deployed }: Facts): PlannedTable[] {
   const largest = [...tables].sort((a, b) => b.rows - a.rows);
   const rest = largest.slice(SHOWN);
   const shown = new Set((rest.length > 1 ? largest.slice(0, SHOWN) : largest).map((table) => table.typeName));
-  const planned = tables.filter((table) => shown.has(table.typeName)).map((table) => ({
+  const planned: PlannedTable[] = tables.filter((table) => shown.has(table.typeName)).map((table) => ({
     id: `table ${table.typeName}`,
     title: table.name,
     remark: `${plural(table.rows, "row")} · ${format(table.format)}`,
     href: href(["lake", table.typeName]),
+    hue: hueOf(deployed, table.module),
     module: table.module,
     rows: table.rows,
   }));
@@ -132,6 +137,7 @@ function modulesOf({ deployed }: Facts, used: string[]): Planned[] {
       title: module.name,
       remark: `owned by ${module.owner}`,
       href: href(["schema"], { view: "modules" }),
+      hue: hueOf(deployed, module.name),
     }));
 }
 

@@ -106,7 +106,8 @@ function Start({ pending }: { pending: boolean }) {
         icon="flow"
         actions={pending ? <a className="button is-main" href={href(["schema"], { view: "plan" })}>Review the plan</a> : <a className="button" href={href(["schema"])}>Open the schema</a>}
       >
-        Write types into <code>schema/</code>, then run <code>headwater apply</code>: tables and the API follow from them.
+        Write types into <code>schema/</code>, or let <code>headwater init --from FILE…</code> propose them from your files.
+        Then run <code>headwater apply</code>: tables and the API follow from them.
       </Empty>
     </section>
   );

@@ -34,6 +34,7 @@ function StationBox({ station, isLake }: { station: Station; isLake: boolean }) 
   return (
     <a href={station.href} className={isLake ? "station is-lake" : "station"}>
       <rect x={station.x} y={station.y} width={STATION} height={station.height} rx={isLake ? 16 : 10} />
+      {station.hue && <circle cx={station.x + STATION - 18} cy={station.y + 18} r={4.5} style={{ fill: station.hue }} />}
       <text className="station-title" x={station.x + (isLake ? STATION / 2 : 16)} y={middle - (isLake ? 4 : 3)}>{clipped(station.title)}</text>
       <text className="station-remark" x={station.x + (isLake ? STATION / 2 : 16)} y={middle + (isLake ? 22 : 17)}>{station.remark}</text>
     </a>

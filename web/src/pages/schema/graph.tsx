@@ -1,7 +1,7 @@
 /** Draws the types as cards and what leads from one to another as lines. */
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Deployed } from "../../api/system";
-import { hueOf } from "./hue";
+import { hueOf } from "../../design/hue";
 import { CARD, HEAD, LINE, type TypeCard, typeGraph, typeTextOf } from "./types";
 
 interface Options {

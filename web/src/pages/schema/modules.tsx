@@ -1,5 +1,5 @@
 /** The modules of the schema: who owns each, its types, and its text as deployed. */
-import { hueOf } from "./hue";
+import { hueOf } from "../../design/hue";
 import { Sdl } from "./sdl";
 import type { Deployed, DeployedModule } from "../../api/system";
 import { Badge } from "../../design/parts/layout";

@@ -6,7 +6,7 @@ import { Bones, Empty, Loaded } from "../../design/parts/states";
 import { plural } from "../../design/words";
 import { href, type Place, withParameters } from "../../router";
 import { Graph } from "./graph";
-import { hueOf } from "./hue";
+import { hueOf } from "../../design/hue";
 import { Modules } from "./modules";
 import { PlanView } from "./plan";
 import { TypeDetails } from "./type-details";

@@ -85,7 +85,7 @@ function cardHeight(type: DeployedType): number {
 }
 
 /** The name inside the wrappers: `Film` of `[Film!]!`. */
-export function innerType(typeText: string): string {
+function innerType(typeText: string): string {
   return typeText.replace(/[[\]!\s]/g, "");
 }
 

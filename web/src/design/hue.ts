@@ -1,5 +1,5 @@
 /** The colour that stands for a module wherever the schema is shown. */
-import type { Deployed } from "../../api/system";
+import type { Deployed } from "../api/system";
 
 /** As many as `tokens.css` has; further modules begin again. */
 const HUES = 6;
