@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use base::rng::Rng;
 use base::{Kind, Principal};
-use frame::{Scan, Value, Write, WriteOp, WriteRequest};
+use frame::{Scan, Value, Write, WriteOp, WriteReceipt, WriteRequest};
 use lake::Lake;
 use lake::import::{ImportMode, ImportRequest};
 use lake::source::Origin;
@@ -41,6 +41,8 @@ enum Event {
     Set { snapshot: i64, rows: Vec<(String, i64)> },
     /// Rows removed by an acknowledged delete.
     Removed { snapshot: i64, ids: Vec<String> },
+    /// A delete that found nothing at this snapshot.
+    Absent { snapshot: i64, id: String },
     /// A create of a key that somebody else had created before.
     Lost { id: String },
     /// All rows at a snapshot.
@@ -160,21 +162,21 @@ fn marks(rows: &Rows) -> Vec<(String, i64)> {
     rows.iter().map(|(id, (amount, _))| (id.clone(), *amount)).collect()
 }
 
-async fn write(lake: &Lake, op: WriteOp) -> base::Result<i64> {
+async fn write(lake: &Lake, op: WriteOp) -> base::Result<WriteReceipt> {
     let request = WriteRequest {
         table: ledger::TYPE.into(),
         op,
         idempotency_key: None,
         principal: Principal::local(),
     };
-    Ok(lake.write(request).await?.snapshot)
+    lake.write(request).await
 }
 
 async fn upsert(lake: &Lake, rng: &Rng, name: &str, count: u64) -> Result<Event> {
     let mut rows = Rows::new();
     rows.insert(format!("shared-{}", rng.below(SHARED)), (mark(name, count), None));
     rows.insert(format!("own-{name}-{}", rng.below(20)), (mark(name, count), None));
-    let snapshot = write(lake, WriteOp::Upsert(vec![ledger::batch(&rows)?])).await?;
+    let snapshot = write(lake, WriteOp::Upsert(vec![ledger::batch(&rows)?])).await?.snapshot;
     Ok(Event::Set { snapshot, rows: marks(&rows) })
 }
 
@@ -182,7 +184,7 @@ async fn create(lake: &Lake, rng: &Rng, name: &str, count: u64) -> Result<Event>
     let id = format!("race-{}", rng.below(200));
     let rows = Rows::from([(id.clone(), (mark(name, count), None))]);
     match write(lake, WriteOp::Insert(vec![ledger::batch(&rows)?])).await {
-        Ok(snapshot) => Ok(Event::Set { snapshot, rows: marks(&rows) }),
+        Ok(receipt) => Ok(Event::Set { snapshot: receipt.snapshot, rows: marks(&rows) }),
         Err(error) if error.kind() == Kind::AlreadyExists => Ok(Event::Lost { id }),
         Err(error) => Err(error.into()),
     }
@@ -190,8 +192,12 @@ async fn create(lake: &Lake, rng: &Rng, name: &str, count: u64) -> Result<Event>
 
 async fn remove(lake: &Lake, rng: &Rng, name: &str, _: u64) -> Result<Option<Event>> {
     let id = format!("own-{name}-{}", rng.below(20));
-    let snapshot = write(lake, WriteOp::Delete(vec![vec![Value::from(id.as_str())]])).await?;
-    Ok(Some(Event::Removed { snapshot, ids: vec![id] }))
+    let receipt = write(lake, WriteOp::Delete(vec![vec![Value::from(id.as_str())]])).await?;
+    let snapshot = receipt.snapshot;
+    Ok(Some(match receipt.rows {
+        0 => Event::Absent { snapshot, id },
+        _ => Event::Removed { snapshot, ids: vec![id] },
+    }))
 }
 
 async fn import(lake: &Lake, folder: &Path, rng: &Rng, name: &str, count: u64) -> Result<Event> {
@@ -253,6 +259,11 @@ async fn judge(lake: &Lake, events: &[Event]) -> Result<String> {
     let states = replay(lake, &chain, &happened).await?;
     let mut reads = 0;
     for event in events {
+        if let Event::Absent { snapshot, id } = event
+            && let Some(state) = states.get(snapshot)
+        {
+            ensure!(!state.contains_key(id), "a delete missed `{id}`, which is in {snapshot}");
+        }
         if let Event::Seen { snapshot, rows } = event
             && *snapshot != 0
         {

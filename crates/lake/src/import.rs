@@ -14,7 +14,7 @@ mod journal;
 mod media;
 mod rejects;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -201,6 +201,11 @@ fn already(part: &Part) -> ImportReport {
     }
 }
 
+/// The last part of a path: the folders of one machine do not belong into a table's history.
+fn file_name(path: &str) -> &str {
+    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
+}
+
 /// One import on its way.
 struct Run<'a> {
     lake: &'a Lake,
@@ -339,7 +344,7 @@ impl Run<'_> {
         } else {
             let info = CommitInfo {
                 author: Arc::clone(&self.request.principal.subject),
-                summary: format!("import {}", self.source.name).into(),
+                summary: format!("import {}", file_name(&self.source.name)).into(),
                 idempotency_key: Some(self.journal.idempotency_key(part).into()),
                 also: vec![statement],
             };

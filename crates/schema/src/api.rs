@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use clash::{Clash, RESERVED_TYPES, ReservedNames, clashes, reserved_names};
 pub use names::{Verb, key_field_name, list_field_name, neighbours_field_name};
-pub use sdl::api_sdl;
+pub use sdl::{api_sdl, output_type};
 
 use crate::{FieldId, FieldKind, ObjectType, Schema, TypeId};
 

@@ -145,7 +145,8 @@ fn row_field(
     }
 }
 
-fn output_type(schema: &Schema, object: &ObjectType, field: &FieldDef) -> String {
+/// What a field gives, as the API spells it, without the mark for required.
+pub fn output_type(schema: &Schema, object: &ObjectType, field: &FieldDef) -> String {
     match &field.kind {
         FieldKind::Column(column) => {
             let embedded = column.embedded.map(|id| schema.object(id).name.clone());

@@ -242,23 +242,22 @@ fn type_info(schema: &Schema, object: &schema::ObjectType) -> TypeInfo {
         key: table.map_or_else(Vec::new, |table| {
             table.key.iter().map(|id| object.field(*id).name.to_string()).collect()
         }),
-        fields: object.fields.values().map(|field| field_info(schema, field)).collect(),
+        fields: object.fields.values().map(|field| field_info(schema, object, field)).collect(),
     }
 }
 
-fn field_info(schema: &Schema, field: &schema::FieldDef) -> FieldInfo {
+fn field_info(schema: &Schema, object: &schema::ObjectType, field: &schema::FieldDef) -> FieldInfo {
     use schema::FieldKind;
-    let (kind, type_text, target) = match &field.kind {
-        FieldKind::Column(column) => ("column", column.data_type.to_string(), None),
-        FieldKind::Media(_) => ("media", "Media".to_owned(), None),
-        FieldKind::Derived(derived) => ("derived", derived.expr.data_type.to_string(), None),
+    let (kind, target) = match &field.kind {
+        FieldKind::Column(_) => ("column", None),
+        FieldKind::Media(_) => ("media", None),
+        FieldKind::Derived(_) => ("derived", None),
         FieldKind::Reference(reference) => {
-            let target = schema.object(reference.target).name.to_string();
-            let text = if reference.many { format!("[{target}!]") } else { target.clone() };
-            ("reference", text, Some(target))
+            ("reference", Some(schema.object(reference.target).name.to_string()))
         }
-        FieldKind::Nearest(_) => ("nearest", "neighbours".to_owned(), None),
+        FieldKind::Nearest(_) => ("nearest", Some(object.name.to_string())),
     };
+    let type_text = schema::api::output_type(schema, object, field);
     FieldInfo {
         name: field.name.to_string(),
         description: field.description.as_ref().map(ToString::to_string),
