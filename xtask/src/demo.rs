@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::process::{self, cargo, command, root};
+use crate::process::{self, command, root};
 use crate::setup;
-use crate::test::{binary, with_clippy};
+use crate::test::{binary, build_workspace};
 
 /// Where and how.
 #[derive(clap::Args, Clone, Debug)]
@@ -40,9 +40,7 @@ const IMPORTS: [(&str, &str); 4] =
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run(&setup::Options::rust_only())?;
     println!("building Headwater; the first time takes about a quarter of an hour on two cores");
-    // The same packages and targets as in the tests: another choice would build DataFusion anew.
-    let build = ["build", "--locked", "--workspace", "--all-targets"];
-    process::run(with_clippy(cargo().args(build)))?;
+    build_workspace()?;
     let project = match &options.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => std::env::temp_dir().join(format!("headwater-demo-{}", std::process::id())),

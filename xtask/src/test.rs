@@ -12,12 +12,12 @@ use anyhow::{Context, Result, bail};
 use crate::process::{self, cargo, command, root, run_quietly, tools};
 use crate::setup;
 use crate::steps::{Counts, Steps};
-use crate::tidy;
+use crate::{tidy, torture};
 
 /// What to check.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// Only the named steps: fmt, tidy, deny, build, rust, scenarios, python, web.
+    /// Only the named steps: fmt, tidy, deny, build, rust, torture, python, web.
     #[arg(long)]
     only: Vec<String>,
     /// Take the machine as it is: install nothing.
@@ -53,6 +53,9 @@ pub(crate) fn run_steps(options: &Options, steps: &mut Steps) {
     }
     if wanted("rust") {
         steps.run("rust", rust);
+    }
+    if wanted("torture") {
+        steps.run("torture", torture::sample);
     }
     if wanted("python") {
         steps.run("python", python);
@@ -107,11 +110,17 @@ fn deny() -> Result<Counts> {
     Ok(Counts::of(3, "kinds of dependency checks"))
 }
 
+/// Builds every program and every test. Everything that needs a program comes through here: another
+/// choice of packages or targets would have other features, and build DataFusion anew.
+pub(crate) fn build_workspace() -> Result<()> {
+    process::run(with_clippy(cargo().args(["build", "--workspace", "--all-targets", "--locked"])))
+}
+
 fn build() -> Result<Counts> {
     if run_quietly(command("rustup").args(["which", "clippy-driver"])).is_err() {
         bail!("clippy is missing; run `rustup component add clippy`");
     }
-    process::run(with_clippy(cargo().args(["build", "--workspace", "--all-targets", "--locked"])))?;
+    build_workspace()?;
     let packages = run_quietly(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let packages: serde_json::Value = serde_json::from_str(&packages)?;
     let count = packages["packages"].as_array().map_or(0, Vec::len);

@@ -3,9 +3,13 @@
 //! With `--sabotage WHAT` one named guard is broken on purpose; the suite must then *catch* it, and
 //! that is what success means.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
-use crate::process::{self, cargo, command};
+use crate::process::{self, command};
+use crate::steps::Counts;
+use crate::test::build_workspace;
 
 /// What to torture.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,40 +30,54 @@ pub(crate) struct Options {
     seconds: Option<u64>,
 }
 
-/// Suites: name, cargo arguments that select the program, what it does.
-const SUITES: &[(&str, &[&str], &str)] = &[
-    (
-        "fsync",
-        &["-p", "benches", "--bin", "torture"],
-        "a crash keeps what was synced and nothing else; sabotage: skip-fsync",
-    ),
+/// Suites with what they do.
+const SUITES: &[(&str, &str)] = &[
+    ("fsync", "a crash keeps what was synced and nothing else; sabotage: skip-fsync"),
     (
         "serial",
-        &["-p", "benches", "--bin", "torture"],
         "two processes change, import, compact and read; every answer equals some serial order",
     ),
 ];
 
+/// What every test run does of the long suites: few runs, always the same ones.
+const SAMPLE: &[&[&str]] = &[
+    &["fsync", "--runs", "5", "--seed", "1"],
+    &["fsync", "--runs", "3", "--seed", "1", "--sabotage", "skip-fsync"],
+    &["serial", "--runs", "1", "--seed", "1", "--seconds", "5"],
+];
+
+/// Runs the sample; the programs are built already.
+pub(crate) fn sample() -> Result<Counts> {
+    for arguments in SAMPLE {
+        process::run(command(program()).args(*arguments))?;
+    }
+    Ok(Counts::of(SAMPLE.len() as u64, "seeded samples of torture suites"))
+}
+
+fn program() -> PathBuf {
+    process::target().join("debug").join("torture")
+}
+
 /// Runs one suite.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let Some(name) = &options.name else {
-        for (name, _, what) in SUITES {
+        for (name, what) in SUITES {
             println!("{name:<12} {what}");
         }
         return Ok(());
     };
-    let Some((_, target, _)) = SUITES.iter().find(|(known, _, _)| known == name) else {
-        let known: Vec<&str> = SUITES.iter().map(|(name, _, _)| *name).collect();
+    if !SUITES.iter().any(|(known, _)| known == name) {
+        let known: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
         bail!("there is no suite `{name}`; there are: {}", known.join(", "));
-    };
+    }
+    build_workspace()?;
     let seed = match options.seed {
         Some(seed) => seed,
         None => draw_seed()?,
     };
     println!("seed {seed}");
-    let mut child = cargo();
-    child.args(["run", "--quiet", "--locked"]).args(*target).arg("--").arg(name);
-    child.args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
+    let mut child = command(program());
+    child.arg(name).args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
     if let Some(sabotage) = &options.sabotage {
         child.args(["--sabotage", sabotage]);
     }

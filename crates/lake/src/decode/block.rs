@@ -153,7 +153,11 @@ impl<R: Read> Blocks<R> {
         match self.cut {
             Cut::Lines { end, .. } => {
                 let found = memchr(end, &self.buffer[self.state.at..]);
-                self.line_record(found.map(|found| self.state.at + found))
+                let found = found.map(|found| self.state.at + found);
+                if found.is_none() {
+                    self.state.at = self.buffer.len();
+                }
+                self.line_record(found)
             }
             Cut::Quoted { end, delimiter, quote, .. } => {
                 let found = self.end_outside_quotes(end, delimiter, quote);
@@ -164,10 +168,7 @@ impl<R: Read> Blocks<R> {
     }
 
     fn line_record(&mut self, found: Option<usize>) -> Option<(usize, usize, usize)> {
-        let Some(end) = found else {
-            self.state.at = self.buffer.len();
-            return None;
-        };
+        let end = found?;
         let start = std::mem::replace(&mut self.state.start, end + 1);
         self.state.at = end + 1;
         Some((start, trim_return(&self.buffer, start, end), end + 1))
@@ -370,6 +371,25 @@ mod tests {
         for block in [1, 4, 1000] {
             let records = cut(text, QUOTED, block).expect("cut");
             assert_eq!(records, ["a,\"b\nc\"", "\"x\"\"\n\",5\" pipe", "last"]);
+        }
+    }
+
+    #[test]
+    fn bytes_may_be_read_in_pieces_that_end_anywhere() {
+        let record = "k,\"a \"\"quoted\"\" word, and\nanother\",1";
+        for before in 0..record.len() + 2 {
+            let first = "x".repeat(READ - before);
+            let text = format!("{first}\n{record}\n{record}\n");
+            let limits = ReadLimits::default();
+            let mut blocks = Blocks::new(text.as_bytes(), "f", QUOTED, &limits);
+            let block = blocks.next_block().expect("readable").expect("records");
+            let found = block.records.iter().map(|(from, to)| to - from).collect::<Vec<_>>();
+            let length = record.len() as u32;
+            assert_eq!(
+                found,
+                [first.len() as u32, length, length],
+                "{before} bytes before the end"
+            );
         }
     }
 
