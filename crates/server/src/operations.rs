@@ -67,6 +67,7 @@ pub async fn call(
         return Err(unknown(operation));
     };
     principal.require(*scope)?;
+    refuse_request(operation, &request)?;
     project.refresh().await?;
     dispatch(project, principal, operation, request, report).await
 }
@@ -111,6 +112,7 @@ async fn dispatch(
 
 /// A request that names one thing.
 #[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Named {
     id: String,
 }
@@ -130,8 +132,31 @@ fn unknown(operation: &str) -> ErrorBody {
 }
 
 fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ErrorBody> {
-    serde_json::from_value(request)
-        .map_err(|error| Error::invalid(format!("the request has the wrong shape: {error}")).into())
+    serde_json::from_value(request).map_err(|error| wrong_shape(&error).into())
+}
+
+/// Says what is wrong with a request, without names that only our own code knows.
+pub(crate) fn wrong_shape(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let text = match text.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => text,
+    };
+    Error::invalid(format!("the request has the wrong shape: {text}"))
+        .hint("requests of each operation are in docs/reference/http.md")
+}
+
+/// Operations that take nothing.
+const WITHOUT_REQUEST: &[&str] =
+    &["pendingPlan", "schema", "schemaVersions", "status", "tables", "tokenList", "upgrade"];
+
+/// Whoever sends something expects it to matter.
+fn refuse_request(operation: &str, request: &Value) -> Result<(), ErrorBody> {
+    let is_empty = request.is_null() || request.as_object().is_some_and(serde_json::Map::is_empty);
+    if is_empty || !WITHOUT_REQUEST.contains(&operation) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("`{operation}` takes no request")).hint("send `{}`").into())
 }
 
 fn answer(value: impl Serialize) -> Result<Value, ErrorBody> {

@@ -14,6 +14,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::operations::Report;
 use crate::wire::{ErrorBody, Event, Progress};
 
+/// What the lines are.
+pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
+
 /// Lines that may wait for a slow reader.
 const LINES: usize = 64;
 
@@ -33,7 +36,7 @@ pub(super) fn respond(
         Ok::<Bytes, std::convert::Infallible>(line)
     });
     let mut response = Body::from_stream(lines).into_response();
-    let kind = HeaderValue::from_static("application/x-ndjson");
+    let kind = HeaderValue::from_static(MEDIA_TYPE);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

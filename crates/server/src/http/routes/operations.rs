@@ -1,15 +1,17 @@
 //! `POST /operations/NAME`: any operation, answered as JSON lines: progress, then the end.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use base::Error;
+use base::{Error, Scope};
 
 use super::super::Shared;
 use super::super::authenticate::principal;
 use super::super::events;
-use super::super::respond::{failure, refuse};
+use super::super::respond::{failure, refuse, took_too_long};
 use crate::operations;
 
 pub(super) async fn call(
@@ -40,14 +42,32 @@ pub(super) async fn call(
         }
     };
     events::respond(move |report| {
-        Box::pin(async move { operations::call(&app.project, &who, &name, request, report).await })
+        Box::pin(async move {
+            let work = operations::call(&app.project, &who, &name, request, report);
+            // Changes take the time that they need; questions have a limit.
+            if !is_question(&name) {
+                return work.await;
+            }
+            let limit = Duration::from_millis(app.project.settings.limits.request_millis);
+            match tokio::time::timeout(limit, work).await {
+                Ok(answer) => answer,
+                Err(_) => Err(took_too_long(limit).into()),
+            }
+        })
     })
+}
+
+fn is_question(name: &str) -> bool {
+    operations::OPERATIONS.iter().any(|(known, scope)| *known == name && *scope == Scope::Read)
 }
 
 /// Whether the body says that it is JSON: a page of another site cannot send that without asking.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        value.split(';').next().is_some_and(|kind| kind.trim() == "application/json")
+        value
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
     })
 }
 
