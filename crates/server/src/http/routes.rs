@@ -76,12 +76,11 @@ async fn bound(State(app): State<Shared>, request: Request, next: Next) -> Respo
 
 /// Lets in as many requests at once as are allowed; the others are told to come back.
 async fn admit(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    // Whoever watches over the server must get through when it is full.
-    let is_probe = matches!(request.uri().path(), "/health" | "/metrics");
+    // Whoever watches over the server must get through when it is full, and takes nobody's place.
+    if matches!(request.uri().path(), "/health" | "/metrics") {
+        return next.run(request).await;
+    }
     let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
-        if is_probe {
-            return next.run(request).await;
-        }
         app.metrics.refuse();
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
