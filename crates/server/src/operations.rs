@@ -104,7 +104,7 @@ async fn dispatch(
             answer(tokens::revoke(&project.database, &project.clock, &request.id).await?)
         }
         "undo" => answer(schemas::undo(project, principal, parse(request)?, report).await?),
-        "undoPlan" => answer(schemas::undo_plan(project).await?),
+        "undoPlan" => answer(schemas::undo_plan(project, parse(request)?).await?),
         "upgrade" => answer(maintain::upgrade(project)),
         _ => Err(unknown(operation)),
     }

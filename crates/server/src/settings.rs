@@ -193,14 +193,37 @@ impl Settings {
         if self.server.tls_certificate.is_some() != self.server.tls_key.is_some() {
             return Err("`server.tls_certificate` and `server.tls_key` belong together".to_owned());
         }
+        if let Some(name) = &self.storage.warehouse
+            && !is_name(name)
+        {
+            return Err(format!(
+                "`storage.warehouse` must be letters, digits, `-` and `_`, not `{name}`"
+            ));
+        }
         if self.limits.concurrent_requests == 0 {
             return Err("`limits.concurrent_requests` must be at least 1".to_owned());
+        }
+        if self.limits.request_millis == 0 {
+            return Err("`limits.request_millis` must be at least 1".to_owned());
+        }
+        if self.limits.request_body.0 < 1 << 10 || self.limits.upload_body.0 < 1 << 10 {
+            return Err(
+                "`limits.request_body` and `limits.upload_body` must be at least `1KiB`".to_owned()
+            );
+        }
+        if self.limits.query_memory.0 < 16 << 20 {
+            return Err("`limits.query_memory` must be at least `16MiB`".to_owned());
         }
         if self.limits.import_memory.0 < 64 << 20 {
             return Err("`limits.import_memory` must be at least `64MiB`".to_owned());
         }
         Ok(())
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(is_part)
 }
 
 fn syntax(text: &str, file: &str, error: &toml::de::Error) -> Error {

@@ -164,7 +164,7 @@ fn an_undo_brings_dropped_rows_back() {
     let mut request = apply_request(&narrower());
     request["allowDestructive"] = json!(["Item.price", "Review"]);
     lab.call("apply", request).done();
-    let change = "mutation { updateItem(key: {id: \"a\"}, input: {color: \"red\"}) { id } }";
+    let change = "mutation { updateItem(input: {id: \"a\", color: \"red\"}) { node { id } } }";
     let changed = lab.post("/graphql", &json!({ "query": change })).json();
     assert!(changed.get("errors").is_none(), "{changed}");
 

@@ -109,7 +109,7 @@ fn bad_options_are_refused_before_anything_is_read() {
         (json!({"typeName": "Item", "format": "docx"}), "no format `docx`"),
         (json!({"typeName": "Item", "delimiter": "ö"}), "`ö` is no ASCII character"),
         (json!({"typeName": "Item", "encoding": "ebcdic"}), "no encoding `ebcdic`"),
-        (json!({"typeName": "Item", "maxErrors": -1}), "maxErrors"),
+        (json!({"typeName": "Item", "maxErrors": -1}), "invalid value: integer `-1`"),
         (json!({"typeName": "Item", "modus": "append"}), "modus"),
     ] {
         let error = lab.import(&wanted, ITEMS.as_bytes()).error();
@@ -125,7 +125,7 @@ fn a_table_is_exported_in_every_format() {
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let mut lines: Vec<String> = csv.text().lines().map(str::to_owned).collect();
     lines[1..].sort();
-    assert_eq!(lines, ["id,name,price", "a,lamp,12.5", "b,chair,40.0", "c,\"table, round\",99.25"]);
+    assert_eq!(lines, ["id,name,price", "a,lamp,12.5", "b,chair,40", "c,\"table, round\",99.25"]);
     let mut rows: Vec<Value> =
         table("jsonl").text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     rows.sort_by_key(|row| row["id"].to_string());
@@ -155,7 +155,7 @@ fn the_answer_of_a_query_is_exported() {
     let request = json!({"sql": "SELECT count(*) AS n FROM items", "format": "csv"});
     assert_eq!(export(&lab, &request).text(), "n\n3\n");
     // More than one piece, so that the body is streamed.
-    let many = json!({"sql": "SELECT value AS n FROM generate_series(1, 200000)", "format": "csv"});
+    let many = json!({"sql": "SELECT unnest(generate_series(1, 200000)) AS n", "format": "csv"});
     let answer = export(&lab, &many);
     assert!(answer.is_whole);
     assert_eq!(answer.text().lines().count(), 200_001);
@@ -187,7 +187,7 @@ fn a_bad_export_is_refused_with_words() {
 #[test]
 fn an_export_that_fails_under_way_is_not_taken_for_whole() {
     let lab = Lab::new();
-    let sql = "SELECT 1 / (150000 - value) AS n FROM generate_series(1, 200000)";
+    let sql = "SELECT 1 / (150000 - n) AS x FROM (SELECT unnest(generate_series(1, 200000)) AS n)";
     let answer = export(&lab, &json!({"sql": sql, "format": "csv"}));
     assert!(!answer.is_whole || answer.status >= 400, "{} bytes came", answer.body.len());
     lab.assert_healthy();

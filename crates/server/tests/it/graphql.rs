@@ -15,7 +15,7 @@ fn post(lab: &Lab, accept: &str, body: &Value) -> Answer {
 #[test]
 fn a_question_is_answered_by_post_and_by_get() {
     let lab = Lab::new().with_items();
-    let query = "query Q($id: ID!) { item(key: {id: $id}) { name } }";
+    let query = "query Q($id: ID!) { item(id: $id) { name } }";
     let expected = json!({"data": {"item": {"name": "lamp"}}});
     let request = json!({"query": query, "operationName": "Q", "variables": {"id": "a"}});
     assert_eq!(lab.post("/graphql", &request).json(), expected);
@@ -58,10 +58,9 @@ fn a_person_who_opens_the_address_is_led_to_the_explorer() {
 #[test]
 fn a_mutation_is_seen_by_the_next_question() {
     let lab = Lab::new();
-    let create =
-        "mutation { createItem(input: {id: \"n\", name: \"new\", price: 1.5}) { id label } }";
+    let create = "mutation { createItem(input: {id: \"n\", name: \"new\", price: 1.5}) { node { id label } } }";
     let made = lab.post("/graphql", &json!({ "query": create })).json();
-    assert_eq!(made, json!({"data": {"createItem": {"id": "n", "label": "NEW"}}}));
+    assert_eq!(made, json!({"data": {"createItem": {"node": {"id": "n", "label": "NEW"}}}}));
     let again = lab.post("/graphql", &json!({ "query": create })).json();
     assert_eq!(again["errors"][0]["extensions"]["code"], "ALREADY_EXISTS", "{again}");
     assert_eq!(lab.rows("SELECT id, price FROM items"), json!([["n", 1.5]]));

@@ -168,6 +168,7 @@ fn described(answer: Option<&Answer>, title: &str) -> Vec<String> {
         return vec![format!("{} without a body: this is no HTTP", answer.status)];
     }
     let is_stream = answer.header("content-type").is_some_and(|kind| kind.contains("ndjson"));
+    assert!(!answer.text().contains("{\"done\""), "`{title}` is no error: {}", answer.text());
     let value = if is_stream { answer.error() } else { answer.json() };
     let mut lines = Vec::new();
     match value["errors"].as_array() {

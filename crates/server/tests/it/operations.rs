@@ -20,7 +20,7 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "rollback" => {
             (json!({"typeName": "Item", "snapshot": "x"}), "INVALID_INPUT", "`x` is no snapshot id")
         }
-        "sql" => (json!({"sql": "SELECT * FROM nowhere"}), "INVALID_INPUT", "nowhere"),
+        "sql" => (json!({"sql": "SELECT * FROM nowhere"}), "NOT_FOUND", "nowhere"),
         "tokenCreate" => (json!({"subject": "a"}), "INVALID_INPUT", "missing field `team`"),
         "tokenRevoke" => (json!({"id": "nobody"}), "NOT_FOUND", "there is no token `nobody`"),
         "undo" => (json!({"expectedBase": "x"}), "STALE", "changed since it was planned"),
@@ -96,8 +96,7 @@ fn what_operations_say_agrees() {
     let names: Vec<&Value> =
         columns.as_array().unwrap().iter().map(|column| &column["name"]).collect();
     assert_eq!(names, ["id", "name", "price"]);
-    let rows =
-        lab.call("query", json!({"query": "{ item(key: {id: \"a\"}) { name label } }"})).done();
+    let rows = lab.call("query", json!({"query": "{ item(id: \"a\") { name label } }"})).done();
     assert_eq!(rows, json!({"data": {"item": {"name": "lamp", "label": "LAMP"}}}));
 }
 
@@ -110,7 +109,7 @@ fn sql_tells_when_there_were_more_rows_and_can_look_back() {
     let whole = lab.call("sql", json!({"sql": all, "limit": 3})).done();
     assert_eq!(whole["truncated"], false);
     let snapshot = lab.call("snapshots", json!({"typeName": "Item"})).done()[0]["id"].clone();
-    let mutation = json!({"query": "mutation { deleteItem(key: {id: \"a\"}) { id } }"});
+    let mutation = json!({"query": "mutation { deleteItem(id: \"a\") { count } }"});
     assert!(lab.call("query", mutation).done().get("errors").is_none());
     assert_eq!(lab.rows(all), json!([["b"], ["c"]]));
     let before = lab.call("sql", json!({"sql": all, "at": snapshot})).done();
@@ -121,7 +120,7 @@ fn sql_tells_when_there_were_more_rows_and_can_look_back() {
 fn a_rollback_brings_the_rows_back() {
     let lab = Lab::new().with_items();
     let snapshot = lab.call("snapshots", json!({"typeName": "Item"})).done()[0]["id"].clone();
-    let mutation = json!({"query": "mutation { deleteItem(key: {id: \"a\"}) { id } }"});
+    let mutation = json!({"query": "mutation { deleteItem(id: \"a\") { count } }"});
     lab.call("query", mutation).done();
     let request = json!({"typeName": "Item", "snapshot": snapshot});
     let now = lab.call("rollback", request).done();

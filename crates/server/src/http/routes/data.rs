@@ -54,6 +54,7 @@ pub(super) async fn import(
         // Files of the server's machine are none of the caller's business.
         request.source = spooled.path().to_path_buf();
         request.rejects = None;
+        request.display_name.get_or_insert_with(|| "upload".to_owned());
         Ok::<_, Error>((who, request, spooled))
     };
     match prepared.await {
@@ -166,9 +167,12 @@ struct Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.sender
-            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
-            .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        // An encoder that is dropped after an error flushes on a thread of the runtime, where
+        // blocking must be announced.
+        tokio::task::block_in_place(|| {
+            self.sender.blocking_send(Ok(Bytes::copy_from_slice(bytes)))
+        })
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
         Ok(bytes.len())
     }
 
