@@ -131,19 +131,27 @@ fn unknown(operation: &str) -> ErrorBody {
         .into()
 }
 
-fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ErrorBody> {
+/// Reads a request. A list is none, though its items could stand for the fields in their order.
+pub(crate) fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ErrorBody> {
+    if !request.is_object() {
+        return Err(Error::invalid("the request has the wrong shape: it is no object")
+            .hint(REQUESTS)
+            .into());
+    }
     serde_json::from_value(request).map_err(|error| wrong_shape(&error).into())
 }
 
+/// Where requests are described.
+const REQUESTS: &str = "requests of each operation are in docs/reference/http.md";
+
 /// Says what is wrong with a request, without names that only our own code knows.
-pub(crate) fn wrong_shape(error: &serde_json::Error) -> Error {
+fn wrong_shape(error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let text = match text.split_once("expected struct ") {
         Some((before, _)) => format!("{before}expected an object"),
         None => text,
     };
-    Error::invalid(format!("the request has the wrong shape: {text}"))
-        .hint("requests of each operation are in docs/reference/http.md")
+    Error::invalid(format!("the request has the wrong shape: {text}")).hint(REQUESTS)
 }
 
 /// Operations that take nothing.

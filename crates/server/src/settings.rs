@@ -183,10 +183,13 @@ impl Settings {
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         let settings: Settings =
             toml::from_str(text).map_err(|error| syntax(text, file, &error))?;
-        settings.validate().map_err(|message| {
-            Error::invalid(message).at(Place { file: file.to_owned(), line: 0, column: 0 })
-        })?;
-        Ok(settings)
+        let message = settings.validate().err().or_else(|| section_that_is_no_table(text));
+        match message {
+            None => Ok(settings),
+            Some(message) => {
+                Err(Error::invalid(message).at(Place { file: file.to_owned(), line: 0, column: 0 }))
+            }
+        }
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -219,6 +222,14 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A list would pass for a table: its items for the settings in their order.
+fn section_that_is_no_table(text: &str) -> Option<String> {
+    let sections: toml::Table = toml::from_str(text).ok()?;
+    let is_list = |value: &toml::Value| value.is_array();
+    let (name, _) = sections.iter().find(|(_, value)| is_list(value))?;
+    Some(format!("`{name}` must be a table, not a list"))
 }
 
 fn is_name(text: &str) -> bool {

@@ -164,7 +164,7 @@ fn an_undo_brings_dropped_rows_back() {
     let mut request = apply_request(&narrower());
     request["allowDestructive"] = json!(["Item.price", "Review"]);
     lab.call("apply", request).done();
-    let change = "mutation { updateItem(input: {id: \"a\", color: \"red\"}) { node { id } } }";
+    let change = "mutation { createItem(input: {id: \"d\", name: \"desk\", color: \"red\"}) { node { id } } }";
     let changed = lab.post("/graphql", &json!({ "query": change })).json();
     assert!(changed.get("errors").is_none(), "{changed}");
 
@@ -176,7 +176,12 @@ fn an_undo_brings_dropped_rows_back() {
     let rows = lab.rows("SELECT id, name, price FROM items ORDER BY id");
     assert_eq!(
         rows,
-        json!([["a", "lamp", 12.5], ["b", "chair", 40.0], ["c", "table, round", 99.25]])
+        json!([
+            ["a", "lamp", 12.5],
+            ["b", "chair", 40.0],
+            ["c", "table, round", 99.25],
+            ["d", "desk", null]
+        ])
     );
     assert_eq!(lab.rows("SELECT id, stars FROM reviews"), json!([["r", 5]]));
 }

@@ -113,7 +113,8 @@ fn bad_options_are_refused_before_anything_is_read() {
         (json!({"typeName": "Item", "modus": "append"}), "modus"),
     ] {
         let error = lab.import(&wanted, ITEMS.as_bytes()).error();
-        assert!(error["message"].as_str().unwrap().contains(words), "{wanted}: {error}");
+        let said = format!("{} {}", error["message"], error["causes"]);
+        assert!(said.contains(words), "{wanted}: {error}");
     }
 }
 

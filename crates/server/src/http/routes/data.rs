@@ -20,7 +20,7 @@ use super::super::authenticate::principal;
 use super::super::events;
 use super::super::respond::failure;
 use super::super::{App, Shared};
-use super::operations::{is_json, not_json};
+use super::operations::{is_json, json, not_json};
 use crate::operations;
 use crate::project::STATE;
 use crate::wire::{ErrorBody, ExportRequest, ImportRequest};
@@ -48,8 +48,10 @@ pub(super) async fn import(
     let prepared = async {
         let who = principal(&app, &headers).await?;
         who.require(Scope::Write)?;
-        let mut request: ImportRequest = serde_json::from_str(&options.options)
-            .map_err(|error| Error::invalid(format!("`options` has the wrong shape: {error}")))?;
+        let wanted = serde_json::from_str(&options.options)
+            .map_err(|error| Error::invalid(format!("`options` is no JSON: {error}")))?;
+        let mut request: ImportRequest = operations::parse(wanted)
+            .map_err(|body| Error::from(body).context("failed to read `options`"))?;
         let spooled = spool(&app, body).await?;
         // Files of the server's machine are none of the caller's business.
         request.source = spooled.path().to_path_buf();
@@ -112,11 +114,9 @@ pub(super) async fn export(State(app): State<Shared>, headers: HeaderMap, body: 
         Ok(who) => who,
         Err(error) => return failure(error.into()),
     };
-    let request: ExportRequest = match serde_json::from_slice(&body) {
+    let request: ExportRequest = match json(&body).and_then(operations::parse) {
         Ok(request) => request,
-        Err(error) => {
-            return failure(operations::wrong_shape(&error).into());
-        }
+        Err(error) => return failure(error),
     };
     let kind = content_type(&request.format);
     let (sender, mut receiver) = mpsc::channel(PIECES);

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::super::authenticate::principal;
 use super::super::respond::{failure, refuse};
 use super::super::{App, Shared};
-use super::operations::{is_json, not_json};
+use super::operations::{is_json, json, not_json};
+use crate::operations;
 use crate::wire::{ErrorBody, QueryRequest};
 
 /// The media type that tells errors of the request from errors inside the answer.
@@ -36,13 +37,9 @@ async fn answer_post(app: &App, headers: &HeaderMap, body: &[u8], which: Which) 
     if !is_json(headers) {
         return not_json();
     }
-    match serde_json::from_slice(body) {
+    match json(body).and_then(operations::parse) {
         Ok(request) => execute(app, headers, request, which).await,
-        Err(error) => failure(
-            Error::invalid(format!("the body is no GraphQL request: {error}"))
-                .hint("send `{\"query\": \"{ … }\"}`")
-                .into(),
-        ),
+        Err(error) => failure(Error::from(error).hint("send `{\"query\": \"{ … }\"}`").into()),
     }
 }
 

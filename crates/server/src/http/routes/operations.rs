@@ -7,12 +7,14 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use base::{Error, Scope};
+use serde_json::Value;
 
 use super::super::Shared;
 use super::super::authenticate::principal;
 use super::super::events;
 use super::super::respond::{failure, refuse, took_too_long};
 use crate::operations;
+use crate::wire::ErrorBody;
 
 pub(super) async fn call(
     State(app): State<Shared>,
@@ -35,11 +37,9 @@ pub(super) async fn call(
                 .into(),
         );
     }
-    let request = match serde_json::from_slice(&body) {
+    let request = match json(&body) {
         Ok(request) => request,
-        Err(error) => {
-            return failure(Error::invalid(format!("the body is no JSON: {error}")).into());
-        }
+        Err(error) => return failure(error),
     };
     events::respond(move |report| {
         Box::pin(async move {
@@ -59,6 +59,12 @@ pub(super) async fn call(
 
 fn is_question(name: &str) -> bool {
     operations::OPERATIONS.iter().any(|(known, scope)| *known == name && *scope == Scope::Read)
+}
+
+/// The body as JSON of any shape.
+pub(super) fn json(body: &[u8]) -> Result<Value, ErrorBody> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::invalid(format!("the body is no JSON: {error}")).into())
 }
 
 /// Whether the body says that it is JSON: a page of another site cannot send that without asking.
