@@ -38,6 +38,11 @@ pub(super) fn took_too_long(limit: std::time::Duration) -> base::Error {
     .hint("ask for less, or raise `limits.request_millis`")
 }
 
+/// What a request gets that did not come to its end in time.
+pub(super) fn late(limit: std::time::Duration) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorBody::from(took_too_long(limit)))).into_response()
+}
+
 /// An error as a response.
 pub(super) fn failure(body: ErrorBody) -> Response {
     (status(&body.code), Json(body)).into_response()

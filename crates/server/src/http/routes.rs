@@ -12,21 +12,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use hyper::body::{Frame, SizeHint};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::limit::RequestBodyLimitLayer;
 
-use super::respond::{refuse, took_too_long};
+use super::respond::{late, refuse};
 use super::{Shared, events, guard, worded};
-use crate::wire::ErrorBody;
 
 /// All routes of the server.
 pub(super) fn router(app: Shared) -> Router {
@@ -35,18 +34,21 @@ pub(super) fn router(app: Shared) -> Router {
     let small = Router::new()
         .route("/graphql", post(graphql::post).get(graphql::get))
         .route("/system", post(graphql::system))
-        .route("/operations/{name}", post(operations::call))
         .route("/export", post(data::export))
         .route("/media/{type}/{field}/{hash}", get(media::get))
         .route("/metrics", get(health::metrics))
         .route("/health", get(health::health))
         .layer(DefaultBodyLimit::max(body))
         .layer(middleware::from_fn_with_state(app.clone(), bound));
+    let operations = Router::new()
+        .route("/operations/{name}", post(operations::call))
+        .layer(DefaultBodyLimit::max(body));
     // The default limit covers bodies that are gathered; this one is streamed.
     let large = Router::new()
         .route("/import", post(data::import))
         .layer(RequestBodyLimitLayer::new(upload));
     small
+        .merge(operations)
         .merge(large)
         .fallback(get(ui::asset))
         .layer(middleware::from_fn_with_state(app.clone(), worded::words))
@@ -67,10 +69,7 @@ async fn bound(State(app): State<Shared>, request: Request, next: Next) -> Respo
     let limit = Duration::from_millis(app.project.settings.limits.request_millis);
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            let body = ErrorBody::from(took_too_long(limit));
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-        }
+        Err(_) => late(limit),
     }
 }
 

@@ -39,9 +39,8 @@ pub(super) async fn words(State(app): State<Shared>, request: Request, next: Nex
             &format!("send less, or raise `limits.{name}`"),
         ),
         StatusCode::METHOD_NOT_ALLOWED => {
-            let methods = allowed.as_ref().and_then(|methods| methods.to_str().ok());
-            let hint = format!("this path answers {}", methods.unwrap_or("other methods"));
-            refuse(status, Kind::InvalidInput.code(), format!("`{asked}` is not offered"), &hint)
+            let hint = "the header `Allow` of this answer names the methods that are";
+            refuse(status, Kind::InvalidInput.code(), format!("`{asked}` is not offered"), hint)
         }
         _ => {
             let code = match status {

@@ -118,6 +118,23 @@ fn a_mutation_by_get_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_method_that_is_not_offered_is_answered_with_those_that_are() {
+    let lab = Lab::new();
+    for (line, allowed) in [
+        ("GET /operations/sql", "POST"),
+        ("DELETE /graphql", "POST"),
+        ("GET /import", "POST"),
+        ("POST /health", "GET"),
+        ("POST /page", "GET"),
+    ] {
+        let answer = lab.send(line, &[], b"");
+        check_refused(&answer, 405, "INVALID_INPUT", "is not offered");
+        let methods = answer.header("allow").unwrap_or_default();
+        assert!(methods.contains(allowed), "{line}: {methods}");
+    }
+}
+
+#[test]
 fn loopback_serves_its_owner_without_a_token() {
     let lab = Lab::new();
     assert!(lab.url().starts_with("http://127.0.0.1:"), "{}", lab.url());

@@ -142,6 +142,22 @@ fn a_long_operation_reports_and_then_ends_once() {
 }
 
 #[test]
+fn what_is_refused_before_it_began_has_a_status() {
+    let lab = Lab::new();
+    for (operation, request, status) in [
+        ("fly", json!({}), 404),
+        ("sql", json!({"sql": 1}), 400),
+        ("snapshots", json!({"typeName": "Nobody"}), 404),
+        ("undo", json!({"expectedBase": "x"}), 409),
+    ] {
+        let answer = lab.call(operation, request);
+        assert_eq!(answer.status, status, "{operation}: {}", answer.text());
+    }
+    let reader = lab.token("read");
+    assert_eq!(lab.post_as(&reader, "/operations/compact", &json!({})).status, 403);
+}
+
+#[test]
 fn an_unknown_operation_is_answered_with_those_that_there_are() {
     let error = Lab::new().call("fly", json!({})).error();
     assert_eq!(error["code"], "NOT_FOUND");

@@ -60,13 +60,16 @@ pub(super) async fn import(
         Ok::<_, Error>((who, request, spooled))
     };
     match prepared.await {
-        Ok((who, request, spooled)) => events::respond(move |report| {
-            Box::pin(async move {
-                let _deleted_afterwards = spooled;
-                let request = serde_json::to_value(request).unwrap_or_default();
-                operations::call(&app.project, &who, "import", request, report).await
+        Ok((who, request, spooled)) => {
+            events::respond(move |report| {
+                Box::pin(async move {
+                    let _deleted_afterwards = spooled;
+                    let request = serde_json::to_value(request).unwrap_or_default();
+                    operations::call(&app.project, &who, "import", request, report).await
+                })
             })
-        }),
+            .await
+        }
         Err(error) => failure(error.into()),
     }
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use base::{Error, Scope};
 use serde_json::Value;
 
 use super::super::Shared;
 use super::super::authenticate::principal;
 use super::super::events;
-use super::super::respond::{failure, refuse, took_too_long};
+use super::super::respond::{failure, late, refuse, took_too_long};
 use crate::operations;
 use crate::wire::ErrorBody;
 
@@ -20,7 +20,7 @@ pub(super) async fn call(
     State(app): State<Shared>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     if !is_json(&headers) {
         return not_json();
@@ -37,6 +37,13 @@ pub(super) async fn call(
                 .into(),
         );
     }
+    // The work itself may take longer than a question may.
+    let patience = Duration::from_millis(app.project.settings.limits.request_millis);
+    let body = match tokio::time::timeout(patience, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refusal)) => return refusal.into_response(),
+        Err(_) => return late(patience),
+    };
     let request = match json(&body) {
         Ok(request) => request,
         Err(error) => return failure(error),
@@ -55,6 +62,7 @@ pub(super) async fn call(
             }
         })
     })
+    .await
 }
 
 fn is_question(name: &str) -> bool {
