@@ -39,11 +39,14 @@ pub(super) fn router(app: Shared) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/health", get(health::health))
         .layer(DefaultBodyLimit::max(body))
+        .layer(RequestBodyLimitLayer::new(body))
         .layer(middleware::from_fn_with_state(app.clone(), bound));
     let operations = Router::new()
         .route("/operations/{name}", post(operations::call))
-        .layer(DefaultBodyLimit::max(body));
-    // The default limit covers bodies that are gathered; this one is streamed.
+        .layer(DefaultBodyLimit::max(body))
+        .layer(RequestBodyLimitLayer::new(body));
+    // The default limit covers bodies that are gathered, the layer those that are streamed, and
+    // those that say beforehand that they are too large.
     let large = Router::new()
         .route("/import", post(data::import))
         .layer(RequestBodyLimitLayer::new(upload));

@@ -189,7 +189,11 @@ fn a_bad_export_is_refused_with_words() {
 fn an_export_that_fails_under_way_is_not_taken_for_whole() {
     let lab = Lab::new();
     let sql = "SELECT 1 / (150000 - n) AS x FROM (SELECT unnest(generate_series(1, 200000)) AS n)";
-    let answer = export(&lab, &json!({"sql": sql, "format": "csv"}));
-    assert!(!answer.is_whole || answer.status >= 400, "{} bytes came", answer.body.len());
+    let body = json!({"sql": sql, "format": "csv"}).to_string();
+    let request = message("POST /export", &[("content-type", "application/json")], body.as_bytes());
+    // The connection may break before or after the head was sent.
+    if let Some(answer) = client::exchange(lab.address, &request) {
+        assert!(!answer.is_whole || answer.status >= 400, "{} bytes came", answer.body.len());
+    }
     lab.assert_healthy();
 }

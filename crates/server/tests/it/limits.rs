@@ -68,7 +68,7 @@ fn an_upload_that_stands_still_ends() {
     let mut stream = connect(lab.address);
     stream.write_all(&request[..request.len() - 5]).unwrap();
     let answer = read(&mut stream).unwrap();
-    check(&answer, 413, "LIMIT_EXCEEDED", "stood still for 200 ms", "nothing was imported");
+    check(&answer, 503, "UNAVAILABLE", "stood still for 200 ms", "nothing was imported");
 }
 
 #[test]

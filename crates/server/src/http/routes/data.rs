@@ -93,7 +93,7 @@ async fn spool(app: &App, body: Body) -> Result<tempfile::NamedTempFile> {
 
 fn stalled(patience: Duration) -> Error {
     let text = format!("the upload stood still for {} ms", patience.as_millis());
-    Error::new(Kind::LimitExceeded, text).hint("send it again; nothing was imported")
+    Error::new(Kind::Unavailable, text).hint("send it again; nothing was imported")
 }
 
 fn broken(app: &App, error: axum::Error) -> Error {
