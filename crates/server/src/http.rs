@@ -15,6 +15,7 @@ mod respond;
 mod routes;
 mod start;
 mod system;
+mod worded;
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub(crate) struct App {
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Requests at once.
-    pub(crate) slots: Semaphore,
+    pub(crate) slots: Arc<Semaphore>,
     /// Hosts that requests may name, lowercase, without port.
     pub(crate) hosts: Vec<String>,
     /// Origins whose pages may call, lowercase.

@@ -67,6 +67,7 @@ pub async fn call(
         return Err(unknown(operation));
     };
     principal.require(*scope)?;
+    refuse_request(operation, &request)?;
     project.refresh().await?;
     dispatch(project, principal, operation, request, report).await
 }
@@ -103,7 +104,7 @@ async fn dispatch(
             answer(tokens::revoke(&project.database, &project.clock, &request.id).await?)
         }
         "undo" => answer(schemas::undo(project, principal, parse(request)?, report).await?),
-        "undoPlan" => answer(schemas::undo_plan(project).await?),
+        "undoPlan" => answer(schemas::undo_plan(project, parse(request)?).await?),
         "upgrade" => answer(maintain::upgrade(project)),
         _ => Err(unknown(operation)),
     }
@@ -111,6 +112,7 @@ async fn dispatch(
 
 /// A request that names one thing.
 #[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Named {
     id: String,
 }
@@ -129,9 +131,40 @@ fn unknown(operation: &str) -> ErrorBody {
         .into()
 }
 
-fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ErrorBody> {
-    serde_json::from_value(request)
-        .map_err(|error| Error::invalid(format!("the request has the wrong shape: {error}")).into())
+/// Reads a request. A list is none, though its items could stand for the fields in their order.
+pub(crate) fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ErrorBody> {
+    if !request.is_object() {
+        return Err(Error::invalid("the request has the wrong shape: it is no object")
+            .hint(REQUESTS)
+            .into());
+    }
+    serde_json::from_value(request).map_err(|error| wrong_shape(&error).into())
+}
+
+/// Where requests are described.
+const REQUESTS: &str = "requests of each operation are in docs/reference/http.md";
+
+/// Says what is wrong with a request, without names that only our own code knows.
+fn wrong_shape(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let text = match text.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => text,
+    };
+    Error::invalid(format!("the request has the wrong shape: {text}")).hint(REQUESTS)
+}
+
+/// Operations that take nothing.
+const WITHOUT_REQUEST: &[&str] =
+    &["pendingPlan", "schema", "schemaVersions", "status", "tables", "tokenList", "upgrade"];
+
+/// Whoever sends something expects it to matter.
+fn refuse_request(operation: &str, request: &Value) -> Result<(), ErrorBody> {
+    let is_empty = request.is_null() || request.as_object().is_some_and(serde_json::Map::is_empty);
+    if is_empty || !WITHOUT_REQUEST.contains(&operation) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("`{operation}` takes no request")).hint("send `{}`").into())
 }
 
 fn answer(value: impl Serialize) -> Result<Value, ErrorBody> {

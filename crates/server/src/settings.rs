@@ -183,24 +183,58 @@ impl Settings {
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         let settings: Settings =
             toml::from_str(text).map_err(|error| syntax(text, file, &error))?;
-        settings.validate().map_err(|message| {
-            Error::invalid(message).at(Place { file: file.to_owned(), line: 0, column: 0 })
-        })?;
-        Ok(settings)
+        let message = settings.validate().err().or_else(|| section_that_is_no_table(text));
+        match message {
+            None => Ok(settings),
+            Some(message) => {
+                Err(Error::invalid(message).at(Place { file: file.to_owned(), line: 0, column: 0 }))
+            }
+        }
     }
 
     fn validate(&self) -> Result<(), String> {
         if self.server.tls_certificate.is_some() != self.server.tls_key.is_some() {
             return Err("`server.tls_certificate` and `server.tls_key` belong together".to_owned());
         }
+        if let Some(name) = &self.storage.warehouse
+            && !is_name(name)
+        {
+            return Err(format!(
+                "`storage.warehouse` must be letters, digits, `-` and `_`, not `{name}`"
+            ));
+        }
         if self.limits.concurrent_requests == 0 {
             return Err("`limits.concurrent_requests` must be at least 1".to_owned());
+        }
+        if self.limits.request_millis == 0 {
+            return Err("`limits.request_millis` must be at least 1".to_owned());
+        }
+        if self.limits.request_body.0 < 1 << 10 || self.limits.upload_body.0 < 1 << 10 {
+            return Err(
+                "`limits.request_body` and `limits.upload_body` must be at least `1KiB`".to_owned()
+            );
+        }
+        if self.limits.query_memory.0 < 16 << 20 {
+            return Err("`limits.query_memory` must be at least `16MiB`".to_owned());
         }
         if self.limits.import_memory.0 < 64 << 20 {
             return Err("`limits.import_memory` must be at least `64MiB`".to_owned());
         }
         Ok(())
     }
+}
+
+/// A list would pass for a table: its items for the settings in their order.
+fn section_that_is_no_table(text: &str) -> Option<String> {
+    let sections: toml::Table = toml::from_str(text).ok()?;
+    let is_list = |value: &toml::Value| value.is_array();
+    let (name, _) = sections.iter().find(|(_, value)| is_list(value))?;
+    Some(format!("`{name}` must be a table, not a list"))
+}
+
+fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(is_part)
 }
 
 fn syntax(text: &str, file: &str, error: &toml::de::Error) -> Error {

@@ -80,6 +80,7 @@ pub enum Event {
 /// SDL modules that travel with a request: `plan` and `apply` send the caller's files, so that a
 /// remote server plans the schema that the user sees.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct SchemaText {
     /// File name below the schema folder, and its text.
     pub files: Vec<(String, String)>,
@@ -105,7 +106,7 @@ pub struct CheckAnswer {
 
 /// What to plan.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PlanRequest {
     /// The wanted schema.
     pub schema: SchemaText,
@@ -157,7 +158,7 @@ pub struct PlanStep {
 
 /// Carry a plan out.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ApplyRequest {
     /// The wanted schema.
     pub schema: SchemaText,
@@ -174,7 +175,7 @@ pub struct ApplyRequest {
 
 /// Go back to the schema before the present one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UndoRequest {
     /// Only plan.
     #[serde(default)]
@@ -220,6 +221,7 @@ pub struct SchemaVersion {
 
 /// Generate code or text from the deployed schema, or from the given one.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct GenerateRequest {
     /// `typescript`, `python`, `ddl`, `sdl` (the API).
     pub target: String,
@@ -237,7 +239,7 @@ pub struct GenerateAnswer {
 
 /// Import files. A local import reads `source` itself; over HTTP the bytes are the request's body.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ImportRequest {
     /// The type of the central schema.
     pub type_name: String,
@@ -305,7 +307,7 @@ pub struct ImportAnswer {
 
 /// Export a table or the answer of a SQL query.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ExportRequest {
     /// The type; or `sql`.
     pub type_name: Option<String>,
@@ -331,7 +333,7 @@ pub struct QueryRequest {
 
 /// A SQL query.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct SqlRequest {
     /// The text.
     pub sql: String,
@@ -406,7 +408,7 @@ pub struct SnapshotInfo {
 
 /// Go back to a snapshot.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RollbackRequest {
     /// The type.
     pub type_name: String,
@@ -416,7 +418,7 @@ pub struct RollbackRequest {
 
 /// Merge small files and apply deletes.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct CompactRequest {
     /// The type; all when left out.
     pub type_name: Option<String>,
@@ -480,7 +482,7 @@ pub struct TableDebt {
 
 /// Make a token.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TokenCreateRequest {
     /// Who will use it: `viewer.id`.
     pub subject: String,
@@ -517,6 +519,7 @@ pub struct TokenInfo {
 
 /// Make or read a backup; paths are the server's own.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// The folder.
     pub folder: PathBuf,
@@ -640,7 +643,7 @@ pub struct Explanation {
 
 /// What to explain: one of both.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields, default)]
 pub struct ExplainRequest {
     /// A GraphQL document.
     pub query: Option<String>,
@@ -650,7 +653,7 @@ pub struct ExplainRequest {
 
 /// A request about one table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct OfType {
     /// The type.
     pub type_name: String,
@@ -678,6 +681,14 @@ impl From<base::Error> for ErrorBody {
 }
 
 impl ErrorBody {
+    /// Puts the name that the caller knows in the place of the name of a spooled file.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        self.message = self.message.replace(from, to);
+        for text in self.causes.iter_mut().chain(&mut self.place).chain(&mut self.hint) {
+            *text = text.replace(from, to);
+        }
+    }
+
     /// Everything that is wrong with a schema.
     pub fn from_diagnostics(
         diagnostics: &schema::Diagnostics,

@@ -215,7 +215,7 @@ export interface CompactionShape {
 export type Compaction = Values<CompactionShape>;
 
 type FieldTable = { [shape: string]: { [field: string]: [of: string, args: { [name: string]: string }] } };
-const FIELDS: FieldTable = {
+const FIELDS = {
   Query: {
     status: ["Status", {}],
     schema: ["Schema", {}],
@@ -355,7 +355,7 @@ const FIELDS: FieldTable = {
     bytesBefore: ["", {}],
     bytesAfter: ["", {}],
   },
-};
+} as unknown as FieldTable;
 const ROOTS = { query: "Query", mutation: "Mutation" };
 
 /** A field with a value of its own. */
@@ -451,7 +451,8 @@ export function operation(kind: "query" | "mutation", selection: object): { quer
   const declared: string[] = [];
   const fields = (shape: string, asked: Tree): string => {
     const written = Object.entries(asked).filter(([name]) => name !== "$").map(([name, below]) => {
-      const known = FIELDS[shape]?.[name];
+      const table = FIELDS[shape] ?? {};
+      const known = Object.hasOwn(table, name) ? table[name] : undefined;
       if (known === undefined && name !== "__typename") throw new TypeError(`${shape} has no field ${name}`);
       const [of, types] = known ?? ["", {}];
       const tree = typeof below === "object" && below !== null ? (below as Tree) : {};

@@ -121,7 +121,9 @@ impl Lake {
             schemas.entry(Arc::clone(&module.name)).or_default();
         }
         for table in tables.iter().filter(|table| needed.contains(&table.name)) {
-            let provider = self.provider(table, at, View::OfSnapshot).await?;
+            // A change of columns makes no snapshot, so that the present is not the last snapshot's.
+            let view = if at.is_some() { View::OfSnapshot } else { View::Current };
+            let provider = self.provider(table, at, view).await?;
             let module = schemas.entry(Arc::clone(&table.namespace)).or_default();
             module.listed.push(table.name.as_ref().to_owned());
             module.tables.insert(table.name.as_ref().to_owned(), Arc::clone(&provider));

@@ -2,17 +2,24 @@
 //! rebinding) and an `Origin` that is not allowed.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::respond::refuse;
 use super::{App, Shared};
 
 /// Lets a request pass when both headers are in order.
 pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
     let host = host_of(&request);
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "INVALID_INPUT",
+            "the request names more than one host".to_owned(),
+            "send one `Host` header",
+        );
+    }
     if !is_our_host(&app, host.as_deref()) {
         let named = host.unwrap_or_else(|| "none".to_owned());
         return refuse(
@@ -22,9 +29,9 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
             "add it with `--allow-host` or under `server.allow_hosts`",
         );
     }
-    if let Some(origin) = text(headers, header::ORIGIN)
-        && !is_allowed_origin(&app, &origin, host.as_deref())
-    {
+    let foreign = request.headers().get_all(header::ORIGIN).iter().map(text);
+    let mut foreign = foreign.filter(|origin| !is_allowed_origin(&app, origin, host.as_deref()));
+    if let Some(origin) = foreign.next() {
         return refuse(
             StatusCode::FORBIDDEN,
             "DENIED",
@@ -32,19 +39,37 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
             "add the origin with `--allow-origin` or under `server.allow_origins`",
         );
     }
-    let origin = headers.get(header::ORIGIN).cloned();
-    let mut response = next.run(request).await;
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = if is_preflight(&request) { permission() } else { next.run(request).await };
     harden(response.headers_mut(), origin);
     response
 }
 
 fn host_of(request: &Request) -> Option<String> {
     // HTTP/2 carries the host in the URI, HTTP/1 in a header.
-    text(request.headers(), header::HOST).or_else(|| request.uri().host().map(str::to_lowercase))
+    let named = request.headers().get(header::HOST).map(text);
+    named.or_else(|| request.uri().host().map(str::to_lowercase))
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_lowercase())
+/// Bytes that are no text must not look as if there were no header.
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).to_lowercase()
+}
+
+/// Whether a browser asks for leave before it sends what a page of an allowed origin wants.
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn permission() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
 }
 
 fn is_our_host(app: &App, host: Option<&str>) -> bool {
@@ -73,7 +98,7 @@ fn harden(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
 }
 

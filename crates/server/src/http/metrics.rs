@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<(String, u16), u64>>,
     times: Mutex<BTreeMap<String, Times>>,
-    in_flight: AtomicI64,
+    in_flight: Arc<AtomicI64>,
     refused: AtomicU64,
 }
 
@@ -26,19 +27,29 @@ struct Times {
     seconds: f64,
 }
 
+/// A request that is being answered.
+#[derive(Debug)]
+pub(crate) struct Flight(Arc<AtomicI64>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         Metrics::default()
     }
 
-    /// A request came in.
-    pub(crate) fn begin(&self) {
+    /// A request came in; it is in flight until its flight is dropped, however it ends.
+    pub(crate) fn begin(&self) -> Flight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Flight(Arc::clone(&self.in_flight))
     }
 
     /// A request was answered.
     pub(crate) fn end(&self, route: &str, status: u16, took: Duration) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
         *self.requests.lock().entry((route.to_owned(), status)).or_default() += 1;
         let mut times = self.times.lock();
         let times = times.entry(route.to_owned()).or_default();
@@ -109,7 +120,7 @@ mod tests {
     #[test]
     fn a_request_is_counted_in_every_bucket_above_its_time() {
         let metrics = Metrics::new();
-        metrics.begin();
+        drop(metrics.begin());
         metrics.end("/graphql", 200, Duration::from_millis(3));
         let page = metrics.render();
         assert!(

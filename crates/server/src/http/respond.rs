@@ -10,7 +10,7 @@ use crate::wire::ErrorBody;
 /// The status for a kind of error.
 pub(super) fn status(code: &str) -> StatusCode {
     let is = |kind: Kind| kind.code() == code;
-    if is(Kind::InvalidInput) || is(Kind::Unsupported) {
+    if is(Kind::InvalidInput) || is(Kind::Unsupported) || is(Kind::Cancelled) {
         StatusCode::BAD_REQUEST
     } else if is(Kind::NotFound) {
         StatusCode::NOT_FOUND
@@ -27,6 +27,20 @@ pub(super) fn status(code: &str) -> StatusCode {
     } else {
         StatusCode::INTERNAL_SERVER_ERROR
     }
+}
+
+/// What is said about a limit that is a time, not a size.
+pub(super) fn took_too_long(limit: std::time::Duration) -> base::Error {
+    base::Error::new(
+        Kind::LimitExceeded,
+        format!("the request took longer than {} ms", limit.as_millis()),
+    )
+    .hint("ask for less, or raise `limits.request_millis`")
+}
+
+/// What a request gets that did not come to its end in time.
+pub(super) fn late(limit: std::time::Duration) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorBody::from(took_too_long(limit)))).into_response()
 }
 
 /// An error as a response.

@@ -7,18 +7,25 @@ mod media;
 mod operations;
 mod ui;
 
-use std::time::Instant;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use hyper::body::{Frame, SizeHint};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::limit::RequestBodyLimitLayer;
 
-use super::respond::refuse;
-use super::{Shared, guard};
+use super::respond::{late, refuse};
+use super::{Shared, events, guard, worded};
 
 /// All routes of the server.
 pub(super) fn router(app: Shared) -> Router {
@@ -27,32 +34,55 @@ pub(super) fn router(app: Shared) -> Router {
     let small = Router::new()
         .route("/graphql", post(graphql::post).get(graphql::get))
         .route("/system", post(graphql::system))
-        .route("/operations/{name}", post(operations::call))
         .route("/export", post(data::export))
         .route("/media/{type}/{field}/{hash}", get(media::get))
         .route("/metrics", get(health::metrics))
         .route("/health", get(health::health))
-        .layer(DefaultBodyLimit::max(body));
-    let large =
-        Router::new().route("/import", post(data::import)).layer(DefaultBodyLimit::max(upload));
+        .layer(DefaultBodyLimit::max(body))
+        .layer(RequestBodyLimitLayer::new(body))
+        .layer(middleware::from_fn_with_state(app.clone(), bound));
+    let operations = Router::new()
+        .route("/operations/{name}", post(operations::call))
+        .layer(DefaultBodyLimit::max(body))
+        .layer(RequestBodyLimitLayer::new(body));
+    // The default limit covers bodies that are gathered, the layer those that are streamed, and
+    // those that say beforehand that they are too large.
+    let large = Router::new()
+        .route("/import", post(data::import))
+        .layer(RequestBodyLimitLayer::new(upload));
     small
+        .merge(operations)
         .merge(large)
         .fallback(get(ui::asset))
-        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), worded::words))
+        .layer(CompressionLayer::new().compress_when(predicate()))
         .layer(middleware::from_fn_with_state(app.clone(), admit))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn_with_state(app.clone(), measure))
         .with_state(app)
 }
 
+/// Everything large enough, but not lines of progress: an encoder would hold them back.
+fn predicate() -> impl Predicate {
+    DefaultPredicate::new().and(NotForContentType::const_new(events::MEDIA_TYPE))
+}
+
+/// Ends a request that takes longer than is allowed, a body that never comes included.
+async fn bound(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let limit = Duration::from_millis(app.project.settings.limits.request_millis);
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => late(limit),
+    }
+}
+
 /// Lets in as many requests at once as are allowed; the others are told to come back.
 async fn admit(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    // Whoever watches over the server must get through when it is full.
-    let is_probe = matches!(request.uri().path(), "/health" | "/metrics");
-    let Ok(_slot) = app.slots.try_acquire() else {
-        if is_probe {
-            return next.run(request).await;
-        }
+    // Whoever watches over the server must get through when it is full, and takes nobody's place.
+    if matches!(request.uri().path(), "/health" | "/metrics") {
+        return next.run(request).await;
+    }
+    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
         app.metrics.refuse();
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -61,7 +91,48 @@ async fn admit(State(app): State<Shared>, request: Request, next: Next) -> Respo
             "try again in a moment, or raise `limits.concurrent_requests`",
         );
     };
-    next.run(request).await
+    held(next.run(request).await, slot)
+}
+
+/// Keeps `what` until the whole body is sent: a long answer occupies its place as long as it takes.
+fn held<T: Send + 'static>(response: Response, what: T) -> Response {
+    response.map(|body| {
+        let size = body.size_hint().exact();
+        // An empty body is over at once; wrapping would only lose that it is empty.
+        if size == Some(0) {
+            return body;
+        }
+        Body::new(Held { body, _what: what })
+    })
+}
+
+/// A body with something that is let go with it.
+struct Held<T> {
+    body: Body,
+    _what: T,
+}
+
+// Nothing is pinned: the body is `Unpin` by itself, the other part is never polled.
+impl<T> Unpin for Held<T> {}
+
+impl<T> HttpBody for Held<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Counts every request under the pattern of its route, so that the number of counters is bounded.
@@ -71,8 +142,8 @@ async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Res
         .get::<MatchedPath>()
         .map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
     let start = Instant::now();
-    app.metrics.begin();
+    let flight = app.metrics.begin();
     let response = next.run(request).await;
     app.metrics.end(&route, response.status().as_u16(), start.elapsed());
-    response
+    held(response, flight)
 }

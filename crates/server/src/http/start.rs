@@ -1,6 +1,6 @@
 //! Binds, checks that it is safe to serve there, serves, and stops gracefully.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use base::task::{self, Task};
 use base::{Error, Kind, Result};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
@@ -19,6 +21,9 @@ use crate::tokens;
 
 /// How long requests in flight may take to finish after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long the head of a request may take to arrive.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// A server that is listening.
 pub struct Serving {
@@ -47,15 +52,22 @@ pub async fn serve(project: Project) -> Result<Serving> {
     let server_handle = handle.clone();
     let task = match tls {
         Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listener, tls)?.handle(server_handle);
+            let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(server_handle);
+            bound_heads(server.http_builder());
             task::spawn("serve https", async move { server.serve(service).await })
         }
         None => {
-            let server = axum_server::from_tcp(listener)?.handle(server_handle);
+            let mut server = axum_server::from_tcp(listener)?.handle(server_handle);
+            bound_heads(server.http_builder());
             task::spawn("serve http", async move { server.serve(service).await })
         }
     };
     Ok(Serving { address, is_tls, handle, task, _maintenance: maintenance })
+}
+
+/// A client that sends the head of its request too slowly is let go.
+fn bound_heads(builder: &mut Builder<TokioExecutor>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
 }
 
 fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Result<App> {
@@ -63,11 +75,15 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
         |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
     let mut hosts = lowercase(&settings.server.allow_hosts);
     hosts.extend(["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()]);
-    hosts.push(address.ip().to_string());
+    hosts.push(match address.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        // As the `Host` header spells it.
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    });
     Ok(App {
         system: system::engine(Arc::clone(&project))?,
         metrics: Metrics::new(),
-        slots: Semaphore::new(settings.limits.concurrent_requests),
+        slots: Arc::new(Semaphore::new(settings.limits.concurrent_requests)),
         hosts,
         origins: lowercase(&settings.server.allow_origins),
         demands_tokens: settings.server.require_tokens

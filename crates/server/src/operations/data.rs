@@ -144,10 +144,17 @@ pub(super) async fn import(
             rejected: progress.rejected,
         });
     };
+    let spooled = request.display_name.as_ref().map(|name| (request.source.clone(), name.clone()));
     let rejects = request.rejects.clone();
     let type_name = request.type_name.clone();
     let request = import_request(project, principal, request)?;
-    let done = project.lake.import(request, &mut on_progress).await?;
+    let done = project.lake.import(request, &mut on_progress).await.map_err(|error| {
+        let mut body = ErrorBody::from(error);
+        if let Some((source, name)) = spooled {
+            body.rename(&source.display().to_string(), &name);
+        }
+        body
+    })?;
     Ok(ImportAnswer {
         type_name,
         rows: done.rows,

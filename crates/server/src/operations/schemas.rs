@@ -110,7 +110,8 @@ pub(super) async fn apply(
     Ok(apply_answer(project, &applied))
 }
 
-pub(super) async fn undo_plan(project: &Project) -> Result<PlanAnswer, ErrorBody> {
+/// Plans the way back; of the request only its shape matters.
+pub(super) async fn undo_plan(project: &Project, _: UndoRequest) -> Result<PlanAnswer, ErrorBody> {
     let deployed = versions::current(&project.database).await?;
     let earlier = versions::before(&project.database, deployed.version).await?;
     Ok(plan_answer(&apply::plan_undo(&deployed.schema, &earlier.schema)?))

@@ -1,11 +1,13 @@
 //! `/import`: a file as the body. `/export`: a file as the answer.
 
 use std::io::Write;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use base::size::format_bytes;
 use base::{Error, Kind, Result, Scope, task};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -14,16 +16,20 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::super::Shared;
 use super::super::authenticate::principal;
 use super::super::events;
 use super::super::respond::failure;
-use super::operations::{is_json, not_json};
+use super::super::{App, Shared};
+use super::operations::{is_json, json, not_json};
 use crate::operations;
+use crate::project::STATE;
 use crate::wire::{ErrorBody, ExportRequest, ImportRequest};
 
 /// Pieces of an export that may wait for a slow reader.
 const PIECES: usize = 16;
+
+/// What the limiting body says.
+const TOO_LARGE: &str = "length limit exceeded";
 
 /// How to import.
 #[derive(Debug, Deserialize)]
@@ -42,40 +48,65 @@ pub(super) async fn import(
     let prepared = async {
         let who = principal(&app, &headers).await?;
         who.require(Scope::Write)?;
-        let mut request: ImportRequest = serde_json::from_str(&options.options)
-            .map_err(|error| Error::invalid(format!("`options` has the wrong shape: {error}")))?;
-        let spooled = spool(&app.project.folder, body).await?;
+        let wanted = serde_json::from_str(&options.options)
+            .map_err(|error| Error::invalid(format!("`options` is no JSON: {error}")))?;
+        let mut request: ImportRequest = operations::parse(wanted)
+            .map_err(|body| Error::from(body).context("failed to read `options`"))?;
+        let spooled = spool(&app, body).await?;
         // Files of the server's machine are none of the caller's business.
         request.source = spooled.path().to_path_buf();
         request.rejects = None;
+        request.display_name.get_or_insert_with(|| "upload".to_owned());
         Ok::<_, Error>((who, request, spooled))
     };
     match prepared.await {
-        Ok((who, request, spooled)) => events::respond(move |report| {
-            Box::pin(async move {
-                let _deleted_afterwards = spooled;
-                let request = serde_json::to_value(request).unwrap_or_default();
-                operations::call(&app.project, &who, "import", request, report).await
+        Ok((who, request, spooled)) => {
+            events::respond(move |report| {
+                Box::pin(async move {
+                    let _deleted_afterwards = spooled;
+                    let request = serde_json::to_value(request).unwrap_or_default();
+                    operations::call(&app.project, &who, "import", request, report).await
+                })
             })
-        }),
+            .await
+        }
         Err(error) => failure(error.into()),
     }
 }
 
-async fn spool(project: &std::path::Path, body: Body) -> Result<tempfile::NamedTempFile> {
-    let folder = project.join(crate::project::STATE).join("uploads");
+async fn spool(app: &App, body: Body) -> Result<tempfile::NamedTempFile> {
+    let folder = app.project.folder.join(STATE).join("uploads");
     std::fs::create_dir_all(&folder)?;
     let file = tempfile::NamedTempFile::new_in(&folder)?;
     let mut writer = tokio::fs::File::from_std(file.reopen()?);
     let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| {
-            Error::new(Kind::Cancelled, "the upload ended before its end").caused_by(error)
-        })?;
-        writer.write_all(&piece).await?;
+    let patience = Duration::from_millis(app.project.settings.limits.request_millis);
+    // An upload may take any time, as long as it moves.
+    while let Some(piece) =
+        tokio::time::timeout(patience, pieces.next()).await.map_err(|_| stalled(patience))?
+    {
+        writer.write_all(&piece.map_err(|error| broken(app, error))?).await?;
     }
     writer.flush().await?;
     Ok(file)
+}
+
+fn stalled(patience: Duration) -> Error {
+    let text = format!("the upload stood still for {} ms", patience.as_millis());
+    Error::new(Kind::Unavailable, text).hint("send it again; nothing was imported")
+}
+
+fn broken(app: &App, error: axum::Error) -> Error {
+    let limit = app.project.settings.limits.upload_body.0;
+    let is_too_large = base::error_chain(&error).iter().any(|text| text == TOO_LARGE);
+    if is_too_large {
+        let text = format!("the body is larger than {}", format_bytes(limit));
+        return Error::new(Kind::LimitExceeded, text)
+            .hint("send less, or raise `limits.upload_body`");
+    }
+    Error::new(Kind::Cancelled, "the upload ended before its end")
+        .hint("send it again; nothing was imported")
+        .caused_by(error)
 }
 
 pub(super) async fn export(State(app): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
@@ -86,13 +117,9 @@ pub(super) async fn export(State(app): State<Shared>, headers: HeaderMap, body: 
         Ok(who) => who,
         Err(error) => return failure(error.into()),
     };
-    let request: ExportRequest = match serde_json::from_slice(&body) {
+    let request: ExportRequest = match json(&body).and_then(operations::parse) {
         Ok(request) => request,
-        Err(error) => {
-            return failure(
-                Error::invalid(format!("the request has the wrong shape: {error}")).into(),
-            );
-        }
+        Err(error) => return failure(error),
     };
     let kind = content_type(&request.format);
     let (sender, mut receiver) = mpsc::channel(PIECES);
@@ -130,7 +157,7 @@ fn stream(
 fn content_type(format: &str) -> &'static str {
     match format {
         "csv" => "text/csv; charset=utf-8",
-        "jsonl" => "application/x-ndjson",
+        "jsonl" => "application/jsonl",
         "parquet" => "application/vnd.apache.parquet",
         _ => "application/vnd.apache.arrow.file",
     }
@@ -143,9 +170,12 @@ struct Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.sender
-            .blocking_send(Ok(Bytes::copy_from_slice(bytes)))
-            .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        // An encoder that is dropped after an error flushes on a thread of the runtime, where
+        // blocking must be announced.
+        tokio::task::block_in_place(|| {
+            self.sender.blocking_send(Ok(Bytes::copy_from_slice(bytes)))
+        })
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
         Ok(bytes.len())
     }
 

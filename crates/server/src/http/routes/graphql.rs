@@ -4,14 +4,15 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use base::{Error, Kind, Result};
+use base::{Error, Result};
 use mesh::{Engine, Request};
 use serde::Deserialize;
 
 use super::super::authenticate::principal;
 use super::super::respond::{failure, refuse};
 use super::super::{App, Shared};
-use super::operations::{is_json, not_json};
+use super::operations::{is_json, json, not_json};
+use crate::operations;
 use crate::wire::{ErrorBody, QueryRequest};
 
 /// The media type that tells errors of the request from errors inside the answer.
@@ -36,13 +37,9 @@ async fn answer_post(app: &App, headers: &HeaderMap, body: &[u8], which: Which) 
     if !is_json(headers) {
         return not_json();
     }
-    match serde_json::from_slice(body) {
+    match json(body).and_then(operations::parse) {
         Ok(request) => execute(app, headers, request, which).await,
-        Err(error) => failure(
-            Error::invalid(format!("the body is no GraphQL request: {error}"))
-                .hint("send `{\"query\": \"{ … }\"}`")
-                .into(),
-        ),
+        Err(error) => failure(Error::from(error).hint("send `{\"query\": \"{ … }\"}`").into()),
     }
 }
 
@@ -118,19 +115,12 @@ async fn answer(
         variables: request.variables.unwrap_or_default(),
         principal,
     };
-    let limit = std::time::Duration::from_millis(app.project.settings.limits.request_millis);
     let live = app.project.live();
     let engine: &Engine = match which {
         Which::Project => &live.engine,
         Which::System => &app.system,
     };
-    tokio::time::timeout(limit, engine.execute(request)).await.map_err(|_| {
-        Error::new(
-            Kind::LimitExceeded,
-            format!("the request took longer than {} ms", limit.as_millis()),
-        )
-        .hint("ask for less, or raise `limits.request_millis`")
-    })
+    Ok(engine.execute(request).await)
 }
 
 fn respond(headers: &HeaderMap, answer: mesh::Response) -> Response {

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use base::Scope;
+use base::{Error, Result, Scope};
 use lake::MediaVariant;
 use serde::Deserialize;
 
@@ -24,12 +24,10 @@ pub(super) async fn get(
     Query(variant): Query<Variant>,
     headers: HeaderMap,
 ) -> Response {
-    let variant = match variant.variant.as_deref() {
-        Some("thumbnail" | "THUMBNAIL") => MediaVariant::Thumbnail,
-        _ => MediaVariant::Original,
-    };
     let found = async {
         principal(&app, &headers).await?.require(Scope::Read)?;
+        let variant = parse(variant.variant.as_deref())?;
+        app.project.refresh().await?;
         app.project.lake.media(&type_name, &field, &hash, variant).await
     };
     match found.await {
@@ -45,5 +43,14 @@ pub(super) async fn get(
             response
         }
         Err(error) => failure(error.into()),
+    }
+}
+
+fn parse(variant: Option<&str>) -> Result<MediaVariant> {
+    match variant {
+        None | Some("original" | "ORIGINAL") => Ok(MediaVariant::Original),
+        Some("thumbnail" | "THUMBNAIL") => Ok(MediaVariant::Thumbnail),
+        Some(other) => Err(Error::invalid(format!("there is no variant `{other}`"))
+            .hint("variants are `original` and `thumbnail`")),
     }
 }

@@ -1,9 +1,12 @@
 //! The UI's files, compiled into the binary. Paths that are no file give the page, which routes
 //! by itself.
 
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
+use base::Error;
 use rust_embed::RustEmbed;
+
+use super::super::respond::failure;
 
 #[derive(RustEmbed)]
 #[folder = "../../web/dist"]
@@ -21,7 +24,8 @@ pub(super) async fn asset(uri: Uri) -> Response {
     }
     // A missing script or picture is a fault; only pages fall back to the one page there is.
     if path.contains('.') {
-        return (StatusCode::NOT_FOUND, "not found").into_response();
+        let missing = Error::not_found(format!("there is no file `/{path}`"));
+        return failure(missing.hint("the UI is at `/`, the API at `/graphql`").into());
     }
     match Files::get("index.html") {
         Some(file) => serve("index.html", file),

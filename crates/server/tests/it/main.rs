@@ -1,0 +1,19 @@
+//! The server as its clients see it: a real project in a temporary folder, a real port on
+//! loopback, and HTTP written by hand into a socket.
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
+
+mod applies;
+mod client;
+mod data;
+mod graphql;
+mod guard;
+mod house;
+mod lab;
+mod limits;
+mod malformed;
+mod noise;
+mod operations;
+mod settings;
+mod system_client;
+mod tls;
+mod tokens;
