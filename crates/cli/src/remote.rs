@@ -102,13 +102,10 @@ impl Remote {
             if !response.status().is_success() {
                 return Err(refusal(response));
             }
-            let rows = response
-                .headers()
-                .get("x-headwater-rows")
-                .and_then(|rows| rows.to_str().ok()?.parse().ok());
             std::io::copy(&mut response.body_mut().as_reader(), &mut sink).map_err(Error::from)?;
             sink.flush().map_err(Error::from)?;
-            Ok(rows)
+            // The server streams while it counts.
+            Ok(None)
         })
         .await?
     }

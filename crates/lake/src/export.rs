@@ -158,8 +158,12 @@ async fn encode_all(
 ) -> Result<ExportReport> {
     let mut encoder = Encoder::new(format, &rows.schema, rows.types, writer)?;
     let mut report = ExportReport::default();
-    while let Some(batch) = rows.stream.next().await {
-        let batch = batch?;
+    let read = loop {
+        let batch = match rows.stream.next().await {
+            None => break Ok(()),
+            Some(Err(error)) => break Err(error),
+            Some(Ok(batch)) => batch,
+        };
         report.rows += batch.num_rows() as u64;
         let encoding = base::task::blocking("encode", move || {
             let result = encoder.write(&batch);
@@ -167,10 +171,14 @@ async fn encode_all(
         });
         let (back, result) = encoding.await?;
         encoder = back;
-        result?;
+        if result.is_err() {
+            break result;
+        }
         report.bytes = encoder.bytes();
         progress(report);
-    }
-    report.bytes = base::task::blocking("encode", move || encoder.finish()).await??;
+    };
+    // An encoder writes when it is dropped, too, so that it ends on this thread either way.
+    let finish = move || read.and_then(|()| encoder.finish());
+    report.bytes = base::task::blocking("encode", finish).await??;
     Ok(report)
 }

@@ -67,6 +67,8 @@ impl ImportMode {
 pub struct ImportRequest {
     /// The file.
     pub origin: Origin,
+    /// What messages and the table's history call it, when that is not its path.
+    pub name: Option<Arc<str>>,
     /// The type's name.
     pub type_name: Arc<str>,
     /// What to do with the rows that are there already.
@@ -90,6 +92,7 @@ impl ImportRequest {
     pub fn new(origin: Origin, type_name: impl Into<Arc<str>>, principal: Principal) -> Self {
         ImportRequest {
             origin,
+            name: None,
             type_name: type_name.into(),
             mode: ImportMode::Append,
             options: ReadOptions::default(),
@@ -180,8 +183,10 @@ fn check_mode(request: &ImportRequest, shape: &Shape) -> Result<()> {
 
 async fn open(request: &ImportRequest) -> Result<(Source, String)> {
     let (origin, options) = (request.origin.clone(), request.options.clone());
+    let name = request.name.clone();
     let opened = base::task::blocking("open source", move || {
-        let source = Source::open(origin, &options)?;
+        let mut source = Source::open(origin, &options)?;
+        source.name = name.unwrap_or(source.name);
         let fingerprint = source.fingerprint()?;
         Ok((source, fingerprint))
     });

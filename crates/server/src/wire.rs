@@ -275,6 +275,8 @@ pub struct ImportRequest {
     pub datetime_format: Option<String>,
     /// Pass over columns that the type has no field for.
     pub ignore_unknown: bool,
+    /// Import even what was imported before.
+    pub again: bool,
 }
 
 /// What an import did.

@@ -64,6 +64,9 @@ pub(crate) struct Options {
     /// Pass over columns that the type has no field for.
     #[arg(long)]
     ignore_unknown: bool,
+    /// Import a file even if the same bytes were imported before.
+    #[arg(long)]
+    again: bool,
 }
 
 pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) -> Outcome {
@@ -104,6 +107,7 @@ fn request(options: &Options, source: PathBuf) -> ImportRequest {
         date_format: options.date_format.clone(),
         datetime_format: options.datetime_format.clone(),
         ignore_unknown: options.ignore_unknown,
+        again: options.again,
     }
 }
 

@@ -189,6 +189,8 @@ fn import_request(
         Some(mode) => known("import mode", mode, ImportMode::parse)?,
         None => default_mode(project, &request.type_name),
     };
+    wanted.name = request.display_name.as_deref().map(Into::into);
+    wanted.again = request.again;
     wanted.max_errors = request.max_errors;
     wanted.options = read_options(&request)?;
     wanted.rejects = request.rejects;
