@@ -8,6 +8,8 @@
 mod fsync;
 #[path = "torture/ledger.rs"]
 mod ledger;
+#[path = "torture/memory.rs"]
+mod memory;
 #[path = "torture/serial.rs"]
 mod serial;
 
@@ -32,6 +34,9 @@ struct Arguments {
     /// Seconds a run, where a suite runs by time.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Rows of a file, where a suite imports one.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
     /// Of a worker process: the project's folder.
     #[arg(long, hide = true)]
     folder: Option<std::path::PathBuf>,
@@ -43,6 +48,8 @@ enum Suite {
     Fsync,
     /// Two processes change, import, compact and read; every answer equals some serial order.
     Serial,
+    /// An import of a large file stays within its memory.
+    Memory,
     /// One of the two processes.
     SerialWorker,
 }
@@ -74,6 +81,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let outcome = match arguments.suite {
             Suite::Fsync => fsync::run(seed, arguments.sabotage.as_deref()).await,
             Suite::Serial => serial::run(seed, arguments.seconds).await,
+            Suite::Memory => memory::run(seed, arguments.rows).await,
             Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
         };
         match outcome {

@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Seconds a run, where a suite runs by time.
     #[arg(long)]
     seconds: Option<u64>,
+    /// Rows of a file, where a suite imports one.
+    #[arg(long)]
+    rows: Option<u64>,
 }
 
 /// Suites with what they do.
@@ -37,6 +40,7 @@ const SUITES: &[(&str, &str)] = &[
         "serial",
         "two processes change, import, compact and read; every answer equals some serial order",
     ),
+    ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
 /// What every test run does of the long suites: few runs, always the same ones.
@@ -44,6 +48,7 @@ const SAMPLE: &[&[&str]] = &[
     &["fsync", "--runs", "5", "--seed", "1"],
     &["fsync", "--runs", "3", "--seed", "1", "--sabotage", "skip-fsync"],
     &["serial", "--runs", "1", "--seed", "1", "--seconds", "5"],
+    &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
 ];
 
 /// Runs the sample; the programs are built already.
@@ -83,6 +88,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if let Some(seconds) = options.seconds {
         child.args(["--seconds", &seconds.to_string()]);
+    }
+    if let Some(rows) = options.rows {
+        child.args(["--rows", &rows.to_string()]);
     }
     process::run(&mut child)
 }

@@ -30,7 +30,7 @@ use journal::{Journal, Part, Start};
 use rejects::Rejects;
 
 /// Rows of a part: a longer file is committed in several, each visible as soon as it is committed.
-pub const PART_ROWS: u64 = 5_000_000;
+pub const PART_ROWS: u64 = 2_000_000;
 
 /// What to do with the rows that are there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -34,7 +34,8 @@ fn described(pairing: &Pairing<'_>, step: &Step) -> Described {
         Step::AddColumn { type_name, field } => words.add_column(type_name, field),
         Step::RestoreColumn { type_name, field } => {
             let column = words.column(type_name, field);
-            plain(format!("restore column `{column}` with its old values"), Expand)
+            let values = "its old values, but none in rows that were changed since";
+            plain(format!("restore column `{column}` with {values}"), Expand)
         }
         Step::DropColumn { type_name, field } => words.drop_column(type_name, field),
         Step::RenameColumn { type_name, from, to } => {
