@@ -13,6 +13,7 @@ mod images;
 mod journal;
 mod media;
 mod rejects;
+mod sink;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,11 +24,12 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::Lake;
-use crate::commit::{Change, CommitInfo, TableChange};
+use crate::commit::CommitInfo;
 use crate::decode::{self, FaultKind, RawBatch, Shape};
 use crate::source::{Format, Origin, ReadOptions, Source};
 use journal::{Journal, Part, Start};
 use rejects::Rejects;
+use sink::{Sink, Staged};
 
 /// Rows of a part: a longer file is committed in several, each visible as soon as it is committed.
 pub const PART_ROWS: u64 = 2_000_000;
@@ -243,7 +245,7 @@ impl Run<'_> {
             };
             if staged.last && self.source.stamp()? != stamp {
                 let message = format!("file `{}` changed while it was imported", self.source.name);
-                staged.discard(self.lake).await;
+                staged.rows.discard(self.lake).await;
                 return Err(Error::new(Kind::Conflict, message).hint("import it again"));
             }
             let last = staged.last;
@@ -287,7 +289,7 @@ impl Run<'_> {
     ) -> Result<StagedPart> {
         let whole = self.request.mode == ImportMode::Replace;
         let limit = if whole { u64::MAX } else { self.request.part_rows };
-        let mut writer = self.lake.stage(&self.request.type_name).await?;
+        let mut writer = Sink::open(self.lake, &self.request.type_name).await?;
         let begin = part.read;
         let mut last = true;
         while let Some(batch) = rows.next().await {
@@ -299,18 +301,18 @@ impl Run<'_> {
                 writer.abort().await;
                 return Err(error);
             }
-            if part.read - begin >= limit {
+            if part.read - begin >= limit || writer.is_full(self.request.mode) {
                 last = false;
                 break;
             }
         }
-        Ok(StagedPart { files: writer.finish().await?, last })
+        Ok(StagedPart { rows: writer.finish().await?, last })
     }
 
     async fn take(
         &self,
         batch: RawBatch,
-        writer: &mut crate::stage::StageWriter,
+        writer: &mut Sink,
         part: &mut Part,
         rejects: &mut Rejects,
         progress: OnProgress<'_>,
@@ -324,7 +326,7 @@ impl Run<'_> {
         part.loaded += batch.batch.num_rows() as u64;
         let (rows, rejected, consumed) = (part.loaded, part.rejected, batch.consumed);
         if batch.batch.num_rows() > 0 {
-            writer.write(conform(&self.shape, batch.batch)?).await?;
+            writer.write(conform(&self.shape, batch.batch)?, self.request.mode).await?;
         }
         let total_bytes = self.source.bytes;
         progress(ImportProgress { rows, bytes: consumed.min(total_bytes), total_bytes, rejected });
@@ -340,8 +342,7 @@ impl Run<'_> {
         part.rejects_bytes = rejects.sync().await?;
         part.done = staged.last;
         let replaces = self.request.mode == ImportMode::Replace;
-        let nothing = staged.files.rows == 0 && !replaces;
-        let files = staged.files.clone();
+        let nothing = staged.rows.is_empty() && !replaces;
         let statement = self.journal.statement(part, self.lake.config().clock.now());
         let result = if nothing {
             // Without rows there is no snapshot, but that the file was read must be remembered.
@@ -353,21 +354,15 @@ impl Run<'_> {
                 idempotency_key: Some(self.journal.idempotency_key(part).into()),
                 also: vec![statement],
             };
-            let change = match self.request.mode {
-                ImportMode::Append if self.shape.key.is_empty() => Change::Append(staged.files),
-                ImportMode::Append => Change::Insert(staged.files),
-                ImportMode::Upsert => Change::Upsert(staged.files),
-                ImportMode::Replace => Change::Replace(staged.files),
-            };
-            let type_name = Arc::clone(&self.request.type_name);
-            let commit = self.lake.commit(vec![TableChange { type_name, change }], info).await;
-            commit.map(|snapshots| snapshots.last().map_or(0, |snapshot| snapshot.id))
+            let (type_name, mode) = (&self.request.type_name, self.request.mode);
+            let has_key = !self.shape.key.is_empty();
+            staged.rows.commit(self.lake, type_name, mode, has_key, info).await
         };
         // Another import of the same file may have been faster: the journal tells whose row counts.
         let recorded = self.journal.part(part.number).await?;
         match (recorded, result) {
             (Some(theirs), _) if theirs.run != self.journal.run => {
-                self.lake.discard(&files).await;
+                staged.rows.discard(self.lake).await;
                 Ok(Committed::Theirs(theirs))
             }
             (Some(_), Ok(snapshot)) => {
@@ -380,7 +375,7 @@ impl Run<'_> {
                 Ok(Committed::Ours)
             }
             (None, Err(error)) => {
-                self.lake.discard(&files).await;
+                staged.rows.discard(self.lake).await;
                 let what = format!("failed to import `{}`", self.source.name);
                 Err(error.context(what))
             }
@@ -411,14 +406,8 @@ enum Committed {
 }
 
 struct StagedPart {
-    files: crate::stage::StagedFiles,
+    rows: Staged,
     last: bool,
-}
-
-impl StagedPart {
-    async fn discard(self, lake: &Lake) {
-        lake.discard(&self.files).await;
-    }
 }
 
 /// Threads that decode; staging takes one more.

@@ -6,8 +6,14 @@
 //!
 //! In: write requests and questions about tables whose rows are a Lance dataset. Out: receipts and
 //! providers. A version becomes visible in the same transaction that moves the table's pointer, so
-//! a crash leaves nothing but unnamed files. Not here: imports and schema changes, which Lance
-//! tables do not offer yet.
+//! a crash leaves nothing but unnamed files. Imports come in through `rows`, changes of columns
+//! through `alter`.
+
+mod alter;
+mod rows;
+
+pub(crate) use alter::{alter, refuse};
+pub(crate) use rows::import;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,7 +32,7 @@ use lance::dataset::write::delete::DeleteBuilder;
 use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched, WriteMode};
 use schema::ObjectType;
 
-use crate::catalog::Swap;
+use crate::catalog::{Statement, Swap};
 use crate::commit::retry::Attempts;
 use crate::commit::{fingerprint, group};
 use crate::lake::object_named;
@@ -35,7 +41,7 @@ use crate::query::near::any_key;
 use crate::{Lake, Snapshot, Table, shape};
 
 /// Where the rows of a table are.
-fn dataset_name(table: &Table) -> String {
+pub(crate) fn dataset_name(table: &Table) -> String {
     format!("_tables/{}.lance", table.id)
 }
 
@@ -63,12 +69,32 @@ async fn once(lake: &Lake, request: &WriteRequest, wanted: &str) -> Result<Write
     let table = lake.table(&request.table).await?;
     let change = Work::new(lake, object, &table);
     let rows = change.apply(&request.op).await?;
+    let note = Note {
+        operation: operation(&request.op),
+        author: &request.principal.subject,
+        summary: "mutation",
+    };
+    let receipts = |snapshot: i64| match &request.idempotency_key {
+        Some(key) => {
+            let now = lake.config().clock.now();
+            vec![group::forget_old(now), group::receipt(key, wanted, snapshot, rows, now)]
+        }
+        None => Vec::new(),
+    };
     let snapshot = match rows {
         0 => table.lance_version,
-        _ => change.publish(request, wanted, rows).await?,
+        _ => change.publish(note, receipts).await?,
     };
     let snapshot = i64::try_from(snapshot).unwrap_or(i64::MAX);
     Ok(WriteReceipt { snapshot, rows, replayed: false })
+}
+
+/// What is remembered of a change.
+#[derive(Clone, Copy, Debug)]
+struct Note<'a> {
+    operation: &'a str,
+    author: &'a str,
+    summary: &'a str,
 }
 
 /// One change under way.
@@ -177,7 +203,8 @@ impl<'a> Work<'a> {
         Ok(kept)
     }
 
-    async fn check_new(&self, rows: &[Row]) -> Result<()> {
+    /// The keys of new rows, of which no two are equal.
+    fn check_distinct(&self, rows: &[Row]) -> Result<Vec<Vec<Value>>> {
         let name = &self.table.name;
         let mut keys: HashSet<Vec<Value>> = HashSet::new();
         for row in rows {
@@ -187,7 +214,12 @@ impl<'a> Work<'a> {
                 return Err(Error::new(Kind::AlreadyExists, text));
             }
         }
-        let keys: Vec<Vec<Value>> = keys.into_iter().collect();
+        Ok(keys.into_iter().collect())
+    }
+
+    async fn check_new(&self, rows: &[Row]) -> Result<()> {
+        let name = &self.table.name;
+        let keys = self.check_distinct(rows)?;
         match self.existing(&keys).await?.first() {
             None => Ok(()),
             Some(row) => {
@@ -280,14 +312,15 @@ impl<'a> Work<'a> {
     }
 
     async fn append(&self, rows: &[Row]) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
+        match (rows.is_empty(), self.table.lance_version) {
+            (true, _) => Ok(()),
+            (false, 0) => self.write(rows, WriteMode::Create).await,
+            (false, _) => self.write(rows, WriteMode::Append).await,
         }
+    }
+
+    async fn write(&self, rows: &[Row], mode: WriteMode) -> Result<()> {
         let name = dataset_name(self.table);
-        let mode = match self.table.lance_version {
-            0 => WriteMode::Create,
-            _ => WriteMode::Append,
-        };
         let lance = &self.lake.inner.companions.lance;
         let params = lance.write_params(mode, Some(&self.held));
         let url = lance.url(&name);
@@ -328,28 +361,28 @@ impl<'a> Work<'a> {
         Ok(gone)
     }
 
-    /// Makes the prepared version the table's, and remembers the change.
-    async fn publish(&self, request: &WriteRequest, wanted: &str, rows: u64) -> Result<u64> {
+    /// Makes the prepared version the table's, with the statements that belong to it.
+    async fn publish(
+        &self,
+        note: Note<'_>,
+        also: impl FnOnce(i64) -> Vec<Statement>,
+    ) -> Result<u64> {
         let prepared = self.held.take()?;
-        let now = self.lake.config().clock.now();
-        let note = VersionNote {
-            at: now,
-            operation: operation(&request.op),
-            author: request.principal.subject.as_ref(),
-            summary: "mutation",
-        };
-        let mut also = vec![prepared.statement(&note)];
-        if let Some(key) = &request.idempotency_key {
-            let snapshot = i64::try_from(prepared.version).unwrap_or(i64::MAX);
-            also.push(group::forget_old(now));
-            also.push(group::receipt(key, wanted, snapshot, rows, now));
-        }
+        let at = self.lake.config().clock.now();
+        let Note { operation, author, summary } = note;
+        let mut statements =
+            vec![prepared.statement(&VersionNote { at, operation, author, summary })];
+        statements.extend(also(i64::try_from(prepared.version).unwrap_or(i64::MAX)));
         let location = Arc::clone(&self.table.metadata_location);
         let mut swap = Swap::metadata(self.table, location);
         swap.lance_version = prepared.version;
-        self.lake.catalog().swap(&[swap], &also).await.map_err(|error| match error.kind() {
-            Kind::AlreadyExists => Error::new(Kind::Conflict, "the table was changed meanwhile"),
-            _ => error,
+        self.lake.catalog().swap(&[swap], &statements).await.map_err(|error| {
+            match error.kind() {
+                Kind::AlreadyExists => {
+                    Error::new(Kind::Conflict, "the table was changed meanwhile")
+                }
+                _ => error,
+            }
         })?;
         Ok(prepared.version)
     }

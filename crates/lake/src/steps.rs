@@ -16,7 +16,7 @@ use std::sync::Arc;
 use base::{Error, Kind, Result};
 use iceberg::spec::TableMetadata;
 use schema::plan::Step;
-use schema::{ColumnSpec, FieldDef, ObjectType, Schema};
+use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
 
 use crate::catalog::Swap;
 use crate::commit::CommitInfo;
@@ -24,6 +24,7 @@ use crate::commit::delta::{Alter, Delta};
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::lake::{Lake, object_named};
+use crate::lance_table;
 use crate::shape;
 use crate::table::Table;
 
@@ -46,6 +47,11 @@ struct Context<'a> {
     old: &'a Schema,
     new: &'a Schema,
     progress: OnProgress<'a>,
+}
+
+/// Refuses a plan with a step that cannot be carried out, before anything is touched.
+pub fn check(steps: &[&Step], old: &Schema, new: &Schema) -> Result<()> {
+    lance_table::refuse(steps, old, new)
 }
 
 impl Lake {
@@ -71,6 +77,9 @@ impl Lake {
 
 impl<'a> Context<'a> {
     async fn run(&self, step: &Step) -> Result<()> {
+        if let Some(table) = self.lance_table(step).await? {
+            return lance_table::alter(self.lake, &table, step, self.old, self.new).await;
+        }
         match step {
             Step::CreateTable { type_name } => create::create(self.lake, self.new, type_name).await,
             Step::DropTable { type_name } => self.drop_table(type_name).await,
@@ -95,11 +104,21 @@ impl<'a> Context<'a> {
             Step::BuildSearch { .. } | Step::BuildVectors { .. } | Step::DropVectors { .. } => {
                 self.lake.companion_step(step, self.old, self.new).await
             }
-            Step::ChangeFormat { .. } => {
-                let text = format!("the step `{step:?}` is not offered yet");
-                Err(Error::new(Kind::Unsupported, text))
-            }
+            Step::ChangeFormat { .. } => lance_table::refuse(&[step], self.old, self.new),
         }
+    }
+
+    /// The Lance table whose columns a step changes.
+    async fn lance_table(&self, step: &Step) -> Result<Option<Arc<Table>>> {
+        let (Step::AddColumn { type_name, .. }
+        | Step::DropColumn { type_name, .. }
+        | Step::RenameColumn { type_name, .. }
+        | Step::WidenColumn { type_name, .. }) = step
+        else {
+            return Ok(None);
+        };
+        let table = self.lake.table(type_name).await?;
+        Ok((table.format == TableFormat::Lance).then_some(table))
     }
 
     async fn drop_table(&self, type_name: &str) -> Result<()> {

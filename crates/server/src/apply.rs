@@ -146,6 +146,8 @@ async fn apply_leased(
         Direction::Forward => plan_steps(&deployed.schema, &wanted.schema)?,
         Direction::Undo => plan_undo(&deployed.schema, &wanted.schema)?,
     };
+    let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
+    lake::steps::check(&steps, &deployed.schema, &wanted.schema)?;
     refuse_losses(&plan, wanted.allowed)?;
     if plan.is_empty() && deployed.version > 0 {
         project.refresh().await?;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base::Result;
 use base::ids::TableId;
-use base::{Error, Kind, Result};
 use iceberg::MetadataLocation;
 use iceberg::spec::{FormatVersion, TableMetadata, TableMetadataBuilder};
 use schema::{ObjectType, Schema, TableFormat};
@@ -12,6 +12,7 @@ use schema::{ObjectType, Schema, TableFormat};
 use crate::commit::snapshot::{stamped, write_metadata_file};
 use crate::failure::failed;
 use crate::lake::{Lake, object_named};
+use crate::lance_table;
 use crate::shape;
 use crate::table::Table;
 
@@ -22,15 +23,12 @@ pub(super) async fn create(lake: &Lake, schema: &Schema, type_name: &str) -> Res
     }
     let object = object_named(schema, type_name)?;
     let spec = shape::table_spec(object)?;
-    if spec.format == TableFormat::Lance {
-        let text = format!("type `{type_name}` asks for a Lance table");
-        return Err(Error::new(Kind::Unsupported, text)
-            .hint("use `@table(format: ICEBERG)`; media and vectors are in Lance either way"));
-    }
-    let module = schema.modules.get(object.module);
-    let namespace: Arc<str> =
-        module.map_or_else(|| "default".into(), |module| Arc::clone(&module.name));
+    let namespace = namespace_of(schema, object);
     let id = TableId::generate(&lake.config().rng);
+    if spec.format == TableFormat::Lance {
+        let table = empty_lance(lake, object, &spec.name, namespace, id);
+        return created(lake, type_name, lake.catalog().create(&table).await).await;
+    }
     let location = location(lake, &namespace, &spec.name, id);
     let metadata = metadata(lake, object, &location)?;
     let file = MetadataLocation::new_with_metadata(&location, &metadata);
@@ -47,15 +45,44 @@ pub(super) async fn create(lake: &Lake, schema: &Schema, type_name: &str) -> Res
         search_version: 0,
         version: 1,
     };
-    match lake.catalog().create(&table).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            lake.discard_location(&file.to_string()).await;
-            // Another process that applies the same plan was faster.
-            let made = lake.catalog().find(type_name).await?.is_some();
-            if made { Ok(()) } else { Err(error) }
-        }
+    let result = lake.catalog().create(&table).await;
+    if result.is_err() {
+        lake.discard_location(&file.to_string()).await;
     }
+    created(lake, type_name, result).await
+}
+
+/// Another process that applies the same plan may have been faster, which is as good.
+async fn created(lake: &Lake, type_name: &str, result: Result<()>) -> Result<()> {
+    match result {
+        Err(_) if lake.catalog().find(type_name).await?.is_some() => Ok(()),
+        result => result,
+    }
+}
+
+/// A Lance table without rows: its dataset is made by the first ones.
+fn empty_lance(
+    lake: &Lake,
+    object: &ObjectType,
+    name: &Arc<str>,
+    namespace: Arc<str>,
+    id: TableId,
+) -> Table {
+    let mut table = Table {
+        id,
+        type_name: Arc::clone(&object.name),
+        namespace,
+        name: Arc::clone(name),
+        format: TableFormat::Lance,
+        metadata_location: "".into(),
+        iceberg: None,
+        lance_version: 0,
+        search_version: 0,
+        version: 1,
+    };
+    let location = lake.locations().location(&lance_table::dataset_name(&table));
+    table.metadata_location = location.into();
+    table
 }
 
 /// The module of a type: the namespace of its table.

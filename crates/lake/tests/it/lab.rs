@@ -187,6 +187,12 @@ pub(crate) fn sorted(mut object: ObjectType, by: &str, descending: bool) -> Obje
     object
 }
 
+/// Puts a type into the Lance format.
+pub(crate) fn lance(mut object: ObjectType) -> ObjectType {
+    spec(&mut object).format = TableFormat::Lance;
+    object
+}
+
 /// Films with a key, in four buckets.
 pub(crate) fn film() -> ObjectType {
     let fields = [

@@ -6,6 +6,7 @@ mod commit;
 mod companion;
 mod import;
 mod lab;
+mod lance;
 mod maintain;
 mod model;
 mod query;

@@ -1,0 +1,189 @@
+//! Columns of a Lance table: added, dropped, renamed, widened; and what such a table does not offer,
+//! said before anything is touched.
+//!
+//! In: a step of a plan. Out: a version whose columns are those of the step; doing it again finds
+//! nothing left to do. A table without rows has no dataset and takes its columns with the first ones.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema as ArrowSchema;
+use base::{Error, Kind, Principal, Result};
+use frame::{Field, RowInterpreter};
+use futures::FutureExt;
+use lance::Dataset;
+use lance::dataset::{BatchUDF, ColumnAlteration, NewColumnTransform};
+use schema::plan::Step;
+use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
+
+use super::{Note, Work};
+use crate::lake::object_named;
+use crate::lance_store::failed;
+use crate::{Lake, Table};
+
+/// Refuses the steps that cannot be carried out, for the whole plan at once.
+pub(crate) fn refuse(steps: &[&Step], old: &Schema, new: &Schema) -> Result<()> {
+    steps.iter().try_for_each(|step| refuse_one(step, old, new))
+}
+
+fn refuse_one(step: &Step, old: &Schema, new: &Schema) -> Result<()> {
+    let is_lance = |name: &str| {
+        let object = new.types.get(name).or_else(|| old.types.get(name));
+        let table = object.and_then(|object| object.table());
+        table.is_some_and(|table| table.format == TableFormat::Lance)
+    };
+    let (type_name, what, hint) = match step {
+        Step::ChangeFormat { type_name } => (
+            type_name,
+            "an existing table does not change its format",
+            "make a new type in the other format, and move the rows by `export` and `import`",
+        ),
+        Step::CreateTable { type_name } | Step::BuildSearch { type_name }
+            if is_lance(type_name) && searches(new, type_name) =>
+        {
+            (
+                type_name,
+                "text search in Lance tables is not offered",
+                "use `@table(format: ICEBERG)`, or leave `@search` out",
+            )
+        }
+        Step::RestoreColumn { type_name, .. } if is_lance(type_name) => (
+            type_name,
+            "a column that was dropped from a Lance table does not come back",
+            "read the rows as they were with `headwater export --at`, and import them",
+        ),
+        Step::ConvertColumn { type_name, .. }
+        | Step::ChangeKey { type_name }
+        | Step::SetRetention { type_name }
+            if is_lance(type_name) =>
+        {
+            (
+                type_name,
+                "keys, retention and conversions of a Lance table do not change",
+                "use `@table(format: ICEBERG)` for a type that is changed so",
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(Kind::Unsupported, format!("type `{type_name}`: {what}")).hint(hint))
+}
+
+fn searches(schema: &Schema, type_name: &str) -> bool {
+    let object = schema.types.get(type_name);
+    object.is_some_and(|object| object.fields.values().any(|field| field.search))
+}
+
+/// Carries out a step about a column of a Lance table.
+pub(crate) async fn alter(
+    lake: &Lake,
+    table: &Arc<Table>,
+    step: &Step,
+    old: &Schema,
+    new: &Schema,
+) -> Result<()> {
+    let object = object_named(new, &table.type_name)?;
+    let work = Work::new(lake, object, table);
+    let Some(dataset) = work.dataset().await? else { return Ok(()) };
+    let mut dataset = dataset.as_ref().clone();
+    let changed = match step {
+        Step::AddColumn { field, .. } => add(&mut dataset, stored(object, field)?).await?,
+        Step::DropColumn { type_name, field } => {
+            let (_, column) = stored(object_named(old, type_name)?, field)?;
+            drop_column(&mut dataset, &column.column).await?
+        }
+        Step::RenameColumn { type_name, from, to } => {
+            let (_, was) = stored(object_named(old, type_name)?, from)?;
+            let (_, is) = stored(object, to)?;
+            rename(&mut dataset, &was.column, &is.column).await?
+        }
+        Step::WidenColumn { field, .. } => widen(&mut dataset, stored(object, field)?).await?,
+        other => return Err(Error::internal(format!("`{other:?}` is no step of a Lance column"))),
+    };
+    if changed {
+        let note = Note { operation: "schema", author: "schema", summary: "schema change" };
+        work.publish(note, |_| Vec::new()).await?;
+    }
+    Ok(())
+}
+
+fn stored<'a>(object: &'a ObjectType, field: &str) -> Result<(&'a FieldDef, &'a ColumnSpec)> {
+    let found = object.field_named(field).and_then(|(_, def)| Some((def, def.column()?)));
+    found.ok_or_else(|| {
+        Error::not_found(format!("type `{}` has no stored field `{field}`", object.name))
+    })
+}
+
+fn has(dataset: &Dataset, column: &str) -> bool {
+    dataset.schema().field(column).is_some()
+}
+
+fn wrong(error: lance::Error) -> Error {
+    failed("change the columns of a Lance table", error)
+}
+
+async fn add(dataset: &mut Dataset, (def, column): (&FieldDef, &ColumnSpec)) -> Result<bool> {
+    if has(dataset, &column.column) {
+        return Ok(false);
+    }
+    let nullable = def.nullable || column.default.is_none();
+    let field = Field::new(Arc::clone(&column.column), column.data_type.clone(), nullable);
+    let schema = Arc::new(ArrowSchema::new(vec![field.to_arrow()]));
+    let transform = match &column.default {
+        None if !def.nullable => {
+            let text = format!("field `{}` is required, and rows are there without it", def.name);
+            return Err(
+                Error::invalid(text).hint("give it a `@column(default:)`, or make it nullable")
+            );
+        }
+        None => NewColumnTransform::AllNulls(schema),
+        Some(default) => {
+            let nothing =
+                |_: &[String], _: &frame::DataType| Err(Error::internal("a default reads a field"));
+            let value = RowInterpreter.evaluate_row(default, &nothing, &Principal::local())?;
+            let data_type = column.data_type.clone();
+            let output = Arc::clone(&schema);
+            let mapper = move |batch: &RecordBatch| {
+                let values = vec![value.clone(); batch.num_rows()];
+                let array = frame::convert::array_of(&values, &data_type)
+                    .map_err(|error| lance::Error::external(Box::new(error)))?;
+                Ok(RecordBatch::try_new(Arc::clone(&output), vec![array])?)
+            };
+            NewColumnTransform::BatchUDF(BatchUDF {
+                mapper: Box::new(mapper),
+                output_schema: schema,
+                result_checkpoint: None,
+            })
+        }
+    };
+    dataset.add_columns(transform, None, None).boxed().await.map_err(wrong)?;
+    Ok(true)
+}
+
+async fn drop_column(dataset: &mut Dataset, column: &str) -> Result<bool> {
+    if !has(dataset, column) {
+        return Ok(false);
+    }
+    dataset.drop_columns(&[column]).boxed().await.map_err(wrong)?;
+    Ok(true)
+}
+
+async fn rename(dataset: &mut Dataset, from: &str, to: &str) -> Result<bool> {
+    if has(dataset, to) {
+        return Ok(false);
+    }
+    let change = ColumnAlteration::new(from.to_owned()).rename(to.to_owned());
+    dataset.alter_columns(&[change]).boxed().await.map_err(wrong)?;
+    Ok(true)
+}
+
+async fn widen(dataset: &mut Dataset, (_, column): (&FieldDef, &ColumnSpec)) -> Result<bool> {
+    let field = Field::new(Arc::clone(&column.column), column.data_type.clone(), true).to_arrow();
+    let present = dataset.schema().field(&column.column).map(|field| field.data_type());
+    if present.as_ref() == Some(field.data_type()) {
+        return Ok(false);
+    }
+    let change =
+        ColumnAlteration::new(column.column.to_string()).cast_to(field.data_type().clone());
+    dataset.alter_columns(&[change]).boxed().await.map_err(wrong)?;
+    Ok(true)
+}

@@ -1,0 +1,85 @@
+//! A part of an import becomes a version of a Lance table.
+//!
+//! In: decoded batches in the shape of the type. Out: the version, visible together with the part's
+//! row in the import journal. Not here: reading files, what a part is (`import`).
+
+use arrow::record_batch::RecordBatch;
+use base::{Kind, Result};
+use frame::WriteOp;
+use futures::FutureExt;
+use lance::dataset::WriteMode;
+use lance::dataset::write::delete::DeleteBuilder;
+
+use super::{Note, Work};
+use crate::Lake;
+use crate::commit::CommitInfo;
+use crate::commit::retry::Attempts;
+use crate::import::ImportMode;
+use crate::lake::object_named;
+
+/// Commits the rows of a part; gives the table's version.
+pub(crate) async fn import(
+    lake: &Lake,
+    type_name: &str,
+    mode: ImportMode,
+    batches: &[RecordBatch],
+    info: &CommitInfo,
+) -> Result<i64> {
+    let mut attempts = Attempts::new(lake);
+    loop {
+        match once(lake, type_name, mode, batches, info).await {
+            Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+            result => return result,
+        }
+    }
+}
+
+async fn once(
+    lake: &Lake,
+    type_name: &str,
+    mode: ImportMode,
+    batches: &[RecordBatch],
+    info: &CommitInfo,
+) -> Result<i64> {
+    let schema = lake.schema();
+    let object = object_named(&schema, type_name)?;
+    let table = lake.table(type_name).await?;
+    let change = Work::new(lake, object, &table);
+    let operation = match mode {
+        ImportMode::Replace => {
+            change.replace(batches).await?;
+            "overwrite"
+        }
+        ImportMode::Append => {
+            change.apply(&WriteOp::Append(batches.to_vec())).await?;
+            "append"
+        }
+        ImportMode::Upsert => {
+            change.apply(&WriteOp::Upsert(batches.to_vec())).await?;
+            "overwrite"
+        }
+    };
+    let note = Note { operation, author: &info.author, summary: &info.summary };
+    let version = change.publish(note, |_| info.also.clone()).await?;
+    Ok(i64::try_from(version).unwrap_or(i64::MAX))
+}
+
+impl Work<'_> {
+    /// Puts new rows in the place of all others.
+    async fn replace(&self, batches: &[RecordBatch]) -> Result<()> {
+        let rows = self.rows(batches)?;
+        if !self.key.is_empty() {
+            self.check_distinct(&rows)?;
+        }
+        match (rows.is_empty(), self.dataset().await?) {
+            (false, None) => self.write(&rows, WriteMode::Create).await,
+            (false, Some(_)) => self.write(&rows, WriteMode::Overwrite).await,
+            (true, Some(dataset)) => {
+                let delete = DeleteBuilder::new(dataset, "true").conflict_retries(0);
+                delete.execute().boxed().await.map_err(|error| self.writing(error))?;
+                Ok(())
+            }
+            (true, None) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Tables in the Lance format: written by key, imported, asked beside Iceberg tables, changed.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use base::{Kind, Principal};
+use frame::convert::rows_of;
+use frame::{DataType, Scan, ScanRequest, SnapshotRef, Value, WriteOp};
+use futures::TryStreamExt;
+use lake::import::{ImportMode, ImportRequest};
+use lake::source::Origin;
+use lake::{Change, Lake, SqlOptions, TableChange};
+use schema::plan::Step;
+use schema::{ObjectType, Schema};
+
+use crate::lab::{Lab, batch, fields_of, info, keyed, lance, object, play, row, schema_of, write};
+
+fn film() -> ObjectType {
+    let fields = [
+        ("id", DataType::String, false),
+        ("title", DataType::String, false),
+        ("year", DataType::Int, true),
+    ];
+    lance(keyed(object("Film", "films", &fields), &["id"]))
+}
+
+async fn films() -> Lab {
+    Lab::new(vec![film(), play()]).await
+}
+
+async fn rows_at(lake: &Lake, at: Option<SnapshotRef>) -> Vec<Vec<Value>> {
+    let schema = lake.schema();
+    let fields = fields_of(schema.type_named("Film").unwrap().1);
+    let names: Vec<_> = fields.iter().map(|field| Arc::clone(&field.name)).collect();
+    let request = ScanRequest { at, ..ScanRequest::new("Film", names, Principal::local()) };
+    let batches: Vec<RecordBatch> = lake.scan(request).await.unwrap().try_collect().await.unwrap();
+    let mut rows: Vec<Vec<Value>> =
+        batches.iter().flat_map(|batch| rows_of(batch, &fields).unwrap()).collect();
+    rows.sort();
+    rows
+}
+
+async fn rows(lake: &Lake) -> Vec<Vec<Value>> {
+    rows_at(lake, None).await
+}
+
+async fn insert(lake: &Lake, rows: &[Vec<Value>]) -> base::Result<i64> {
+    let op = WriteOp::Insert(vec![batch(lake, "Film", rows)]);
+    write(lake, "Film", op).await.map(|receipt| receipt.snapshot)
+}
+
+async fn upsert(lake: &Lake, rows: &[Vec<Value>]) -> i64 {
+    write(lake, "Film", WriteOp::Upsert(vec![batch(lake, "Film", rows)])).await.unwrap().snapshot
+}
+
+#[tokio::test]
+async fn rows_are_written_by_key_and_read_at_any_version() {
+    let lab = films().await;
+    assert_eq!(rows(&lab.lake).await, Vec::<Vec<Value>>::new());
+    let first = insert(&lab.lake, &[row("a", "Alien", 1979), row("b", "Brazil", 1984)]).await;
+    let taken = insert(&lab.lake, &[row("a", "Again", 2000)]).await.unwrap_err();
+    assert_eq!(taken.kind(), Kind::AlreadyExists);
+    upsert(&lab.lake, &[row("b", "Brazil", 1985), row("c", "Cube", 1997)]).await;
+    write(&lab.lake, "Film", WriteOp::Delete(vec![vec!["a".into()]])).await.unwrap();
+    let left = vec![row("b", "Brazil", 1985), row("c", "Cube", 1997)];
+    assert_eq!(rows(&lab.lake).await, left);
+    assert_eq!(rows(&lab.other(2).await).await, left);
+    let then = rows_at(&lab.lake, Some(SnapshotRef::Id(first.unwrap()))).await;
+    assert_eq!(then, vec![row("a", "Alien", 1979), row("b", "Brazil", 1984)]);
+    let snapshots = lab.lake.snapshots("Film").await.unwrap();
+    assert_eq!(snapshots.iter().map(|snapshot| snapshot.rows).collect::<Vec<_>>(), [2, 3, 2]);
+}
+
+#[tokio::test]
+async fn sql_joins_both_formats() {
+    let lab = films().await;
+    upsert(&lab.lake, &[row("a", "Alien", 1979), row("c", "Cube", 1997)]).await;
+    let plays = [
+        vec!["a".into(), Value::DateTime(0), Value::Int(60)],
+        vec!["a".into(), Value::DateTime(1), Value::Int(30)],
+    ];
+    let staged = lab.stage("Play", &plays).await;
+    let change = TableChange { type_name: "Play".into(), change: Change::Append(staged) };
+    lab.lake.commit(vec![change], info("load")).await.unwrap();
+    let text = "SELECT title, sum(seconds) AS seconds FROM films \
+                LEFT JOIN plays ON films.id = plays.\"filmId\" GROUP BY title ORDER BY title";
+    let answer = lab.lake.sql(text, SqlOptions::new(Principal::local())).await.unwrap();
+    let batches: Vec<RecordBatch> = answer.stream.try_collect().await.unwrap();
+    insta::assert_snapshot!(pretty_format_batches(&batches).unwrap(), @r"");
+}
+
+#[tokio::test]
+async fn of_racing_creates_of_one_key_one_succeeds() {
+    let lab = films().await;
+    let other = lab.other(2).await;
+    let mine = [row("a", "Mine", 1)];
+    let theirs = [row("a", "Theirs", 2)];
+    let (left, right) = tokio::join!(insert(&lab.lake, &mine), insert(&other, &theirs));
+    assert_eq!(u8::from(left.is_ok()) + u8::from(right.is_ok()), 1, "{left:?} {right:?}");
+    assert_eq!(rows(&lab.lake).await.len(), 1);
+}
+
+fn request(lab: &Lab, name: &str, text: &str, mode: ImportMode) -> ImportRequest {
+    let path = lab.folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    ImportRequest { mode, ..ImportRequest::new(Origin::Path(path), "Film", Principal::local()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_imported_once_in_every_mode() {
+    let lab = films().await;
+    let two = "id,title,year\na,Alien,1979\nb,Brazil,1984\n";
+    let import = request(&lab, "two.csv", two, ImportMode::Append);
+    let report = lab.lake.import(import.clone(), &mut |_| ()).await.unwrap();
+    assert_eq!((report.rows, report.parts), (2, 1));
+    let again = lab.lake.import(import, &mut |_| ()).await.unwrap();
+    assert!(again.skipped_as_already_imported);
+    let more = "id,title,year\nb,Brazil,1985\nc,Cube,1997\n";
+    let taken = request(&lab, "more.csv", more, ImportMode::Append);
+    let taken = lab.lake.import(taken, &mut |_| ()).await.unwrap_err();
+    assert_eq!(taken.kind(), Kind::AlreadyExists);
+    assert_eq!(rows(&lab.lake).await.len(), 2);
+    let import = request(&lab, "more.csv", more, ImportMode::Upsert);
+    lab.lake.import(import, &mut |_| ()).await.unwrap();
+    let three = [row("a", "Alien", 1979), row("b", "Brazil", 1985), row("c", "Cube", 1997)];
+    assert_eq!(rows(&lab.lake).await, three);
+    let one = request(&lab, "one.csv", "id,title\nd,Dune\n", ImportMode::Replace);
+    lab.lake.import(one, &mut |_| ()).await.unwrap();
+    assert_eq!(rows(&lab.lake).await, [vec!["d".into(), "Dune".into(), Value::Null]]);
+    let latest = lab.lake.snapshots("Film").await.unwrap().pop().unwrap();
+    assert_eq!(&*latest.summary, "import one.csv");
+}
+
+async fn change(lab: &Lab, new: ObjectType, step: Step) -> base::Result<()> {
+    let new = schema_of(vec![new, play()]);
+    let result = lab.lake.execute_step(&step, &lab.lake.schema(), &new, &|_| {}).await;
+    if result.is_ok() {
+        // What was done once is found done.
+        lab.lake.execute_step(&step, &lab.lake.schema(), &new, &|_| {}).await?;
+        lab.lake.set_schema(Arc::new(new));
+    }
+    result
+}
+
+fn with(fields: &[(&str, DataType, bool)]) -> ObjectType {
+    lance(keyed(object("Film", "films", fields), &["id"]))
+}
+
+#[tokio::test]
+async fn columns_are_added_renamed_widened_and_dropped() {
+    let lab = films().await;
+    upsert(&lab.lake, &[row("a", "Alien", 1979)]).await;
+    let (id, text) = (("id", DataType::String, false), DataType::String);
+    let named = |title| (title, text.clone(), false);
+    let longer = ("year", DataType::Long, true);
+    let wider = with(&[id.clone(), named("title"), longer.clone()]);
+    let step = Step::WidenColumn { type_name: "Film".into(), field: "year".into() };
+    change(&lab, wider, step).await.unwrap();
+    let renamed = with(&[id.clone(), named("name"), longer.clone()]);
+    let (from, to) = ("title".into(), "name".into());
+    change(&lab, renamed, Step::RenameColumn { type_name: "Film".into(), from, to }).await.unwrap();
+    let added = with(&[id.clone(), named("name"), longer, ("seen", DataType::Boolean, true)]);
+    let step = Step::AddColumn { type_name: "Film".into(), field: "seen".into() };
+    change(&lab, added, step).await.unwrap();
+    assert_eq!(
+        rows(&lab.lake).await,
+        [vec!["a".into(), "Alien".into(), Value::Int(1979), Value::Null]]
+    );
+    let dropped = with(&[id, named("name"), ("seen", DataType::Boolean, true)]);
+    let step = Step::DropColumn { type_name: "Film".into(), field: "year".into() };
+    change(&lab, dropped, step).await.unwrap();
+    let rows_now = rows(&lab.lake).await;
+    assert_eq!(rows_now, [vec!["a".into(), "Alien".into(), Value::Null]]);
+    assert_eq!(rows(&lab.other(3).await).await, rows_now);
+}
+
+#[test]
+fn what_is_not_offered_is_refused_before_anything_is_touched() {
+    let (old, new) = (Schema::empty(), schema_of(vec![film()]));
+    let refused = |step: &Step| refusal(step, &old, &new);
+    let type_name: Arc<str> = "Film".into();
+    assert_eq!(refused(&Step::CreateTable { type_name: Arc::clone(&type_name) }), None);
+    for step in [
+        Step::ChangeKey { type_name: Arc::clone(&type_name) },
+        Step::ChangeFormat { type_name: Arc::clone(&type_name) },
+        Step::RestoreColumn { type_name, field: "title".into() },
+    ] {
+        assert_eq!(refused(&step), Some(Kind::Unsupported), "{step:?}");
+    }
+}
+
+fn refusal(step: &Step, old: &Schema, new: &Schema) -> Option<Kind> {
+    lake::steps::check(&[step], old, new).err().map(|error| error.kind())
+}
