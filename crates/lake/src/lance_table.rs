@@ -10,9 +10,12 @@
 //! through `alter`.
 
 mod alter;
+mod rollback;
 mod rows;
+mod types;
 
 pub(crate) use alter::{alter, refuse};
+pub(crate) use rollback::rollback;
 pub(crate) use rows::import;
 
 use std::collections::{HashMap, HashSet};
@@ -329,7 +332,7 @@ impl<'a> Work<'a> {
     }
 
     fn reader(&self, rows: &[Row]) -> Result<Box<dyn RecordBatchReader + Send>> {
-        let batch = batch_of(&self.fields, rows)?;
+        let batch = types::of_lance(&batch_of(&self.fields, rows)?)?;
         let schema = batch.schema();
         Ok(Box::new(RecordBatchIterator::new(vec![Ok(batch)], schema)))
     }
@@ -430,7 +433,8 @@ pub(crate) async fn provider(
     }
 }
 
-async fn version_at(lake: &Lake, table: &Table, at: Option<SnapshotRef>) -> Result<u64> {
+/// The version of a Lance table at a state; 0 when it has no rows yet.
+pub(crate) async fn version_at(lake: &Lake, table: &Table, at: Option<SnapshotRef>) -> Result<u64> {
     let known = match at {
         None => return Ok(table.lance_version),
         Some(_) => snapshots(lake, table).await?,

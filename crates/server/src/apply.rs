@@ -146,8 +146,6 @@ async fn apply_leased(
         Direction::Forward => plan_steps(&deployed.schema, &wanted.schema)?,
         Direction::Undo => plan_undo(&deployed.schema, &wanted.schema)?,
     };
-    let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
-    lake::steps::check(&steps, &deployed.schema, &wanted.schema)?;
     refuse_losses(&plan, wanted.allowed)?;
     if plan.is_empty() && deployed.version > 0 {
         project.refresh().await?;
@@ -188,7 +186,11 @@ pub(crate) fn plan_undo(deployed: &Schema, earlier: &Schema) -> Result<Plan> {
 fn checked(plan: Plan, deployed: &Schema, wanted: &Schema) -> Result<Plan> {
     let violations = plan::check(&plan, deployed, wanted);
     match violations.first() {
-        None => Ok(plan),
+        None => {
+            let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
+            lake::steps::check(&steps, deployed, wanted)?;
+            Ok(plan)
+        }
         Some(violation) => {
             Err(Error::internal(format!("the planned steps are not sound: {violation}")))
         }

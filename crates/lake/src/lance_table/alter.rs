@@ -16,7 +16,7 @@ use lance::dataset::{BatchUDF, ColumnAlteration, NewColumnTransform};
 use schema::plan::Step;
 use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
 
-use super::{Note, Work};
+use super::{Note, Work, types};
 use crate::lake::object_named;
 use crate::lance_store::failed;
 use crate::{Lake, Table};
@@ -127,7 +127,7 @@ async fn add(dataset: &mut Dataset, (def, column): (&FieldDef, &ColumnSpec)) -> 
     }
     let nullable = def.nullable || column.default.is_none();
     let field = Field::new(Arc::clone(&column.column), column.data_type.clone(), nullable);
-    let schema = Arc::new(ArrowSchema::new(vec![field.to_arrow()]));
+    let schema = Arc::new(ArrowSchema::new(vec![types::field_of_lance(&field.to_arrow())]));
     let transform = match &column.default {
         None if !def.nullable => {
             let text = format!("field `{}` is required, and rows are there without it", def.name);
@@ -141,12 +141,13 @@ async fn add(dataset: &mut Dataset, (def, column): (&FieldDef, &ColumnSpec)) -> 
                 |_: &[String], _: &frame::DataType| Err(Error::internal("a default reads a field"));
             let value = RowInterpreter.evaluate_row(default, &nothing, &Principal::local())?;
             let data_type = column.data_type.clone();
-            let output = Arc::clone(&schema);
+            let ours = Arc::new(ArrowSchema::new(vec![field.to_arrow()]));
             let mapper = move |batch: &RecordBatch| {
                 let values = vec![value.clone(); batch.num_rows()];
-                let array = frame::convert::array_of(&values, &data_type)
-                    .map_err(|error| lance::Error::external(Box::new(error)))?;
-                Ok(RecordBatch::try_new(Arc::clone(&output), vec![array])?)
+                frame::convert::array_of(&values, &data_type)
+                    .and_then(|array| types::batch(&ours, array))
+                    .and_then(|batch| types::of_lance(&batch))
+                    .map_err(|error| lance::Error::external(Box::new(error)))
             };
             NewColumnTransform::BatchUDF(BatchUDF {
                 mapper: Box::new(mapper),
@@ -178,6 +179,7 @@ async fn rename(dataset: &mut Dataset, from: &str, to: &str) -> Result<bool> {
 
 async fn widen(dataset: &mut Dataset, (_, column): (&FieldDef, &ColumnSpec)) -> Result<bool> {
     let field = Field::new(Arc::clone(&column.column), column.data_type.clone(), true).to_arrow();
+    let field = types::field_of_lance(&field);
     let present = dataset.schema().field(&column.column).map(|field| field.data_type());
     if present.as_ref() == Some(field.data_type()) {
         return Ok(false);

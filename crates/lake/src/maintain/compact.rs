@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use base::{Error, Kind, Result};
 use iceberg::spec::Operation;
+use schema::TableFormat;
 
 use crate::commit::CommitInfo;
 use crate::commit::delta::Delta;
@@ -68,6 +69,9 @@ impl Lake {
         let mut passed = HashSet::new();
         loop {
             let table = self.table(type_name).await?;
+            if table.format == TableFormat::Lance {
+                return Ok(done);
+            }
             let content = present(self, &table).await?;
             let Some(chosen) = choose(&content, &worth, &mut passed) else { return Ok(done) };
             match self.compact_files(&table, &content, chosen).await {

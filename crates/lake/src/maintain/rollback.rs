@@ -2,12 +2,14 @@
 
 use base::{Error, Kind, Result};
 use iceberg::spec::Operation;
+use schema::TableFormat;
 
 use crate::commit::CommitInfo;
 use crate::commit::delta::Delta;
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::lake::Lake;
+use crate::lance_table;
 use crate::table::{Snapshot, Table};
 
 impl Lake {
@@ -24,6 +26,9 @@ impl Lake {
 
     async fn try_rollback(&self, type_name: &str, id: i64, author: &str) -> Result<Snapshot> {
         let table = self.table(type_name).await?;
+        if table.format == TableFormat::Lance {
+            return lance_table::rollback(self, type_name, id, author).await;
+        }
         check(&table, id)?;
         let delta = Delta {
             operation: Some(Operation::Overwrite),

@@ -25,7 +25,7 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBu
 use frame::{DataType, Nearest, NearestQuery, SnapshotRef, Value};
 use futures::TryStreamExt;
 use lance::Dataset;
-use schema::{FieldDef, ObjectType, VectorSpec};
+use schema::{FieldDef, ObjectType, TableFormat, VectorSpec};
 
 use super::engine::{View, iceberg_provider};
 use super::failure;
@@ -36,7 +36,7 @@ use super::values::to_scalar;
 use crate::companion::content::content_hash;
 use crate::companion::nearest::{Among, Near, by_index, exact};
 use crate::companion::vectors::{FileContents, VectorSet, VectorSpace, held, subset};
-use crate::{Lake, Table};
+use crate::{Lake, Table, lance_table};
 
 /// Rows that a filter may leave for all of them to be compared.
 const CANDIDATES: usize = 50_000;
@@ -93,12 +93,15 @@ impl Lake {
         table: &Table,
         object: &ObjectType,
         space: &VectorSpace,
-        column: &str,
+        name: &str,
         at: Option<SnapshotRef>,
     ) -> Result<()> {
+        if table.format == TableFormat::Lance {
+            return self.make_missing_of_version(table, object, space, name, at).await;
+        }
         let engine = &self.inner.query;
         let provider = iceberg_provider(engine, table, Some(object), at, View::Current).await?;
-        let Ok(index) = provider.columns.schema.index_of(column) else { return Ok(()) };
+        let Ok(index) = provider.columns.schema.index_of(name) else { return Ok(()) };
         let seen = self.inner.companions.seen_files(space).await?;
         for entry in &provider.files.data {
             let file = file_key(entry.file.file_path(), provider.columns.id(index));
@@ -109,6 +112,35 @@ impl Lake {
             self.make_vectors(table, space, FileContents { file, column }).await?;
         }
         Ok(())
+    }
+}
+
+impl Lake {
+    /// Likewise for a Lance table, which knows no files: what is looked at is a version as a whole.
+    async fn make_missing_of_version(
+        &self,
+        table: &Table,
+        object: &ObjectType,
+        space: &VectorSpace,
+        name: &str,
+        at: Option<SnapshotRef>,
+    ) -> Result<()> {
+        let version = lance_table::version_at(self, table, at).await?;
+        let file = format!("{}@{version}#{name}", lance_table::dataset_name(table));
+        if version == 0 || self.inner.companions.seen_files(space).await?.contains(&file) {
+            return Ok(());
+        }
+        let provider = lance_table::provider(self, table, Some(object), at).await?;
+        if provider.schema().index_of(name).is_err() {
+            return Ok(());
+        }
+        let plan = LogicalPlanBuilder::scan("t", provider_as_source(provider), None)
+            .and_then(|rows| rows.project(vec![column(name)]))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(failure::of_query)?;
+        let state = self.inner.query.session();
+        let (_, contents) = self.inner.query.run(&state, &plan).await?;
+        self.make_vectors(table, space, FileContents { file, column: contents }).await
     }
 }
 
