@@ -165,7 +165,7 @@ pub enum SnapshotRef {
 /// Tables that can be read.
 #[async_trait]
 pub trait Scan: Send + Sync {
-    /// Starts a scan. Errors: `NotFound` for an unknown table, field or snapshot; `InvalidInput` for
+    /// Starts a scan. At least one batch comes, so that an answer without rows has its columns. Errors: `NotFound` for an unknown table, field or snapshot; `InvalidInput` for
     /// a request that the table cannot answer; `Denied`.
     async fn scan(&self, request: ScanRequest) -> Result<BatchStream>;
 

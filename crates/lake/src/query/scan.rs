@@ -315,7 +315,20 @@ impl Asked {
 
 /// The stream in exactly the asked schema; one empty batch carries it when there are no rows.
 fn conformed(stream: BatchStream, schema: SchemaRef) -> BatchStream {
-    Box::pin(stream.map(move |batch| conform(&batch?, &schema)))
+    let empty = RecordBatch::new_empty(Arc::clone(&schema));
+    let mut came = false;
+    let batches = stream.map(move |batch| conform(&batch?, &schema)).map(Some);
+    let end = futures::stream::once(async { None });
+    let with_columns = batches.chain(end).filter_map(move |batch| {
+        let batch = match batch {
+            Some(batch) => Some(batch),
+            None if came => None,
+            None => Some(Ok(empty.clone())),
+        };
+        came = true;
+        async move { batch }
+    });
+    Box::pin(with_columns)
 }
 
 fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {

@@ -60,6 +60,22 @@ async fn films() -> Lab {
 }
 
 #[tokio::test]
+async fn an_answer_without_rows_has_its_columns() {
+    let lab = films().await;
+    let mut none = ask("Film", &["id", "title"]);
+    let id = Expr::field("id", DataType::String);
+    none.predicate = Some(id.predicate(BinaryOp::Eq, Expr::literal("z".into(), DataType::String)));
+    let without_rows = Lab::new(vec![film()]).await;
+    let all = ask("Film", &["id", "title"]);
+    for (lake, request) in [(&lab.lake, none), (&without_rows.lake, all)] {
+        let stream = lake.scan(request).await.unwrap();
+        let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+        assert_eq!(batches.len(), 1);
+        assert_eq!((batches[0].num_rows(), batches[0].num_columns()), (0, 2));
+    }
+}
+
+#[tokio::test]
 async fn sql_joins_tables_by_their_plural_names() {
     let lab = films().await;
     let joined = sql(

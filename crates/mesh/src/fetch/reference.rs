@@ -30,6 +30,10 @@ fn reference(object: &ObjectType, id: FieldId) -> Result<(&FieldDef, &Reference)
 
 /// The values of a column of the batch.
 fn column_values(batch: &RecordBatch, name: &str, data_type: &DataType) -> Result<Vec<Value>> {
+    // A scan that finds nothing may answer without a batch, and so without columns.
+    if batch.num_rows() == 0 {
+        return Ok(Vec::new());
+    }
     let column = batch
         .column_by_name(name)
         .ok_or_else(|| Error::internal(format!("the batch lacks the column `{name}`")))?;
