@@ -13,6 +13,7 @@ mod limits;
 mod malformed;
 mod noise;
 mod operations;
+mod scenarios;
 mod settings;
 mod system_client;
 mod tls;
