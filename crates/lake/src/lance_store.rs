@@ -212,7 +212,19 @@ pub(crate) fn failed(doing: &str, error: lance::Error) -> Error {
         }
         _ => Kind::Internal,
     };
-    Error::new(kind, format!("failed to {doing}")).caused_by(error)
+    let failed = Error::new(kind, format!("failed to {doing}"));
+    match ours {
+        Some(_) => failed.caused_by(error),
+        None => failed.caused_by(Error::new(kind, words(&error.to_string()))),
+    }
+}
+
+/// What Lance says, without the place in its sources that it adds: `…, /src/writer.rs:406:24`.
+fn words(text: &str) -> &str {
+    match text.rsplit_once(", ") {
+        Some((words, place)) if place.contains(".rs:") => words,
+        _ => text,
+    }
 }
 
 /// Gives Lance the one object store.

@@ -29,13 +29,15 @@ pub(super) fn of_lance(batch: &RecordBatch) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(wrong)
 }
 
-/// A field in the type of Lance.
+/// A field in the type of Lance, as required as it is.
 pub(super) fn field_of_lance(field: &Field) -> Field {
     field.clone().with_data_type(of(field.data_type()))
 }
 
 fn of(data_type: &DataType) -> DataType {
-    let inner = |field: &Arc<Field>| Arc::new(field_of_lance(field));
+    // A required part of a missing object counts as a missing required value in Lance, so that parts
+    // are never required there; the schema's own types hold again when rows are read.
+    let inner = |field: &Arc<Field>| Arc::new(field_of_lance(field).with_nullable(true));
     match data_type {
         DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
         DataType::List(item) => DataType::List(inner(item)),
