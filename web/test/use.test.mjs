@@ -22,7 +22,9 @@ test("the keyboard alone leads from the navigation to a photo and to more like i
   await page.getByText("Needs attention").waitFor();
   await tabTo(page, (text) => text === "Lake");
   await page.keyboard.press("Enter");
-  await page.getByRole("link", { name: "photos" }).waitFor();
+  // The overview links to the photos too, so the new page has to be there before the next Tab.
+  await page.getByRole("heading", { level: 1, name: "Lake" }).waitFor();
+  await page.getByRole("link", { name: "photos", exact: true }).waitFor();
   await tabTo(page, (text) => text === "photos");
   await page.keyboard.press("Enter");
   await page.locator(".grid a").first().waitFor();
@@ -152,13 +154,18 @@ test("an older snapshot is looked at and gone back to", async () => {
 test("a chosen theme wins over the system's and is remembered", async () => {
   const { page, close } = await open(browser, { url: server.url, at: "/lake", scheme: "dark" });
   const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  // A button that names the new theme was drawn after the theme was set.
+  await page.getByRole("button", { name: /Theme of the system/ }).waitFor();
   const dark = await paper();
   await page.getByRole("button", { name: /Theme of the system/ }).click();
+  await page.getByRole("button", { name: /Light theme/ }).waitFor();
   const light = await paper();
   assert.notEqual(light, dark);
   await page.reload();
+  await page.getByRole("button", { name: /Light theme/ }).waitFor();
   assert.equal(await paper(), light);
   await page.getByRole("button", { name: /Light theme/ }).click();
+  await page.getByRole("button", { name: /Dark theme/ }).waitFor();
   assert.equal(await paper(), dark);
   await close();
 });
