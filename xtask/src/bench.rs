@@ -5,12 +5,14 @@
 //! counts as not held.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::data;
-use crate::process::{self, cargo};
+use crate::process::{self, cargo, command, tools};
+use crate::setup;
 
 /// What to measure.
 #[derive(clap::Args, Clone, Debug)]
@@ -23,24 +25,43 @@ pub(crate) struct Options {
     /// Print JSON instead of the table.
     #[arg(long)]
     json: bool,
+    /// Only these sections of the bench, where it has some: `import,query`.
+    #[arg(long)]
+    only: Option<String>,
 }
 
 /// One bench.
 struct Bench {
     name: &'static str,
-    /// Cargo arguments that select its program.
-    program: &'static [&'static str],
+    /// What is built.
+    build: &'static [&'static str],
+    /// The program, below the folder of optimised builds.
+    program: &'static str,
     /// Data sets that it reads.
     data: &'static [&'static str],
+    /// Whether it runs peers from `benches/peers`.
+    peers: bool,
     what: &'static str,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "embed",
-    program: &["-p", "media", "--example", "bench_embed"],
-    data: &["emoji", "digits"],
-    what: "the built-in image model against colour histogram and perceptual hash, recall at 10",
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "embed",
+        build: &["-p", "media", "--example", "bench_embed"],
+        program: "examples/bench_embed",
+        data: &["emoji", "digits"],
+        peers: false,
+        what: "the built-in image model against colour histogram and perceptual hash, recall at 10",
+    },
+    Bench {
+        name: "lake",
+        build: &["-p", "benches", "-p", "cli"],
+        program: "bench-lake",
+        data: &["emoji"],
+        peers: true,
+        what: "import, queries, vectors, text, images, commits and serving against the tools in use today",
+    },
+];
 
 /// One measured quantity, as the bench program prints it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -107,10 +128,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for set in bench.data {
         data::folder(set)?;
     }
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--locked"]).args(bench.program).arg("--");
+    process::run(cargo().args(["build", "--quiet", "--release", "--locked"]).args(bench.build))?;
+    let mut command = command(process::target().join("release").join(bench.program));
+    if bench.peers {
+        command.envs(peers()?);
+    }
     if options.quick {
         command.arg("--quick");
+    }
+    if let Some(only) = &options.only {
+        command.args(["--only", only]);
     }
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -124,6 +151,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         print!("{}", table(&rows));
     }
     Ok(())
+}
+
+/// Where a bench finds its peers and their data.
+fn peers() -> Result<Vec<(&'static str, PathBuf)>> {
+    let programs = process::root().join("benches/peers");
+    Ok(vec![
+        ("HEADWATER_BENCH_FOLDER", process::target().join("bench/lake")),
+        ("HEADWATER_BENCH_PYTHON", setup::peers(&programs)?),
+        ("HEADWATER_BENCH_JARS", tools().join("jars")),
+        ("HEADWATER_BENCH_PEERS", programs),
+        ("HEADWATER_BENCH_PICTURES", data::folder("emoji")?.join("package/img/google/64")),
+    ])
 }
 
 fn parse(text: &str) -> Result<Vec<Row>> {

@@ -5,7 +5,7 @@
 //! (Chromium, PostgreSQL) by the system's package manager.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -228,6 +228,20 @@ fn apt_install(package: &str) -> Result<()> {
 
 fn is_root() -> bool {
     run_quietly(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+/// The Python with the peers of benches; their pinned list decides whether it is up to date.
+pub(crate) fn peers(programs: &Path) -> Result<PathBuf> {
+    let (environment, list) = (tools().join("peers"), programs.join("requirements.txt"));
+    let wanted = fs::read_to_string(&list).context("failed to read the list of peers")?;
+    let stamp = environment.join("requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(environment.join("bin/python"));
+    }
+    pip_install(&environment, &["-r", &list.to_string_lossy()])?;
+    fs::write(&stamp, wanted).context("failed to note what was installed")?;
+    eprintln!("setup: the peers are installed from wheels into .tools/peers");
+    Ok(environment.join("bin/python"))
 }
 
 /// Installs into a virtual environment, making it first.

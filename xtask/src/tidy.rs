@@ -41,7 +41,8 @@ const HOME: [(&str, &[&str]); 8] = [
     ("iceberg", &["lake"]),
     ("lance", &["lake"]),
     ("parquet", &["lake"]),
-    ("tantivy", &["lake"]),
+    // The bench names it as the peer of our text search.
+    ("tantivy", &["lake", "benches"]),
     ("kube", &["jobs"]),
     ("sqlx", &["meta"]),
     ("axum", &["server"]),

@@ -1,0 +1,78 @@
+//! Projects that the benches fill and ask: made by the binary, opened in process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use base::rng::Rng;
+use base::{Clock, Principal};
+use frame::ScanRequest;
+use lake::store::LocalStore;
+use lake::{Config, Lake, Limits};
+use schema::load::Sources;
+
+/// The binary beside this program.
+pub(crate) fn binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let binary = own.parent().context("this program has no folder")?.join("headwater");
+    ensure!(binary.is_file(), "there is no `{}`: build the crate `cli`", binary.display());
+    Ok(binary)
+}
+
+/// Makes an empty project with the tables of a schema; what was there is removed.
+pub(crate) fn make(folder: &Path, sdl: &str) -> Result<()> {
+    clear(folder)?;
+    fs::create_dir_all(folder.join("schema"))?;
+    fs::write(folder.join("schema/bench.graphql"), sdl)?;
+    run(folder, &["apply", "--yes", "--quiet"])
+}
+
+/// Makes a folder, or empties it.
+pub(crate) fn clear(folder: &Path) -> Result<()> {
+    if folder.try_exists()? {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
+}
+
+/// A command of the binary in the project.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.args(arguments).current_dir(folder);
+    Ok(command)
+}
+
+/// Runs a command of the binary in the project.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Result<()> {
+    let output = command(folder, arguments)?.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`headwater {}`: {said}", arguments.join(" "));
+    Ok(())
+}
+
+/// Opens the project's lake in process.
+pub(crate) async fn open(folder: &Path, sdl: &str) -> Result<Lake> {
+    let sources = Sources::from_texts([("bench.graphql", sdl)]);
+    let schema = schema::compile(&sources)
+        .map_err(|found| anyhow::anyhow!("{}", found.render(&sources, false)))?;
+    let state = folder.join(".headwater");
+    let url = format!("sqlite://{}", state.join("meta.db").display());
+    let config = Config {
+        warehouse: "headwater".to_owned(),
+        objects: Arc::new(LocalStore::open(&state.join("objects"))?),
+        database: meta::Database::open(&url).await?,
+        clock: Clock::system(),
+        rng: Rng::from_entropy(),
+        limits: Limits::default(),
+        compact: false,
+        retain: std::time::Duration::from_secs(7 * 24 * 3600),
+    };
+    Ok(Lake::open(config, Arc::new(schema)).await?)
+}
+
+/// A question about one type.
+pub(crate) fn ask(type_name: &str, fields: &[&str]) -> ScanRequest {
+    ScanRequest::new(type_name, fields.iter().copied(), Principal::local())
+}
