@@ -96,7 +96,8 @@ fn rust(check: bool, missing: &mut Vec<String>) -> Result<()> {
 /// Copies protoc out of the crate that carries it, so that no system package is needed.
 fn protoc(check: bool, missing: &mut Vec<String>) -> Result<()> {
     let destination = tools().join("protoc");
-    if is_file(&destination) {
+    let known_types = tools().join("include/google/protobuf/empty.proto");
+    if is_file(&destination) && is_file(&known_types) {
         report("protoc", "present");
         return Ok(());
     }

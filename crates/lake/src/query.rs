@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! SQL or ScanRequest → tables at a snapshot → DataFusion plan → pruned files → BatchStream
+//! ScanRequest of a few rows → direct → one batch
 //! ```
 //!
 //! In: text or a [`frame::ScanRequest`]. Out: a stream of batches in bounded memory that spills to
@@ -10,6 +11,7 @@
 pub(crate) mod cache;
 pub(crate) mod checked;
 pub(crate) mod columns;
+pub(crate) mod direct;
 pub(crate) mod engine;
 pub mod evaluate;
 pub(crate) mod failure;

@@ -17,5 +17,5 @@ pub(crate) mod find;
 pub(crate) mod language;
 pub(crate) mod parts;
 
-pub(crate) use find::{Hits, find};
+pub(crate) use find::{Hits, Wanted, best, find};
 pub(crate) use parts::{FileTexts, Part, TextIndexes};

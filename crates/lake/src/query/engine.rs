@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use base::{Error, Kind, Result};
 use datafusion::catalog::TableProvider;
@@ -25,7 +26,10 @@ use object_store::{ObjectMeta, ObjectStore};
 use parquet::file::metadata::ParquetMetaData;
 use schema::ObjectType;
 
+use super::cache::Cache;
 use super::columns::Columns;
+use super::direct::blocks::{self, BlockKey};
+use super::direct::zones::Zones;
 use super::failure;
 use super::manifests::{Manifests, SnapshotFiles};
 use super::provider::{IcebergProvider, immutable_object, store_url};
@@ -34,6 +38,8 @@ use crate::{Config, Table};
 
 /// Bytes of Parquet footers that are held.
 const FOOTER_BYTES: usize = 64 << 20;
+/// Bytes of page statistics that are held.
+const ZONE_BYTES: usize = 16 << 20;
 /// Consumers that an out-of-memory error names.
 const NAMED_CONSUMERS: usize = 3;
 
@@ -44,6 +50,10 @@ pub(crate) struct Engine {
     pub(crate) manifests: Manifests,
     pub(crate) store_url: ObjectStoreUrl,
     pub(crate) texts: TextIndexes,
+    /// Decoded columns of files, for look-ups.
+    pub(crate) blocks: Cache<BlockKey, ArrayRef>,
+    /// Page statistics of files, for look-ups.
+    pub(crate) zones: Cache<(Arc<str>, i32), Arc<Zones>>,
     runtime: Arc<RuntimeEnv>,
     state: SessionState,
 }
@@ -65,6 +75,8 @@ impl Engine {
             manifests: Manifests::new(Arc::clone(&config.objects), &config.warehouse),
             store_url,
             texts: TextIndexes::new(Arc::clone(&config.objects)),
+            blocks: Cache::new(blocks::HELD_BYTES),
+            zones: Cache::new(ZONE_BYTES),
             runtime,
             state,
         })

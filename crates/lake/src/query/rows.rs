@@ -30,6 +30,19 @@ pub(crate) async fn rows_of(
     wanted: &[usize],
     positions: Option<&[u64]>,
 ) -> Result<BatchStream> {
+    let rows = usize::try_from(entry.file.record_count()).unwrap_or(usize::MAX);
+    let selection = positions.map(|positions| selection(positions, rows));
+    selected(engine, columns, entry, wanted, selection).await
+}
+
+/// The rows of a file that a selection takes; all of them without.
+pub(crate) async fn selected(
+    engine: &Engine,
+    columns: &Arc<Columns>,
+    entry: &FileEntry,
+    wanted: &[usize],
+    selection: Option<RowSelection>,
+) -> Result<BatchStream> {
     let meta = engine.object_meta(&entry.file)?;
     let footer = engine.footer(&meta).await?;
     let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new())
@@ -40,9 +53,8 @@ pub(crate) async fn rows_of(
     let roots = columns.sources(wanted, builder.schema());
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
-    if let Some(positions) = positions {
-        let rows = usize::try_from(entry.file.record_count()).unwrap_or(usize::MAX);
-        builder = builder.with_row_selection(selection(positions, rows));
+    if let Some(selection) = selection {
+        builder = builder.with_row_selection(selection);
     }
     let stream = builder.build().map_err(|error| damaged(entry, error))?;
     let (columns, wanted) = (Arc::clone(columns), wanted.to_vec());

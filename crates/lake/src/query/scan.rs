@@ -24,6 +24,7 @@ use frame::{BatchStream, ScanRequest, SnapshotRef};
 use futures::{StreamExt, TryStreamExt};
 use schema::{ColumnSpec, ObjectType, TableFormat};
 
+use super::direct;
 use super::engine::{View, iceberg_provider, shared, snapshot_at};
 use super::failure;
 use super::sql::bounded;
@@ -90,6 +91,11 @@ impl Lake {
     pub(crate) async fn scan_all(&self, request: ScanRequest) -> Result<(SchemaRef, BatchStream)> {
         request.principal.require(Scope::Read)?;
         let asked = Asked::new(self, request).await?;
+        if let Some(batch) = direct::answer(self, &asked).await? {
+            let schema = asked.answer_schema()?;
+            let whole = Box::pin(futures::stream::once(async move { Ok(batch) }));
+            return Ok((Arc::clone(&schema), conformed(whole, schema)));
+        }
         let rows = asked.rows(self).await?;
         let plan = asked.arrange(rows)?;
         let state = self.inner.query.session();
@@ -224,11 +230,16 @@ impl Asked {
         if found {
             return Ok(column(field));
         }
-        let spec = self.spec(field)?;
-        if spec.data_type.is_ordered() {
-            return Ok(column(spec.column.as_ref()));
+        self.require_order(field)?;
+        Ok(column(self.spec(field)?.column.as_ref()))
+    }
+
+    /// Fails for a field whose values have no order.
+    pub(crate) fn require_order(&self, field: &str) -> Result<()> {
+        let data_type = &self.spec(field)?.data_type;
+        if data_type.is_ordered() {
+            return Ok(());
         }
-        let data_type = &spec.data_type;
         Err(Error::invalid(format!("field `{field}` of type `{data_type}` has no order")))
     }
 

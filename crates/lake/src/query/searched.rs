@@ -52,7 +52,7 @@ impl Asked {
     }
 
     /// How many of the best hits decide the answer, when nothing but the score does.
-    fn best_are_enough(&self) -> Option<usize> {
+    pub(crate) fn best_are_enough(&self) -> Option<usize> {
         let request = &self.request;
         let only_score = request.predicate.is_none()
             && request.order.is_empty()
@@ -152,7 +152,7 @@ pub(crate) fn fields_of(expr: &frame::Expr, names: &mut Vec<String>) {
 }
 
 /// Fields with `@search`, by API name, in the order of the type.
-fn searched_fields(object: &ObjectType) -> Result<Vec<Arc<str>>> {
+pub(crate) fn searched_fields(object: &ObjectType) -> Result<Vec<Arc<str>>> {
     let fields: Vec<Arc<str>> = object
         .columns()
         .filter(|(def, _)| def.search)
@@ -165,7 +165,11 @@ fn searched_fields(object: &ObjectType) -> Result<Vec<Arc<str>>> {
     Ok(fields)
 }
 
-fn asked_positions(table: &str, fields: &[Arc<str>], search: &Search) -> Result<Vec<usize>> {
+pub(crate) fn asked_positions(
+    table: &str,
+    fields: &[Arc<str>],
+    search: &Search,
+) -> Result<Vec<usize>> {
     if search.fields.is_empty() {
         return Ok((0..fields.len()).collect());
     }

@@ -4,7 +4,8 @@
 //! the rows that match, with their BM25 scores; word counts are summed over all parts first, so that
 //! a score does not depend on how rows are spread over files. Not here: deleted rows.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use base::{Error, Kind, Result};
@@ -58,6 +59,143 @@ pub(crate) async fn find(
     }
     Ok(found)
 }
+
+/// A question for the best rows only.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// What is looked for.
+    pub(crate) text: &'a str,
+    /// Fields that are indexed.
+    pub(crate) fields: usize,
+    /// Which of them are asked.
+    pub(crate) asked: &'a [usize],
+    /// Rows of each file that no longer count, ascending.
+    pub(crate) gone: Vec<Vec<u64>>,
+    /// How many rows.
+    pub(crate) count: usize,
+}
+
+/// A row that matches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hit {
+    /// The file, by its place in the snapshot.
+    pub(crate) file: usize,
+    /// The row's position in it.
+    pub(crate) position: u64,
+    /// Its BM25 score.
+    pub(crate) score: f32,
+}
+
+/// The rows with the best scores, best first.
+pub(crate) async fn best(
+    indexes: &TextIndexes,
+    files: &[Arc<Vec<Part>>],
+    wanted: Wanted<'_>,
+) -> Result<Vec<Hit>> {
+    let (_, all) = schema(wanted.fields);
+    let asked: Vec<Field> = wanted.asked.iter().filter_map(|at| all.get(*at).copied()).collect();
+    let query = parse(wanted.text, &asked)?;
+    let mut searchers = Vec::new();
+    for (file, parts) in files.iter().enumerate() {
+        for part in parts.iter() {
+            searchers.push((file, part.start, indexes.open(part).await?));
+        }
+    }
+    let (gone, count) = (wanted.gone, wanted.count);
+    base::task::blocking("search-text", move || {
+        let mut terms: Vec<Term> = Vec::new();
+        query.query_terms(&mut |term, _| terms.push(term.clone()));
+        let mut statistics = Statistics::default();
+        for (_, _, searcher) in &searchers {
+            statistics = self::count(statistics, searcher, &terms).map_err(damaged)?;
+        }
+        let mut best = Best { count, hits: BinaryHeap::with_capacity(count + 1) };
+        for (file, start, searcher) in &searchers {
+            let of = Of { file: *file, start: *start, gone: &gone[*file] };
+            best.look_into(searcher, query.as_ref(), &statistics, &of).map_err(damaged)?;
+        }
+        Ok(best.hits.into_sorted_vec().into_iter().map(|Worst(hit)| hit).collect())
+    })
+    .await?
+}
+
+/// The part that is looked into.
+struct Of<'a> {
+    file: usize,
+    start: u64,
+    gone: &'a [u64],
+}
+
+/// The best so far; the worst of them is on top.
+struct Best {
+    count: usize,
+    hits: BinaryHeap<Worst>,
+}
+
+impl Best {
+    fn look_into(
+        &mut self,
+        searcher: &Searcher,
+        query: &dyn Query,
+        statistics: &Statistics,
+        of: &Of<'_>,
+    ) -> tantivy::Result<()> {
+        let scoring = EnableScoring::enabled_from_statistics_provider(statistics, searcher);
+        let weight = query.weight(scoring)?;
+        for segment in searcher.segment_readers() {
+            let threshold = self.threshold();
+            weight.for_each_pruning(threshold, segment, &mut |document, score| {
+                let position = of.start + u64::from(document);
+                if of.gone.binary_search(&position).is_err() {
+                    self.add(Hit { file: of.file, position, score });
+                }
+                self.threshold()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What a score must be above to count.
+    fn threshold(&self) -> f32 {
+        match self.hits.peek() {
+            Some(Worst(worst)) if self.hits.len() >= self.count => worst.score,
+            _ => f32::MIN,
+        }
+    }
+
+    fn add(&mut self, hit: Hit) {
+        self.hits.push(Worst(hit));
+        if self.hits.len() > self.count {
+            self.hits.pop();
+        }
+    }
+}
+
+/// A hit, ordered so that the worst is the largest; ties go to the earlier row.
+#[derive(Debug)]
+struct Worst(Hit);
+
+impl Ord for Worst {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place = |hit: &Hit| (hit.file, hit.position);
+        let by_score = other.0.score.total_cmp(&self.0.score);
+        by_score.then_with(|| place(&self.0).cmp(&place(&other.0)))
+    }
+}
+
+impl PartialOrd for Worst {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Worst {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Worst {}
 
 /// Counts over all parts.
 #[derive(Debug, Default)]

@@ -20,6 +20,8 @@ use crate::layout::Layout;
 const CHUNK: usize = 8192;
 /// Rows of a row group: the unit in which readers skip.
 const GROUP_ROWS: usize = 256 * 1024;
+/// Rows of a page: what a look-up decodes.
+const PAGE_ROWS: usize = crate::query::direct::blocks::BLOCK_ROWS;
 /// Bytes of a row group, which the writer holds.
 const GROUP_BYTES: usize = 64 << 20;
 /// Characters of a text bound in the manifest.
@@ -68,6 +70,7 @@ fn properties(layout: &Layout, rows: usize) -> Result<WriterProperties> {
         .set_created_by("headwater".to_owned())
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_max_row_group_bytes(Some(GROUP_BYTES))
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_truncate_length(None);
     let fields = layout.schema.as_struct().fields();
     for column in &layout.blooms {
