@@ -184,6 +184,19 @@ impl LanceStore {
         self.commits.database.execute(sql, &[dataset.into()]).await.map(|_| ())
     }
 
+    /// The manifests of all versions of a dataset.
+    pub(crate) async fn manifests(&self, dataset: &str) -> Result<Vec<(u64, Path)>> {
+        let all = self.commits.all(dataset).await.map_err(|error| opening(dataset, error))?;
+        Ok(all.into_iter().map(|location| (location.version, location.path)).collect())
+    }
+
+    /// Forgets all versions of all datasets below a folder.
+    pub(crate) async fn forget_below(&self, folder: &str) -> Result<()> {
+        let sql = "DELETE FROM lake_lance_versions WHERE dataset LIKE $1";
+        let below = format!("{folder}/%");
+        self.commits.database.execute(sql, &[below.into()]).await.map(|_| ())
+    }
+
     async fn exists(&self, dataset: &str) -> Result<bool> {
         Ok(self.commits.newest(dataset).await.map_err(|error| opening(dataset, error))?.is_some())
     }
