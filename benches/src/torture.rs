@@ -39,9 +39,9 @@ struct Arguments {
     /// Rows of a file, where a suite imports one.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// Only this activity, where a suite has several.
-    #[arg(long)]
-    only: Option<crash::Activity>,
+    /// Only these activities, where a suite has several.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<crash::Activity>,
     /// Of a worker process: the project's folder.
     #[arg(long, hide = true)]
     folder: Option<std::path::PathBuf>,
@@ -93,7 +93,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     let sabotage = arguments.sabotage.as_deref();
     if arguments.suite == Suite::LakeVictim {
-        crash::victim(&arguments.doom, arguments.seed, arguments.only, sabotage).await?;
+        crash::victim(&arguments.doom, arguments.seed, &arguments.only, sabotage).await?;
         return Ok(true);
     }
     if arguments.suite == Suite::Lake {
@@ -129,8 +129,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 /// Ends the lake in the middle of its work.
 async fn lake_suite(arguments: &Arguments) -> anyhow::Result<bool> {
     let sabotage = arguments.sabotage.as_deref();
-    let asked =
-        crash::Asked { runs: arguments.runs, seed: arguments.seed, only: arguments.only, sabotage };
+    let asked = crash::Asked {
+        runs: arguments.runs,
+        seed: arguments.seed,
+        only: &arguments.only,
+        sabotage,
+    };
     let (runs, good) = crash::run(asked).await?;
     match sabotage {
         Some(name) => say(&format!("sabotage `{name}`: caught {good} of {runs}")),

@@ -10,6 +10,8 @@
 //! process over a folder of which only what was synced survives, and the power fails at such a moment.
 //! With a sabotage one guard is broken on purpose, and every run must notice.
 
+#[path = "crash/apply.rs"]
+mod apply;
 #[path = "crash/avro.rs"]
 mod avro;
 #[path = "crash/bank.rs"]
@@ -112,8 +114,15 @@ pub(crate) struct Doom {
 pub(crate) struct Asked<'a> {
     pub(crate) runs: u64,
     pub(crate) seed: u64,
-    pub(crate) only: Option<Activity>,
+    /// These activities; all when there are none.
+    pub(crate) only: &'a [Activity],
     pub(crate) sabotage: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    fn wants(&self, activity: Activity) -> bool {
+        self.only.is_empty() || self.only.contains(&activity)
+    }
 }
 
 /// Ends every activity in both ways, `runs` times each; gives the ends and how many were survived, or
@@ -123,8 +132,7 @@ pub(crate) async fn run(asked: Asked<'_>) -> Result<(u64, u64)> {
         return sabotage::run(Sabotage::parse(sabotage)?, asked).await;
     }
     let (mut ends, mut survived) = (0, 0);
-    for activity in ACTIVITIES.into_iter().filter(|one| asked.only.is_none_or(|only| only == *one))
-    {
+    for activity in ACTIVITIES.into_iter().filter(|one| asked.wants(*one)) {
         for way in [Way::Killed, Way::Dark] {
             let started = Instant::now();
             let (found, lost) = all_lives(activity, way, asked).await?;
@@ -132,6 +140,13 @@ pub(crate) async fn run(asked: Asked<'_>) -> Result<(u64, u64)> {
             survived += asked.runs - lost;
             report(activity, way, asked.runs, lost, &found, started.elapsed());
         }
+    }
+    if asked.wants(Activity::Apply) {
+        let started = Instant::now();
+        let (found, lost) = apply::run(asked).await?;
+        ends += asked.runs;
+        survived += asked.runs - lost;
+        report(Activity::Apply, Way::Killed, asked.runs, lost, &found, started.elapsed());
     }
     Ok((ends, survived))
 }
@@ -350,6 +365,8 @@ impl Session {
             () = until(&diary, fall.enough) => {}
         }
         store.end();
+        // Those that ended were heard already.
+        workers.retain(|worker| !worker.is_finished());
         workers.iter().for_each(base::task::Task::abort);
         join_all(workers).await;
         drop(nodes);
@@ -433,12 +450,12 @@ async fn wait_for_end(mut child: Child, files: &Path, life: u64, fall: Fall) -> 
 pub(crate) async fn victim(
     doom: &Doom,
     seed: u64,
-    activity: Option<Activity>,
+    only: &[Activity],
     sabotage: Option<&str>,
 ) -> Result<()> {
     let folder = doom.project.clone().context("a victim needs `--project`")?;
     let above = folder.parent().context("a project has a folder around it")?.to_path_buf();
-    let activity = activity.context("a victim needs `--only`")?;
+    let activity = *only.first().context("a victim needs `--only`")?;
     let sabotage = sabotage.map(Sabotage::parse).transpose()?;
     let project = Project { folder };
     let moment =

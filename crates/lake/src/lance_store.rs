@@ -123,7 +123,9 @@ impl LanceStore {
             mode,
             commit_handler: Some(self.handler(held)),
             data_storage_version: Some(LanceFileVersion::V2_2),
-            enable_stable_row_ids: true,
+            // Rows that are changed and removed by key leave gaps in stable ids that this version of
+            // Lance does not read back, and nothing here remembers a row's id beyond one request.
+            enable_stable_row_ids: false,
             enable_v2_manifest_paths: true,
             session: Some(Arc::clone(&self.session)),
             auto_cleanup: None,

@@ -14,9 +14,6 @@ use serde_json::Value;
 
 use super::{avro, manifest};
 
-/// The warehouse of the tables' locations.
-pub(crate) const WAREHOUSE: &str = "torture";
-
 /// Paths of objects.
 pub(crate) type Objects = BTreeSet<String>;
 
@@ -147,13 +144,14 @@ impl Walk<'_> {
     }
 }
 
+/// The object behind a location, whatever the warehouse is called.
 fn path_of(location: &str) -> Result<String> {
-    let path = location.strip_prefix(&format!("s3://{WAREHOUSE}/"));
-    path.map(str::to_owned).with_context(|| format!("`{location}` is outside of the warehouse"))
+    let path = location.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+    path.map(|(_, path)| path.to_owned()).with_context(|| format!("`{location}` is no location"))
 }
 
 /// All objects of a folder, without the files that are not whole yet.
-fn present(objects: &Path) -> Result<Objects> {
+pub(crate) fn present(objects: &Path) -> Result<Objects> {
     let mut found = BTreeSet::new();
     let mut folders: Vec<PathBuf> = vec![objects.to_path_buf()];
     while let Some(folder) = folders.pop() {

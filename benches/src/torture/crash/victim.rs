@@ -40,6 +40,8 @@ pub(crate) enum Activity {
     Compact,
     /// Expiry and clean-up beside writes and imports.
     Expire,
+    /// Schema changes of every kind, by the binary itself.
+    Apply,
 }
 
 /// All activities that run over the lake itself.
@@ -54,6 +56,7 @@ impl Activity {
             Activity::Import => "import",
             Activity::Compact => "compact",
             Activity::Expire => "expire",
+            Activity::Apply => "apply",
         }
     }
 
@@ -80,6 +83,7 @@ impl Activity {
                 Job::Import(EVENT, false),
                 Job::Mutate(&[CARD]),
             ],
+            Activity::Apply => Vec::new(),
         }
     }
 }
