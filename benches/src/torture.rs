@@ -4,6 +4,8 @@
 //! it. Not here: printing the seed, choosing the suite's program (`xtask`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a report is what this is for")]
 
+#[path = "torture/crash.rs"]
+mod crash;
 #[path = "torture/fsync.rs"]
 mod fsync;
 #[path = "torture/ledger.rs"]
@@ -37,9 +39,14 @@ struct Arguments {
     /// Rows of a file, where a suite imports one.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
+    /// Only these activities, where a suite has several.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<crash::Activity>,
     /// Of a worker process: the project's folder.
     #[arg(long, hide = true)]
     folder: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    doom: crash::Doom,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,8 +57,12 @@ enum Suite {
     Serial,
     /// An import of a large file stays within its memory.
     Memory,
+    /// Killed, or without power, in the middle of imports, mutations, compactions and expiries.
+    Lake,
     /// One of the two processes.
     SerialWorker,
+    /// The process that is killed.
+    LakeVictim,
 }
 
 fn main() -> ExitCode {
@@ -69,20 +80,34 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a line of a report.
+fn say(text: &str) {
+    println!("{text}");
+}
+
 /// Runs the suite; `false` when a run did not survive, or a sabotage was not caught.
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if let (Suite::SerialWorker, Some(folder)) = (arguments.suite, &arguments.folder) {
         serial::work(folder, arguments.seed, arguments.seconds).await?;
         return Ok(true);
     }
+    let sabotage = arguments.sabotage.as_deref();
+    if arguments.suite == Suite::LakeVictim {
+        crash::victim(&arguments.doom, arguments.seed, &arguments.only, sabotage).await?;
+        return Ok(true);
+    }
+    if arguments.suite == Suite::Lake {
+        return lake_suite(arguments).await;
+    }
     let mut survived = 0;
     for index in 0..arguments.runs {
         let seed = arguments.seed.wrapping_add(index);
         let outcome = match arguments.suite {
-            Suite::Fsync => fsync::run(seed, arguments.sabotage.as_deref()).await,
+            Suite::Fsync => fsync::run(seed, sabotage).await,
             Suite::Serial => serial::run(seed, arguments.seconds).await,
             Suite::Memory => memory::run(seed, arguments.rows).await,
             Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
+            Suite::Lake | Suite::LakeVictim => anyhow::bail!("this suite counts for itself"),
         };
         match outcome {
             Ok(what) => {
@@ -92,11 +117,28 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Err(error) => println!("run {seed}: FAILED: {error:#}"),
         }
     }
-    if let Some(sabotage) = &arguments.sabotage {
+    if let Some(sabotage) = sabotage {
         let caught = arguments.runs - survived;
         println!("sabotage `{sabotage}` was caught in {caught} of {} runs", arguments.runs);
         return Ok(caught > 0);
     }
     println!("survived {survived} of {}", arguments.runs);
     Ok(survived == arguments.runs)
+}
+
+/// Ends the lake in the middle of its work.
+async fn lake_suite(arguments: &Arguments) -> anyhow::Result<bool> {
+    let sabotage = arguments.sabotage.as_deref();
+    let asked = crash::Asked {
+        runs: arguments.runs,
+        seed: arguments.seed,
+        only: &arguments.only,
+        sabotage,
+    };
+    let (runs, good) = crash::run(asked).await?;
+    match sabotage {
+        Some(name) => say(&format!("sabotage `{name}`: caught {good} of {runs}")),
+        None => say(&format!("survived {good} of {runs}")),
+    }
+    Ok(runs == good)
 }

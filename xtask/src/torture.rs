@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Break this guard on purpose.
     #[arg(long)]
     sabotage: Option<String>,
+    /// Only these activities, where a suite has several.
+    #[arg(long)]
+    only: Option<String>,
     /// Seconds a run, where a suite runs by time.
     #[arg(long)]
     seconds: Option<u64>,
@@ -40,6 +43,11 @@ const SUITES: &[(&str, &str)] = &[
         "serial",
         "two processes change, import, compact and read; every answer equals some serial order",
     ),
+    (
+        "lake",
+        "killed, or without power, in mutations, imports, applies, compactions and expiries (`--only` \
+         one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
+    ),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
@@ -48,6 +56,8 @@ const SAMPLE: &[&[&str]] = &[
     &["fsync", "--runs", "5", "--seed", "1"],
     &["fsync", "--runs", "3", "--seed", "1", "--sabotage", "skip-fsync"],
     &["serial", "--runs", "1", "--seed", "1", "--seconds", "5"],
+    &["lake", "--runs", "1", "--seed", "1", "--only", "mutate,import,compact,expire"],
+    &["lake", "--runs", "1", "--seed", "1", "--sabotage", "skip-conflict-check"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
 ];
 
@@ -85,6 +95,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     child.arg(name).args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
     if let Some(sabotage) = &options.sabotage {
         child.args(["--sabotage", sabotage]);
+    }
+    if let Some(only) = &options.only {
+        child.args(["--only", only]);
     }
     if let Some(seconds) = options.seconds {
         child.args(["--seconds", &seconds.to_string()]);

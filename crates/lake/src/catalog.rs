@@ -143,6 +143,18 @@ impl Catalog {
         Ok(tables)
     }
 
+    /// The table with this id, when it lives or can be restored.
+    pub(crate) async fn by_id(&self, id: TableId) -> Result<Option<Arc<Table>>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM lake_tables WHERE id = $1 UNION ALL \
+             SELECT {COLUMNS} FROM lake_dropped WHERE id = $1 AND type_name <> ''"
+        );
+        match self.database.query_one(&sql, &[id.to_string().into()]).await? {
+            Some(row) => Ok(Some(self.load(&row).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// Adds a table.
     pub async fn create(&self, table: &Table) -> Result<()> {
         let sql = format!(
@@ -175,15 +187,31 @@ impl Catalog {
         self.database.write(move |tx| restore_one(tx, type_name.clone()).boxed()).await
     }
 
-    /// Tables that were dropped, with the moment.
+    /// Tables that were dropped and can be restored, with the moment.
     pub async fn dropped(&self) -> Result<Vec<(Arc<Table>, Timestamp)>> {
-        let sql = format!("SELECT {COLUMNS}, dropped_at FROM lake_dropped ORDER BY dropped_at");
+        let sql = format!(
+            "SELECT {COLUMNS}, dropped_at FROM lake_dropped WHERE type_name <> '' ORDER BY dropped_at"
+        );
         let mut dropped = Vec::new();
         for row in &self.database.query(&sql, &[]).await? {
             let at = Timestamp::from_micros(row.int("dropped_at")?);
             dropped.push((self.load(row).await?, at));
         }
         Ok(dropped)
+    }
+
+    /// Makes a dropped table one that nobody can restore, so that its files may go. A table without
+    /// the name of a type is never found by one.
+    pub(crate) async fn bury(&self, id: TableId) -> Result<()> {
+        let sql = "UPDATE lake_dropped SET type_name = '' WHERE id = $1";
+        self.database.execute(sql, &[id.to_string().into()]).await.map(|_| ())
+    }
+
+    /// Tables that nobody can restore and whose files are going: id and location of the metadata.
+    pub(crate) async fn buried(&self) -> Result<Vec<(TableId, String)>> {
+        let sql = "SELECT id, metadata_location FROM lake_dropped WHERE type_name = '' ORDER BY id";
+        let rows = self.database.query(sql, &[]).await?;
+        rows.iter().map(|row| Ok((id_of(row)?, row.text("metadata_location")?))).collect()
     }
 
     /// Forgets a dropped table whose files are gone.
@@ -210,9 +238,8 @@ impl Catalog {
             TableFormat::Iceberg => Some(self.metadata(&location).await?),
             TableFormat::Lance => None,
         };
-        let id = uuid::Uuid::parse_str(&row.text("id")?).map_err(failed("read a table's id"))?;
         Ok(Arc::new(Table {
-            id: TableId::from_uuid(id),
+            id: id_of(row)?,
             type_name: row.text("type_name")?.into(),
             namespace: row.text("namespace")?.into(),
             name: row.text("name")?.into(),
@@ -239,6 +266,11 @@ impl Catalog {
     pub(crate) fn remember(&self, location: &str, metadata: Arc<TableMetadata>) {
         self.metadata.insert(location, metadata);
     }
+}
+
+fn id_of(row: &Row) -> Result<TableId> {
+    let id = uuid::Uuid::parse_str(&row.text("id")?).map_err(failed("read a table's id"))?;
+    Ok(TableId::from_uuid(id))
 }
 
 fn count(row: &Row, column: &str) -> Result<u64> {

@@ -123,7 +123,9 @@ impl LanceStore {
             mode,
             commit_handler: Some(self.handler(held)),
             data_storage_version: Some(LanceFileVersion::V2_2),
-            enable_stable_row_ids: true,
+            // Rows that are changed and removed by key leave gaps in stable ids that this version of
+            // Lance does not read back, and nothing here remembers a row's id beyond one request.
+            enable_stable_row_ids: false,
             enable_v2_manifest_paths: true,
             session: Some(Arc::clone(&self.session)),
             auto_cleanup: None,
@@ -182,6 +184,19 @@ impl LanceStore {
     pub(crate) async fn forget(&self, dataset: &str) -> Result<()> {
         let sql = "DELETE FROM lake_lance_versions WHERE dataset = $1";
         self.commits.database.execute(sql, &[dataset.into()]).await.map(|_| ())
+    }
+
+    /// The manifests of all versions of a dataset.
+    pub(crate) async fn manifests(&self, dataset: &str) -> Result<Vec<(u64, Path)>> {
+        let all = self.commits.all(dataset).await.map_err(|error| opening(dataset, error))?;
+        Ok(all.into_iter().map(|location| (location.version, location.path)).collect())
+    }
+
+    /// Forgets all versions of all datasets below a folder.
+    pub(crate) async fn forget_below(&self, folder: &str) -> Result<()> {
+        let sql = "DELETE FROM lake_lance_versions WHERE dataset LIKE $1";
+        let below = format!("{folder}/%");
+        self.commits.database.execute(sql, &[below.into()]).await.map(|_| ())
     }
 
     async fn exists(&self, dataset: &str) -> Result<bool> {

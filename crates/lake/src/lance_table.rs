@@ -85,7 +85,14 @@ async fn once(lake: &Lake, request: &WriteRequest, wanted: &str) -> Result<Write
         None => Vec::new(),
     };
     let snapshot = match rows {
-        0 => table.lance_version,
+        0 => {
+            // That nothing was to be done must be remembered too: the same request, sent again when
+            // there is something, is not another one.
+            let receipts = receipts(i64::try_from(table.lance_version).unwrap_or(i64::MAX));
+            let remembered = lake.catalog().swap(&[], &receipts).await;
+            remembered.map_err(group::taken_meanwhile)?;
+            table.lance_version
+        }
         _ => change.publish(note, receipts).await?,
     };
     let snapshot = i64::try_from(snapshot).unwrap_or(i64::MAX);

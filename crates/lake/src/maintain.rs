@@ -7,6 +7,7 @@
 
 mod compact;
 mod expire;
+mod needed;
 mod orphans;
 mod rollback;
 mod round;

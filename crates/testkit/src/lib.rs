@@ -6,7 +6,9 @@
 
 pub mod counting_store;
 pub mod diff;
+pub mod ending_store;
 pub mod golden;
+pub mod hasty_store;
 pub mod port;
 pub mod postgres;
 pub mod project;

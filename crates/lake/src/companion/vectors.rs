@@ -230,6 +230,12 @@ impl Companions {
         let sql = "DELETE FROM lake_vector_files WHERE dataset = $1";
         self.database.execute(sql, &[space.dataset.as_str().into()]).await.map(|_| ())
     }
+
+    /// Forgets the same of all companions below a folder.
+    pub(crate) async fn forget_seen_below(&self, folder: &str) -> Result<()> {
+        let sql = "DELETE FROM lake_vector_files WHERE dataset LIKE $1";
+        self.database.execute(sql, &[format!("{folder}/%").into()]).await.map(|_| ())
+    }
 }
 
 impl Lake {

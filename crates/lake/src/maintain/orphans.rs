@@ -1,31 +1,36 @@
-//! Removes files below the tables' folders that nothing needs: left by crashes, lost races, and
-//! dropped tables.
+//! Removes objects that nothing needs: left by crashes, lost races, expired snapshots and dropped
+//! tables, of both formats and beside the tables.
 //!
-//! What is needed: everything that a snapshot of a table that lives or can still be restored refers
-//! to, its metadata files, and everything that is younger than the grace period, because a running
-//! stage may be about to commit it.
+//! ```text
+//! folders → files that are old enough → needed (read afterwards) → the others go
+//! ```
+//!
+//! Everything that is younger than the grace period stays, because a running stage may be about to
+//! commit it. Not here: what is needed (`needed`), letting snapshots go (`expire`).
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base::ids::NodeId;
+use base::ids::{NodeId, TableId};
 use base::{Error, Kind, Result, Timestamp};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::REMOVAL_LEASE;
 use super::expire::retention;
+use super::needed::{Needed, Owner, folder_of};
 use crate::failure::failed;
 use crate::lake::Lake;
-use crate::table::Table;
 
 /// How old a file must be before it counts as left: longer than any import runs.
 pub const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long one removal may hold others back when its process dies.
 pub(crate) const HELD: Duration = Duration::from_secs(3600);
+
+/// Folders whose parts belong to a table each, by its id.
+const BESIDE: [&str; 3] = ["_tables", "_companions", "_text"];
 
 /// What a clean-up did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,71 +53,127 @@ impl Lake {
     }
 
     async fn clean(&self, grace: Duration) -> Result<Cleaned> {
-        let now = self.config().clock.now();
         let mut cleaned = Cleaned::default();
-        let tables = self.tables().await?;
-        // Files of Lance datasets are removed by nobody yet; removing too little loses nothing.
-        for table in tables.iter().filter(|table| table.iceberg.is_some()) {
-            // The files are listed before the table is read again, so that what is committed
+        self.bury_old_tables().await?;
+        self.remove_buried(&mut cleaned).await?;
+        let owners = self.owners().await?;
+        let limit = before(self.config().clock.now(), grace);
+        for folder in self.owned_folders().await? {
+            // The files are listed before it is read what is needed, so that what is committed
             // meanwhile is among what is needed.
-            let found = self.old_files(table, before(now, grace)).await?;
-            let table = self.table(&table.type_name).await?;
-            let needed = self.needed(&table).await?;
+            let found = self.files_below(&folder, limit).await?;
+            if found.is_empty() {
+                continue;
+            }
+            let needed = Needed::of(self, &folder, owner(&folder, &owners), &found).await?;
             for meta in found.iter().filter(|meta| !needed.contains(&meta.location)) {
                 self.remove(meta, &mut cleaned).await?;
             }
         }
-        for (table, dropped_at) in self.catalog().dropped().await? {
-            let Some(metadata) = &table.iceberg else { continue };
-            if dropped_at > before(now, retention(metadata).unwrap_or(self.config().retain)) {
-                continue;
-            }
-            self.catalog().forget(table.id).await?;
-            for meta in self.old_files(&table, now).await? {
-                self.remove(&meta, &mut cleaned).await?;
-            }
-            cleaned.tables += 1;
-        }
         Ok(cleaned)
     }
 
+    /// Dropped tables whose time is over cannot be restored from now on.
+    async fn bury_old_tables(&self) -> Result<()> {
+        let now = self.config().clock.now();
+        for (table, dropped_at) in self.catalog().dropped().await? {
+            let keep = table.iceberg.as_deref().and_then(retention);
+            if dropped_at <= before(now, keep.unwrap_or(self.config().retain)) {
+                self.catalog().bury(table.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what belonged to tables that cannot be restored. The table is forgotten when all of it
+    /// is gone, so a removal that was cut off is finished by the next one.
+    async fn remove_buried(&self, cleaned: &mut Cleaned) -> Result<()> {
+        for (id, metadata) in self.catalog().buried().await? {
+            let companions = &self.inner.companions;
+            let beside = format!("_companions/{id}");
+            let own = format!("_tables/{id}.lance");
+            companions.lance.forget_below(&beside).await?;
+            companions.lance.forget(&own).await?;
+            companions.forget_seen_below(&beside).await?;
+            let mut folders = vec![beside, own, format!("_text/{id}")];
+            folders.extend(folder_of(self, &metadata)?.map(|folder| folder.to_string()));
+            for folder in folders {
+                for meta in
+                    self.files_below(&Path::from(folder), Timestamp::from_micros(i64::MAX)).await?
+                {
+                    self.remove(&meta, cleaned).await?;
+                }
+            }
+            self.catalog().forget(id).await?;
+            cleaned.tables += 1;
+        }
+        Ok(())
+    }
+
     async fn remove(&self, meta: &ObjectMeta, cleaned: &mut Cleaned) -> Result<()> {
-        let removed = self.config().objects.delete(&meta.location).await;
-        match removed {
+        let failed = |error| failed(format!("remove `{}`", meta.location))(error);
+        let objects = &self.config().objects;
+        // A text index that a dead builder left may be under way again, under the same names.
+        let now = match objects.head(&meta.location).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            head => head.map_err(failed)?,
+        };
+        if now.last_modified != meta.last_modified {
+            return Ok(());
+        }
+        match objects.delete(&meta.location).await {
             Ok(()) => {
                 cleaned.files += 1;
                 cleaned.bytes += meta.size;
                 Ok(())
             }
             Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(format!("remove `{}`", meta.location))(error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
-    /// Data and metadata files below a table's folder that are older than `before`.
-    async fn old_files(&self, table: &Table, before: Timestamp) -> Result<Vec<ObjectMeta>> {
-        let mut found = Vec::new();
-        for part in ["data", "metadata"] {
-            let folder =
-                self.locations().path(&format!("{}/{part}", table.iceberg()?.location()))?;
-            let listed = self.config().objects.list(Some(&folder)).try_collect::<Vec<_>>().await;
-            let listed = listed.map_err(failed(format!("list `{folder}`")))?;
-            let is_old =
-                |meta: &ObjectMeta| meta.last_modified.timestamp_micros() <= before.as_micros();
-            found.extend(listed.into_iter().filter(is_old));
+    /// The folders that belong to one table each.
+    async fn owned_folders(&self) -> Result<Vec<Path>> {
+        let mut folders = Vec::new();
+        for parent in self.folders_in(None).await? {
+            let name = parent.as_ref();
+            if !name.starts_with('_') || BESIDE.contains(&name) {
+                folders.extend(self.folders_in(Some(&parent)).await?);
+            }
         }
-        Ok(found)
+        Ok(folders)
     }
 
-    /// The objects that a table needs.
-    async fn needed(&self, table: &Arc<Table>) -> Result<HashSet<Path>> {
-        let metadata = table.iceberg()?;
-        let mut locations = vec![table.metadata_location.to_string()];
-        locations.extend(metadata.metadata_log().iter().map(|log| log.metadata_file.clone()));
-        for snapshot in metadata.snapshots() {
-            locations.extend(self.locations_of(metadata, snapshot).await?);
+    async fn folders_in(&self, parent: Option<&Path>) -> Result<Vec<Path>> {
+        let listed = self.config().objects.list_with_delimiter(parent).await;
+        Ok(listed.map_err(failed("list the folders of tables"))?.common_prefixes)
+    }
+
+    /// Files below a folder that are not younger than `limit`.
+    pub(super) async fn files_below(
+        &self,
+        folder: &Path,
+        limit: Timestamp,
+    ) -> Result<Vec<ObjectMeta>> {
+        let old = move |meta: &ObjectMeta| {
+            let is_old = meta.last_modified.timestamp_micros() <= limit.as_micros();
+            std::future::ready(is_old)
+        };
+        let listed = self.config().objects.list(Some(folder)).try_filter(old).boxed();
+        listed.try_collect().await.map_err(failed(format!("list `{folder}`")))
+    }
+
+    /// The tables that have a folder of their own, by that folder.
+    async fn owners(&self) -> Result<BTreeMap<Path, TableId>> {
+        let mut tables = self.tables().await?;
+        tables.extend(self.catalog().dropped().await?.into_iter().map(|(table, _)| table));
+        let mut owners = BTreeMap::new();
+        for table in tables.iter().filter(|table| table.iceberg.is_some()) {
+            if let Some(folder) = folder_of(self, &table.metadata_location)? {
+                owners.insert(folder, table.id);
+            }
         }
-        locations.iter().map(|location| self.locations().path(location)).collect()
+        Ok(owners)
     }
 
     /// Keeps other removals and backups away; held for an hour at most.
@@ -124,6 +185,21 @@ impl Lake {
             Error::new(Kind::Unavailable, "a backup or another clean-up is running")
                 .hint("repeat the command when it has ended")
         })
+    }
+}
+
+/// Whose a folder is, by its place.
+fn owner(folder: &Path, owners: &BTreeMap<Path, TableId>) -> Owner {
+    let mut parts = folder.as_ref().split('/');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if !BESIDE.contains(&first) {
+        return owners.get(folder).map_or(Owner::Unknown, |id| Owner::Rows(*id));
+    }
+    let name = second.strip_suffix(".lance").unwrap_or(second);
+    match (first, uuid::Uuid::parse_str(name)) {
+        ("_text", Ok(id)) => Owner::Texts(TableId::from_uuid(id)),
+        (_, Ok(_)) => Owner::Datasets,
+        (_, Err(_)) => Owner::Unknown,
     }
 }
 

@@ -4,6 +4,7 @@
 //! file is cut into parts, so that building and searching are bounded in memory however large the
 //! file is. Not here: asking them (`find`).
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -45,6 +46,10 @@ pub(crate) struct FileTexts {
 struct StoredParts {
     format: u32,
     rows: Vec<u64>,
+    /// The data file that it is about, so that the clean-up knows when it is not needed any more;
+    /// lists of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 /// One part: documents are rows `start..` of its file.
@@ -135,11 +140,36 @@ impl TextIndexes {
         if rows.iter().sum::<u64>() != file.rows {
             return Err(Error::new(Kind::Corrupt, "a data file has not the rows it should have"));
         }
-        let stored = StoredParts { format: FORMAT, rows };
+        let about = file.key.split('\n').next().map(str::to_owned);
+        let stored = StoredParts { format: FORMAT, rows, file: about };
         let bytes = serde_json::to_vec(&stored)
             .map_err(|error| Error::internal("failed to list a text index").caused_by(error))?;
         self.put(&list_path(key), bytes).await?;
         Ok(stored)
+    }
+
+    /// Of the objects of one folder, those that are still needed: parts and lists of data files that
+    /// live. Parts without their list were left by a builder that died.
+    pub(crate) async fn needed(
+        &self,
+        objects: &[Path],
+        lives: impl Fn(&str) -> bool,
+    ) -> Result<HashSet<Path>> {
+        let mut keys: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
+        for path in objects {
+            let text = path.as_ref();
+            let start = text.rfind('/').map_or(0, |slash| slash + 1);
+            let end = text[start..].find('.').map_or(text.len(), |dot| start + dot);
+            keys.entry(text[..end].to_owned()).or_default().push(path);
+        }
+        let mut needed = HashSet::new();
+        for (key, paths) in keys {
+            let Some(stored) = self.stored(&key).await? else { continue };
+            if stored.file.as_deref().is_none_or(&lives) {
+                needed.extend(paths.into_iter().cloned());
+            }
+        }
+        Ok(needed)
     }
 
     async fn store_part(&self, key: &str, number: usize, part: PartBuilder) -> Result<()> {

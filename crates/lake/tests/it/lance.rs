@@ -73,6 +73,48 @@ async fn rows_are_written_by_key_and_read_at_any_version() {
 }
 
 #[tokio::test]
+async fn many_small_changes_leave_what_a_map_has() {
+    for seed in 0..4 {
+        let lab = films().await;
+        let rng = base::rng::Rng::seeded(seed);
+        let mut map = std::collections::BTreeMap::new();
+        for year in 0..40 {
+            let from = rng.below(12);
+            let ids: Vec<String> =
+                (from..from + 1 + rng.below(5)).map(|id| format!("{:02}", id % 12)).collect();
+            if rng.below(4) == 0 {
+                let keys = ids.iter().map(|id| vec![id.as_str().into()]).collect();
+                write(&lab.lake, "Film", WriteOp::Delete(keys)).await.unwrap();
+                ids.iter().for_each(|id| drop(map.remove(id)));
+            } else {
+                let changed: Vec<_> = ids.iter().map(|id| row(id, "t", year)).collect();
+                upsert(&lab.lake, &changed).await;
+                map.extend(ids.into_iter().map(|id| (id, year)));
+            }
+        }
+        let expected: Vec<Vec<Value>> = map.iter().map(|(id, year)| row(id, "t", *year)).collect();
+        assert_eq!(rows(&lab.lake).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_finds_nothing_to_do_is_remembered_too() {
+    let lab = films().await;
+    insert(&lab.lake, &[row("a", "A", 1)]).await.unwrap();
+    let delete = || frame::WriteRequest {
+        table: "Film".into(),
+        op: WriteOp::Delete(vec![vec!["b".into()]]),
+        idempotency_key: Some("once".into()),
+        principal: Principal::local(),
+    };
+    let first = frame::Write::write(&lab.lake, delete()).await.unwrap();
+    insert(&lab.lake, &[row("b", "B", 2)]).await.unwrap();
+    let again = frame::Write::write(&lab.lake, delete()).await.unwrap();
+    assert_eq!((first.rows, again.replayed, again.snapshot), (0, true, first.snapshot));
+    assert_eq!(rows(&lab.lake).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_rollback_brings_an_earlier_version_back() {
     let lab = films().await;
     let first = upsert(&lab.lake, &[row("a", "Alien", 1979)]).await;

@@ -9,6 +9,7 @@ mod lab;
 mod lance;
 mod maintain;
 mod model;
+mod orphans;
 mod query;
 mod slt;
 mod staging;
