@@ -4,6 +4,8 @@
 //! it. Not here: printing the seed, choosing the suite's program (`xtask`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a report is what this is for")]
 
+#[path = "torture/change.rs"]
+mod change;
 #[path = "torture/fsync.rs"]
 mod fsync;
 #[path = "torture/ledger.rs"]
@@ -50,6 +52,8 @@ enum Suite {
     Serial,
     /// An import of a large file stays within its memory.
     Memory,
+    /// Ten changes of a schema under load: no error, no wrong answer.
+    Change,
     /// One of the two processes.
     SerialWorker,
 }
@@ -82,6 +86,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Fsync => fsync::run(seed, arguments.sabotage.as_deref()).await,
             Suite::Serial => serial::run(seed, arguments.seconds).await,
             Suite::Memory => memory::run(seed, arguments.rows).await,
+            Suite::Change => change::run(seed, arguments.rows).await,
             Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
         };
         match outcome {

@@ -40,6 +40,7 @@ const SUITES: &[(&str, &str)] = &[
         "serial",
         "two processes change, import, compact and read; every answer equals some serial order",
     ),
+    ("change", "ten changes of a schema over `--rows` rows while two servers are read and written"),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
@@ -49,6 +50,7 @@ const SAMPLE: &[&[&str]] = &[
     &["fsync", "--runs", "3", "--seed", "1", "--sabotage", "skip-fsync"],
     &["serial", "--runs", "1", "--seed", "1", "--seconds", "5"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
+    &["change", "--runs", "1", "--seed", "1", "--rows", "20000"],
 ];
 
 /// Runs the sample; the programs are built already.

@@ -193,9 +193,12 @@ impl Catalog {
             .await
     }
 
-    /// Tables that were dropped, with the moment.
+    /// Tables that were dropped, with the moment, and that no version which is served reads.
     pub async fn dropped(&self) -> Result<Vec<(Arc<Table>, Timestamp)>> {
-        let sql = format!("SELECT {COLUMNS}, dropped_at FROM lake_dropped ORDER BY dropped_at");
+        let sql = format!(
+            "SELECT {COLUMNS}, dropped_at FROM lake_dropped t WHERE NOT EXISTS \
+             (SELECT 1 FROM lake_bindings b WHERE b.table_id = t.id) ORDER BY dropped_at"
+        );
         let mut dropped = Vec::new();
         for row in &self.database.query(&sql, &[]).await? {
             let at = Timestamp::from_micros(row.int("dropped_at")?);

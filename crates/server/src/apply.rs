@@ -357,7 +357,6 @@ pub(crate) async fn pause(project: &Project) -> Result<String> {
 /// Ends the service of the version before, and gives up what only it needs.
 pub(crate) async fn contract(
     project: &Project,
-    _principal: &Principal,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<String> {
     let Some(version) = served(project).await? else {

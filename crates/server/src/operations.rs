@@ -83,7 +83,7 @@ async fn dispatch(
 ) -> Result<Value, ErrorBody> {
     match operation {
         "apply" => answer(schemas::apply(project, principal, parse(request)?, report).await?),
-        "applyContract" => answer(schemas::contract(project, principal, report).await?),
+        "applyContract" => answer(schemas::contract(project, report).await?),
         "applyPause" => answer(schemas::pause(project).await?),
         "backup" => answer(maintain::backup(project, parse(request)?, report).await?),
         "columns" => answer(data::columns(project, parse(request)?).await?),

@@ -120,10 +120,9 @@ pub(super) async fn pause(project: &Project) -> Result<ApplyState, ErrorBody> {
 /// Ends the service of the version before, and gives up what only it needs.
 pub(super) async fn contract(
     project: &Project,
-    principal: &Principal,
     report: Report<'_>,
 ) -> Result<ApplyState, ErrorBody> {
-    let text = apply::contract(project, principal, report).await?;
+    let text = apply::contract(project, report).await?;
     Ok(ApplyState { text, version: project.live().deployed.version })
 }
 

@@ -137,9 +137,11 @@ async fn answer(
     let answered = match (which, wanted) {
         (Which::System, _) => app.system.execute(request()).await,
         (Which::Project, Some(version)) => {
-            let served = match live.version(version) {
-                Err(_) if app.project.still_fits(version).await? => live.as_ref(),
-                served => served?,
+            let served = live.version(version).ok();
+            let served = match served {
+                Some(served) => served,
+                None if app.project.still_fits(version).await? => live.as_ref(),
+                None => live.version(version)?,
             };
             served.engine.execute(request()).await
         }
