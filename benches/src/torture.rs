@@ -6,6 +6,8 @@
 
 #[path = "torture/crash.rs"]
 mod crash;
+#[path = "torture/change.rs"]
+mod change;
 #[path = "torture/fsync.rs"]
 mod fsync;
 #[path = "torture/ledger.rs"]
@@ -59,6 +61,8 @@ enum Suite {
     Memory,
     /// Killed, or without power, in the middle of imports, mutations, compactions and expiries.
     Lake,
+    /// Ten changes of a schema under load: no error, no wrong answer.
+    Change,
     /// One of the two processes.
     SerialWorker,
     /// The process that is killed.
@@ -106,6 +110,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Fsync => fsync::run(seed, sabotage).await,
             Suite::Serial => serial::run(seed, arguments.seconds).await,
             Suite::Memory => memory::run(seed, arguments.rows).await,
+            Suite::Change => change::run(seed, arguments.rows).await,
             Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
             Suite::Lake | Suite::LakeVictim => anyhow::bail!("this suite counts for itself"),
         };

@@ -48,6 +48,7 @@ const SUITES: &[(&str, &str)] = &[
         "killed, or without power, in mutations, imports, applies, compactions and expiries (`--only` \
          one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
     ),
+    ("change", "ten changes of a schema over `--rows` rows while two servers are read and written"),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
@@ -59,6 +60,7 @@ const SAMPLE: &[&[&str]] = &[
     &["lake", "--runs", "1", "--seed", "1", "--only", "mutate,import,compact,expire"],
     &["lake", "--runs", "1", "--seed", "1", "--sabotage", "skip-conflict-check"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
+    &["change", "--runs", "1", "--seed", "1", "--rows", "20000"],
 ];
 
 /// Runs the sample; the programs are built already.

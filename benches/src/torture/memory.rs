@@ -72,7 +72,7 @@ fn write_rows(path: &Path, rng: &Rng, rows: u64) -> Result<u64> {
 }
 
 /// The binary beside this program.
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let binary = own.parent().context("this program has no folder")?.join("headwater");
     ensure!(binary.is_file(), "there is no `{}`", binary.display());

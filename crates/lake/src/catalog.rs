@@ -5,10 +5,15 @@
 //! together with whatever else must happen at the same moment (receipts, import journals). Not
 //! here: making metadata (`commit`), the order of schema changes (`schema::plan`).
 
+mod change;
+mod seen;
+
+pub(crate) use change::Turn;
+
 use std::sync::Arc;
 
 use base::ids::TableId;
-use base::{Error, Kind, Result, Timestamp};
+use base::{Clock, Error, Kind, Result, Timestamp};
 use futures::FutureExt;
 use iceberg::io::FileIO;
 use iceberg::spec::TableMetadata;
@@ -17,7 +22,7 @@ use schema::TableFormat;
 
 use crate::cache::Cache;
 use crate::failure::failed;
-use crate::table::Table;
+use crate::table::{Seen, Table};
 
 /// The tables of the lake in the metadata database, one migration a line of history.
 const MIGRATIONS: &[&str] = &[
@@ -95,6 +100,21 @@ impl Swap {
             format: base.format,
         }
     }
+
+    /// Whether the table has another name afterwards.
+    fn renames(&self) -> bool {
+        self.type_name != self.base.type_name || self.name != self.base.name
+    }
+}
+
+/// Who swaps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writer {
+    /// The version of the schema that the change was made for; a newer one that is deployed makes
+    /// the swap `Stale`.
+    pub(crate) version: Option<i64>,
+    /// The hold that the swap may pass.
+    pub(crate) holder: Option<Arc<str>>,
 }
 
 /// The catalog; clones share it.
@@ -102,38 +122,43 @@ impl Swap {
 pub struct Catalog {
     database: Database,
     io: FileIO,
+    clock: Clock,
     metadata: Arc<Cache<TableMetadata>>,
 }
 
 impl Catalog {
     /// Opens the catalog, migrating its tables.
-    pub async fn open(database: Database, io: FileIO) -> Result<Catalog> {
+    pub async fn open(database: Database, io: FileIO, clock: Clock) -> Result<Catalog> {
         database.migrate("lake", MIGRATIONS).await?;
-        Ok(Catalog { database, io, metadata: Arc::new(Cache::new(256)) })
+        database.migrate("lake_change", change::MIGRATIONS).await?;
+        Ok(Catalog { database, io, clock, metadata: Arc::new(Cache::new(256)) })
     }
 
-    /// The table of this type as it is now.
-    pub async fn table(&self, type_name: &str) -> Result<Arc<Table>> {
+    /// The table of this type as it is now, as a version of the schema sees it.
+    pub async fn table(&self, type_name: &str, version: Option<i64>) -> Result<Arc<Table>> {
+        if let Some(version) = version {
+            return self.table_seen(type_name, version).await;
+        }
         let sql = format!("SELECT {COLUMNS} FROM lake_tables WHERE type_name = $1");
         let found = self.database.query_one(&sql, &[type_name.into()]).await?;
-        let row = found.ok_or_else(|| {
-            Error::not_found(format!("type `{type_name}` has no table"))
-                .hint("run `headwater apply` to create the tables of the schema")
-        })?;
+        let row = found.ok_or_else(|| no_table(type_name))?;
         self.load(&row).await
     }
 
     /// The table of this type, if there is one.
     pub async fn find(&self, type_name: &str) -> Result<Option<Arc<Table>>> {
-        match self.table(type_name).await {
+        match self.table(type_name, None).await {
             Ok(table) => Ok(Some(table)),
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// All tables of one moment, by name.
-    pub async fn tables(&self) -> Result<Vec<Arc<Table>>> {
+    /// All tables of one moment, by name, as a version of the schema sees them.
+    pub async fn tables(&self, version: Option<i64>) -> Result<Vec<Arc<Table>>> {
+        if let Some(version) = version {
+            return self.tables_seen(version).await;
+        }
         let sql = format!("SELECT {COLUMNS} FROM lake_tables ORDER BY name");
         let rows = self.database.query(&sql, &[]).await?;
         let mut tables = Vec::with_capacity(rows.len());
@@ -155,42 +180,37 @@ impl Catalog {
         }
     }
 
-    /// Adds a table.
-    pub async fn create(&self, table: &Table) -> Result<()> {
-        let sql = format!(
-            "INSERT INTO lake_tables ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-        );
-        self.database.execute(&sql, &row_params(table)).await.map(|_| ()).map_err(|error| {
-            if error.kind() != Kind::AlreadyExists {
-                return error;
-            }
-            error.context(format!("a table `{}` of type `{}` exists", table.name, table.type_name))
-        })
-    }
-
     /// Moves tables to new metadata, all or none, with `also` in the same transaction. `Conflict`
-    /// when one has moved since it was read.
+    /// when one has moved since it was read, or is held.
     pub async fn swap(&self, swaps: &[Swap], also: &[Statement]) -> Result<()> {
-        let (swaps, also) = (swaps.to_vec(), also.to_vec());
-        self.database.write(move |tx| swap_all(tx, swaps.clone(), also.clone()).boxed()).await
+        self.swap_as(swaps, also, &Writer::default()).await
     }
 
-    /// Takes a table out, keeping its row among the dropped ones until its files are cleaned up.
-    pub async fn drop_table(&self, table: &Arc<Table>, now: Timestamp) -> Result<()> {
-        let table = Arc::clone(table);
-        self.database.write(move |tx| drop_one(tx, Arc::clone(&table), now).boxed()).await
+    /// The same for a writer that stands for a version of the schema: `Stale` when a newer one is
+    /// deployed by the time of the transaction.
+    pub(crate) async fn swap_as(
+        &self,
+        swaps: &[Swap],
+        also: &[Statement],
+        writer: &Writer,
+    ) -> Result<()> {
+        if let Some(swap) = swaps.iter().find(|swap| swap.base.seen.binding.is_some()) {
+            let text = format!("the schema of table `{}` was changed meanwhile", swap.base.name);
+            return Err(Error::new(Kind::Stale, text).hint("repeat the command"));
+        }
+        let (swaps, also, writer) = (swaps.to_vec(), also.to_vec(), writer.clone());
+        let now = self.clock.now();
+        self.database
+            .write(move |tx| swap_all(tx, swaps.clone(), also.clone(), writer.clone(), now).boxed())
+            .await
     }
 
-    /// Brings back the table of this type that was dropped last; `false` when there is none.
-    pub async fn restore_table(&self, type_name: &str) -> Result<bool> {
-        let type_name = type_name.to_owned();
-        self.database.write(move |tx| restore_one(tx, type_name.clone()).boxed()).await
-    }
-
-    /// Tables that were dropped and can be restored, with the moment.
+    /// Tables that were dropped and can be restored, with the moment, and that no version which is
+    /// served reads.
     pub async fn dropped(&self) -> Result<Vec<(Arc<Table>, Timestamp)>> {
         let sql = format!(
-            "SELECT {COLUMNS}, dropped_at FROM lake_dropped WHERE type_name <> '' ORDER BY dropped_at"
+            "SELECT {COLUMNS}, dropped_at FROM lake_dropped t WHERE type_name <> '' AND NOT EXISTS \
+             (SELECT 1 FROM lake_bindings b WHERE b.table_id = t.id) ORDER BY dropped_at"
         );
         let mut dropped = Vec::new();
         for row in &self.database.query(&sql, &[]).await? {
@@ -234,9 +254,12 @@ impl Catalog {
                 return Err(Error::new(Kind::Corrupt, format!("unknown table format `{other}`")));
             }
         };
-        let iceberg = match format {
-            TableFormat::Iceberg => Some(self.metadata(&location).await?),
-            TableFormat::Lance => None,
+        let (iceberg, seen) = match format {
+            TableFormat::Iceberg => {
+                let (shown, seen) = self.shown(&location, self.metadata(&location).await?)?;
+                (Some(shown), seen)
+            }
+            TableFormat::Lance => (None, Seen::default()),
         };
         Ok(Arc::new(Table {
             id: id_of(row)?,
@@ -249,6 +272,7 @@ impl Catalog {
             lance_version: count(row, "lance_version")?,
             search_version: count(row, "search_version")?,
             version: row.int("version")?,
+            seen,
         }))
     }
 
@@ -299,32 +323,68 @@ fn row_params(table: &Table) -> Vec<Param> {
     ]
 }
 
-async fn swap_all(tx: &mut Tx, swaps: Vec<Swap>, also: Vec<Statement>) -> Result<()> {
+/// What is said of a type without a table.
+fn no_table(type_name: &str) -> Error {
+    Error::not_found(format!("type `{type_name}` has no table"))
+        .hint("run `headwater apply` to create the tables of the schema")
+}
+
+async fn swap_all(
+    tx: &mut Tx,
+    swaps: Vec<Swap>,
+    also: Vec<Statement>,
+    writer: Writer,
+    now: Timestamp,
+) -> Result<()> {
+    if let Some(version) = writer.version {
+        refuse_older(tx, version).await?;
+    }
     for swap in &swaps {
-        let sql = "UPDATE lake_tables SET metadata_location = $1, lance_version = $2, \
-                   search_version = $3, type_name = $4, namespace = $5, name = $6, format = $7, \
-                   version = version + 1 WHERE id = $8 AND version = $9";
-        let params = [
-            swap.metadata_location.as_ref().into(),
-            Param::Int(swap.lance_version as i64),
-            Param::Int(swap.search_version as i64),
-            swap.type_name.as_ref().into(),
-            swap.namespace.as_ref().into(),
-            swap.name.as_ref().into(),
-            format_name(swap.format).into(),
-            swap.base.id.to_string().into(),
-            swap.base.version.into(),
-        ];
-        if tx.execute(sql, &params).await? != 1 {
-            let name = &swap.base.name;
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("table `{name}` was changed meanwhile"),
-            ));
-        }
+        swap_one(tx, swap, writer.holder.as_deref(), now).await?;
     }
     for (sql, params) in &also {
         tx.execute(sql, params).await?;
+    }
+    Ok(())
+}
+
+/// The fence: what was made for an earlier version of the schema is not committed to a later one.
+async fn refuse_older(tx: &mut Tx, version: i64) -> Result<()> {
+    let sql = "SELECT version FROM lake_deployed WHERE one = 1 AND version > $1";
+    match tx.query_one(sql, &[version.into()]).await? {
+        None => Ok(()),
+        Some(row) => {
+            let deployed = row.int("version")?;
+            let text = format!(
+                "the change was made for schema version {version}, and {deployed} is deployed"
+            );
+            Err(Error::new(Kind::Stale, text).hint("repeat the command"))
+        }
+    }
+}
+
+async fn swap_one(tx: &mut Tx, swap: &Swap, holder: Option<&str>, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE lake_tables SET metadata_location = $1, lance_version = $2, \
+               search_version = $3, type_name = $4, namespace = $5, name = $6, format = $7, \
+               version = version + 1 WHERE id = $8 AND version = $9 AND NOT EXISTS \
+               (SELECT 1 FROM lake_holds h WHERE h.table_id = $8 AND h.holder <> $10 \
+               AND h.until > $11)";
+    let params = [
+        swap.metadata_location.as_ref().into(),
+        Param::Int(swap.lance_version as i64),
+        Param::Int(swap.search_version as i64),
+        swap.type_name.as_ref().into(),
+        swap.namespace.as_ref().into(),
+        swap.name.as_ref().into(),
+        format_name(swap.format).into(),
+        swap.base.id.to_string().into(),
+        swap.base.version.into(),
+        holder.unwrap_or("").into(),
+        now.as_micros().into(),
+    ];
+    if tx.execute(sql, &params).await? != 1 {
+        let text = format!("table `{}` was changed meanwhile", swap.base.name);
+        return Err(Error::new(Kind::Conflict, text));
     }
     Ok(())
 }

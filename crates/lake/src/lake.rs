@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use base::rng::Rng;
 use base::{Clock, Error, Kind, Result};
+use futures::future::BoxFuture;
 use iceberg::io::FileIO;
 use object_store::ObjectStore;
 use parking_lot::{Mutex, RwLock};
 use schema::{ObjectType, Schema, TableFormat};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Writer};
 use crate::commit::group::Queues;
 use crate::companion::Companions;
 use crate::files::Files;
@@ -71,9 +72,23 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Lake {
     pub(crate) inner: Arc<Inner>,
+    /// The version of the schema that this handle stands for; without one it follows the deployed
+    /// one, as maintenance does.
+    pub(crate) pin: Option<Pin>,
+    /// The hold that this handle's commits may pass.
+    pub(crate) holder: Option<Arc<str>>,
 }
 
-#[derive(Debug)]
+/// A version of the schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Pin {
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) version: i64,
+}
+
+/// Finds the schema of a version that this process has not met yet.
+pub type Learn = Arc<dyn Fn(i64) -> BoxFuture<'static, Result<Arc<Schema>>> + Send + Sync>;
+
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) schema: RwLock<Arc<Schema>>,
@@ -85,6 +100,14 @@ pub(crate) struct Inner {
     pub(crate) query: Arc<Engine>,
     pub(crate) companions: Companions,
     pub(crate) queues: Mutex<Queues>,
+    learn: RwLock<Option<Learn>>,
+    learned: Mutex<Option<Pin>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Lake {
@@ -95,7 +118,8 @@ impl Lake {
         let objects = Arc::clone(&config.objects);
         let storage = LakeStorage::new(&config.warehouse, objects, Arc::clone(&traffic));
         let io = storage.file_io();
-        let catalog = Catalog::open(config.database.clone(), io.clone()).await?;
+        let catalog =
+            Catalog::open(config.database.clone(), io.clone(), config.clock.clone()).await?;
         let locations = Locations::new(&config.warehouse);
         let files = Files::new(io.clone(), Arc::clone(&config.objects), locations.clone());
         let query = Arc::new(Engine::new(&config)?);
@@ -112,13 +136,66 @@ impl Lake {
                 query,
                 companions,
                 queues: Mutex::default(),
+                learn: RwLock::default(),
+                learned: Mutex::default(),
             }),
+            pin: None,
+            holder: None,
         })
     }
 
-    /// The deployed schema that requests are answered by.
+    /// The schema that requests are answered by.
     pub fn schema(&self) -> Arc<Schema> {
-        Arc::clone(&self.inner.schema.read())
+        match &self.pin {
+            Some(pin) => Arc::clone(&pin.schema),
+            None => Arc::clone(&self.inner.schema.read()),
+        }
+    }
+
+    /// The lake as one version of the schema sees it, also after a newer one was deployed, for as
+    /// long as the version is served.
+    pub fn pinned(&self, schema: Arc<Schema>, version: i64) -> Lake {
+        let pin = Some(Pin { schema, version });
+        Lake { inner: Arc::clone(&self.inner), pin, holder: None }
+    }
+
+    /// The lake as this process knows it without a version: what maintenance works on.
+    pub(crate) fn unpinned(&self) -> Lake {
+        Lake { inner: Arc::clone(&self.inner), pin: None, holder: self.holder.clone() }
+    }
+
+    /// The same handle, whose commits pass the hold of this name.
+    pub(crate) fn holding(&self, holder: &Arc<str>) -> Lake {
+        Lake { holder: Some(Arc::clone(holder)), ..self.clone() }
+    }
+
+    /// Who commits through this handle.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer { version: self.version(), holder: self.holder.clone() }
+    }
+
+    /// The version that this handle stands for.
+    pub fn version(&self) -> Option<i64> {
+        self.pin.as_ref().map(|pin| pin.version)
+    }
+
+    /// Says where the schemas of versions are found that other nodes have deployed.
+    pub fn set_learn(&self, learn: Learn) {
+        *self.inner.learn.write() = Some(learn);
+    }
+
+    /// The lake as a version sees it that this process may not have met yet.
+    pub(crate) async fn at_version(&self, version: i64) -> Result<Lake> {
+        let known = self.inner.learned.lock().clone().filter(|pin| pin.version == version);
+        if let Some(pin) = known {
+            return Ok(self.pinned(pin.schema, version));
+        }
+        let learn = self.inner.learn.read().clone().ok_or_else(|| {
+            Error::new(Kind::Stale, format!("schema version {version} was deployed meanwhile"))
+        })?;
+        let schema = learn(version).await?;
+        *self.inner.learned.lock() = Some(Pin { schema: Arc::clone(&schema), version });
+        Ok(self.pinned(schema, version))
     }
 
     /// Switches to a newer deployed schema; requests in flight finish on the old one.
@@ -154,7 +231,7 @@ impl Lake {
     /// The table of this type as it is now.
     pub async fn table(&self, type_name: &str) -> Result<Arc<Table>> {
         let schema = self.schema();
-        self.inner.catalog.table(type_name).await.map_err(|error| {
+        self.inner.catalog.table(type_name, self.version()).await.map_err(|error| {
             if error.kind() != Kind::NotFound || schema.types.contains_key(type_name) {
                 return error;
             }
@@ -169,7 +246,7 @@ impl Lake {
 
     /// All tables as they are now, by name.
     pub async fn tables(&self) -> Result<Vec<Arc<Table>>> {
-        self.inner.catalog.tables().await
+        self.inner.catalog.tables(self.version()).await
     }
 
     /// The committed states of a table that can still be read, oldest first.

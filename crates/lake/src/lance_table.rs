@@ -10,11 +10,12 @@
 //! through `alter`.
 
 mod alter;
+mod earlier;
 mod rollback;
 mod rows;
 mod types;
 
-pub(crate) use alter::{alter, refuse};
+pub(crate) use alter::{alter, check_step, copy, refuse};
 pub(crate) use rollback::rollback;
 pub(crate) use rows::import;
 
@@ -33,7 +34,7 @@ use lance::Dataset;
 use lance::datafusion::LanceTableProvider;
 use lance::dataset::write::delete::DeleteBuilder;
 use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched, WriteMode};
-use schema::ObjectType;
+use schema::{ObjectType, TableFormat};
 
 use crate::catalog::{Statement, Swap};
 use crate::commit::retry::Attempts;
@@ -41,6 +42,7 @@ use crate::commit::{fingerprint, group};
 use crate::lake::object_named;
 use crate::lance_store::{Held, VersionNote, failed};
 use crate::query::near::any_key;
+use crate::successor;
 use crate::{Lake, Snapshot, Table, shape};
 
 /// Where the rows of a table are.
@@ -61,15 +63,32 @@ pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteRe
         }
         match once(lake, request, &wanted).await {
             Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+            // A newer schema was deployed under the commit: the next attempt is made for that one.
+            Err(error) if error.kind() == Kind::Stale && is_newer(lake, request).await => {
+                attempts.again(error).await?;
+            }
             result => return result,
         }
     }
 }
 
+/// Whether a newer schema is deployed by which the request can be tried.
+async fn is_newer(lake: &Lake, request: &WriteRequest) -> bool {
+    let table = lake.table(&request.table).await;
+    table.is_ok_and(|table| lake.version().is_some_and(|version| table.seen.deployed > version))
+}
+
 async fn once(lake: &Lake, request: &WriteRequest, wanted: &str) -> Result<WriteReceipt> {
+    let table = lake.table(&request.table).await?;
+    if let Some(newer) = successor::writer(lake, &table).await? {
+        let request = successor::translated(lake, &newer, request)?;
+        if newer.table(&request.table).await?.format != TableFormat::Lance {
+            return Err(successor::moved());
+        }
+        return Box::pin(once(&newer, &request, wanted)).await;
+    }
     let schema = lake.schema();
     let object = object_named(&schema, &request.table)?;
-    let table = lake.table(&request.table).await?;
     let change = Work::new(lake, object, &table);
     let rows = change.apply(&request.op).await?;
     let note = Note {
@@ -371,30 +390,35 @@ impl<'a> Work<'a> {
         Ok(gone)
     }
 
+    /// The prepared version, and what makes it visible.
+    fn prepared(&self, note: Note<'_>) -> Result<(u64, Vec<Statement>)> {
+        let prepared = self.held.take()?;
+        let at = self.lake.config().clock.now();
+        let Note { operation, author, summary } = note;
+        let note = VersionNote { at, operation, author, summary };
+        Ok((prepared.version, vec![prepared.statement(&note)]))
+    }
+
     /// Makes the prepared version the table's, with the statements that belong to it.
     async fn publish(
         &self,
         note: Note<'_>,
         also: impl FnOnce(i64) -> Vec<Statement>,
     ) -> Result<u64> {
-        let prepared = self.held.take()?;
-        let at = self.lake.config().clock.now();
-        let Note { operation, author, summary } = note;
-        let mut statements =
-            vec![prepared.statement(&VersionNote { at, operation, author, summary })];
-        statements.extend(also(i64::try_from(prepared.version).unwrap_or(i64::MAX)));
+        let (version, mut statements) = self.prepared(note)?;
+        statements.extend(also(i64::try_from(version).unwrap_or(i64::MAX)));
         let location = Arc::clone(&self.table.metadata_location);
         let mut swap = Swap::metadata(self.table, location);
-        swap.lance_version = prepared.version;
-        self.lake.catalog().swap(&[swap], &statements).await.map_err(|error| {
-            match error.kind() {
+        swap.lance_version = version;
+        self.lake.catalog().swap_as(&[swap], &statements, &self.lake.writer()).await.map_err(
+            |error| match error.kind() {
                 Kind::AlreadyExists => {
                     Error::new(Kind::Conflict, "the table was changed meanwhile")
                 }
                 _ => error,
-            }
-        })?;
-        Ok(prepared.version)
+            },
+        )?;
+        Ok(version)
     }
 }
 
@@ -432,7 +456,13 @@ pub(crate) async fn provider(
 ) -> Result<Arc<dyn TableProvider>> {
     let version = version_at(lake, table, at).await?;
     match dataset_at(lake, table, version, None).await? {
-        Some(dataset) => Ok(Arc::new(LanceTableProvider::new(dataset, false, false))),
+        Some(dataset) => {
+            let provider = Arc::new(LanceTableProvider::new(dataset, false, false));
+            match (&table.seen.binding, object) {
+                (Some(binding), Some(object)) => earlier::seen(provider, binding, object),
+                _ => Ok(provider),
+            }
+        }
         None => {
             let fields = object.map(columns_of).unwrap_or_default();
             Ok(Arc::new(EmptyTable::new(arrow_schema(&fields))))

@@ -12,6 +12,7 @@
 //! `storage`, Lance through `lance_store`, text indexes through `search`.
 
 pub mod backup;
+pub mod binding;
 mod cache;
 pub mod catalog;
 pub mod commit;
@@ -37,6 +38,8 @@ pub mod stage;
 pub mod steps;
 pub mod storage;
 pub mod store;
+mod successor;
+
 pub mod table;
 mod write;
 

@@ -12,6 +12,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use base::{Error, Principal, Result};
+use datafusion::common::ScalarValue;
 use frame::{DataType, RowInterpreter};
 use iceberg::spec::{
     ListType, NestedField, NestedFieldRef, NullOrder, PrimitiveType, Schema as IcebergSchema,
@@ -224,6 +225,24 @@ fn absent(api: Option<&FieldDef>, field: &ArrowField, rows: usize) -> Result<Arr
     let value = RowInterpreter.evaluate_row(default, &nothing, &Principal::local())?;
     let values = vec![value; rows];
     conform(&frame::convert::array_of(&values, &default.data_type)?, field, Match::Name)
+}
+
+/// What a column that is gone holds for whoever still asks for it: its default; without one, null
+/// where it may be null, and the empty value of its type where it may not.
+pub(crate) fn gone(def: &FieldDef, spec: &ColumnSpec) -> Result<ScalarValue> {
+    let wanted = spec.data_type.to_arrow();
+    let null = ScalarValue::try_from(&wanted).map_err(failed("read a column that is gone"))?;
+    if let Some(default) = &spec.default {
+        let nothing = |_: &[String], _: &DataType| Err(Error::internal("a default reads a field"));
+        let value = RowInterpreter.evaluate_row(default, &nothing, &Principal::local())?;
+        let array = frame::convert::array_of(&[value], &spec.data_type)?;
+        return ScalarValue::try_from_array(&array, 0)
+            .map_err(failed("read a column that is gone"));
+    }
+    if def.nullable {
+        return Ok(null);
+    }
+    Ok(ScalarValue::new_default(&wanted).unwrap_or(null))
 }
 
 /// How the parts of nested values are told apart: batches of the API have names, files have ids.

@@ -1,32 +1,43 @@
-//! Carries out one step of a plan on the tables: the storage side of a schema change.
+//! Carries a schema change out on the tables, while they are read and written.
 //!
-//! In: a `schema::plan::Step`, the schema before and after the plan. Out: the table as the step says,
-//! in one commit. Every step first looks whether it has been done, so running it again does nothing;
-//! a step that rewrites rows swaps to the rewritten files in that one commit too. Not here: the order
-//! of steps and their journal (`server::apply`).
+//! ```text
+//! Step → prepare (expand, backfill: nobody sees it) → switch (all tables at one moment) → contract
+//! ```
+//!
+//! In: the steps of a plan, the schema before and after it. Out: tables as the new schema says, and
+//! bindings by which the old one still reads them. Every part first looks what has been done, so
+//! running it again does nothing. Not here: the order of steps, their journal and their pace
+//! (`server::apply`).
 
-mod columns;
+mod contract;
 mod convert;
 mod create;
+mod draft;
+mod expand;
+mod fill;
+mod format;
 mod key;
-mod rewrite;
+mod switch;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base::{Error, Kind, Result};
-use iceberg::spec::TableMetadata;
-use schema::plan::Step;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use schema::plan::{Step, in_order_of_truth};
 use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
 
-use crate::catalog::Swap;
+use crate::catalog::Statement;
 use crate::commit::CommitInfo;
-use crate::commit::delta::{Alter, Delta};
+use crate::commit::delta::Delta;
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
-use crate::lake::{Lake, object_named};
+use crate::lake::Lake;
 use crate::lance_table;
-use crate::shape;
 use crate::table::Table;
+pub(crate) use convert::convert_or_null;
+use draft::Draft;
 
 /// How far a step has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,13 +51,50 @@ pub struct StepProgress {
 /// Hears how far a step has come.
 pub type OnProgress<'a> = &'a (dyn Fn(StepProgress) + Send + Sync);
 
+/// Is asked between two units, after the rows that the last one wrote; an error ends the work there.
+pub type Between<'a> = &'a (dyn Fn(u64) -> BoxFuture<'static, Result<()>> + Send + Sync);
+
+/// How a change is carried out.
+pub struct Control<'a> {
+    /// Hears how far it has come.
+    pub progress: OnProgress<'a>,
+    /// Is asked between two units.
+    pub between: Between<'a>,
+    /// Rows that one unit rewrites at about most.
+    pub unit_rows: u64,
+    /// What was checked before and stays right.
+    pub checked: Mutex<HashSet<String>>,
+}
+
+/// Rows of a unit where nobody says otherwise.
+pub const UNIT_ROWS: u64 = 50_000;
+
+impl<'a> Control<'a> {
+    /// As fast as it goes.
+    pub fn new(progress: OnProgress<'a>) -> Control<'a> {
+        let between = &|_: u64| -> BoxFuture<'static, Result<()>> { Box::pin(async { Ok(()) }) };
+        Control { progress, between, unit_rows: UNIT_ROWS, checked: Mutex::default() }
+    }
+}
+
+/// A change of the schema.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemaChange<'a> {
+    /// All its steps.
+    pub steps: &'a [&'a Step],
+    /// The schema before it.
+    pub old: &'a Schema,
+    /// The schema after it.
+    pub new: &'a Schema,
+}
+
 /// What a step looks at.
-#[derive(Clone, Copy)]
 struct Context<'a> {
     lake: &'a Lake,
+    steps: &'a [&'a Step],
     old: &'a Schema,
     new: &'a Schema,
-    progress: OnProgress<'a>,
+    control: &'a Control<'a>,
 }
 
 /// Refuses a plan with a step that cannot be carried out, before anything is touched.
@@ -55,8 +103,47 @@ pub fn check(steps: &[&Step], old: &Schema, new: &Schema) -> Result<()> {
 }
 
 impl Lake {
-    /// Carries out one step; names are those in force when the step runs (`old` before, `new` after
-    /// the whole plan).
+    /// Does what can be done of one step while nobody sees it.
+    pub async fn prepare_step(
+        &self,
+        step: &Step,
+        change: SchemaChange<'_>,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        let lake = self.unpinned();
+        let context = Context::new(&lake, change, control);
+        let mut attempts = Attempts::new(self);
+        loop {
+            match Box::pin(context.prepare(step, false)).await {
+                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Makes a change true: all its tables at one moment, with `also` in the same transaction. With
+    /// `versions`, the old schema's version is bound to the columns that it knows, and served until
+    /// [`Lake::contract`].
+    pub async fn switch(
+        &self,
+        change: SchemaChange<'_>,
+        versions: Option<(i64, i64)>,
+        also: Vec<Statement>,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        let lake = self.unpinned();
+        let context = Context::new(&lake, change, control);
+        Box::pin(switch::switch(&context, versions, also)).await
+    }
+
+    /// Gives up what only the old schema needs; nobody may be served by it any more.
+    pub async fn contract(&self, change: SchemaChange<'_>, control: &Control<'_>) -> Result<()> {
+        let lake = self.unpinned();
+        let context = Context::new(&lake, change, control);
+        Box::pin(contract::contract(&context)).await
+    }
+
+    /// Carries out one step from its beginning to its end, with nobody else to care for.
     pub async fn execute_step(
         &self,
         step: &Step,
@@ -64,144 +151,118 @@ impl Lake {
         new: &Schema,
         progress: OnProgress<'_>,
     ) -> Result<()> {
-        let context = Context { lake: self, old, new, progress };
-        let mut attempts = Attempts::new(self);
-        loop {
-            match Box::pin(context.run(step)).await {
-                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-                result => return result,
-            }
-        }
+        let control = Control::new(progress);
+        let change = SchemaChange { steps: &[step], old, new };
+        self.prepare_step(step, change, &control).await?;
+        self.switch(change, None, Vec::new(), &control).await?;
+        self.contract(change, &control).await
     }
 }
 
 impl<'a> Context<'a> {
-    async fn run(&self, step: &Step) -> Result<()> {
-        if let Some(table) = self.lance_table(step).await? {
-            return lance_table::alter(self.lake, &table, step, self.old, self.new).await;
+    fn new(lake: &'a Lake, change: SchemaChange<'a>, control: &'a Control<'a>) -> Context<'a> {
+        let SchemaChange { steps, old, new } = change;
+        Context { lake, steps, old, new, control }
+    }
+
+    fn progress(&self, rows: u64, of: u64) {
+        (self.control.progress)(StepProgress { rows, of });
+    }
+
+    /// What a step can do before the switch; with `all`, under a hold, so that nothing is left.
+    async fn prepare(&self, step: &Step, all: bool) -> Result<()> {
+        if let Some(type_name) = about_rows(step)
+            && self.table_of(type_name).await?.format == TableFormat::Lance
+        {
+            return lance_table::check_step(self.lake, step, self.old, self.new).await;
         }
         match step {
-            Step::CreateTable { type_name } => create::create(self.lake, self.new, type_name).await,
-            Step::DropTable { type_name } => self.drop_table(type_name).await,
-            Step::RestoreTable { type_name } => self.restore_table(type_name).await,
-            Step::RenameTable { from, to } => self.rename_table(from, to).await,
-            Step::AddColumn { type_name, field } => columns::add(self, type_name, field).await,
-            Step::DropColumn { type_name, field } => columns::drop(self, type_name, field).await,
+            Step::AddColumn { type_name, field } => expand::add(self, type_name, field, all).await,
             Step::RestoreColumn { type_name, field } => {
-                columns::restore(self, type_name, field).await
+                expand::restore(self, type_name, field, all).await
             }
-            Step::RenameColumn { type_name, from, to } => {
-                columns::rename(self, type_name, from, to).await
-            }
-            Step::WidenColumn { type_name, field } => columns::widen(self, type_name, field).await,
             Step::ConvertColumn { type_name, field } => {
-                convert::convert(self, type_name, field).await
+                convert::prepare(self, type_name, field, all).await
             }
-            Step::Repartition { type_name } => rewrite::repartition(self, type_name).await,
-            Step::Resort { type_name } => rewrite::resort(self, type_name).await,
-            Step::ChangeKey { type_name } => key::change(self, type_name).await,
-            Step::SetRetention { type_name } => self.set_retention(type_name).await,
-            Step::BuildSearch { .. } | Step::BuildVectors { .. } | Step::DropVectors { .. } => {
-                self.lake.companion_step(step, self.old, self.new).await
+            Step::ChangeKey { type_name } => key::check(self, type_name).await,
+            Step::BuildSearch { type_name } if !all => {
+                let table = self.preview(type_name).await?;
+                self.lake.build_search(&table, self.after(type_name)?).await
             }
-            Step::ChangeFormat { .. } => lance_table::refuse(&[step], self.old, self.new),
+            Step::BuildVectors { type_name, field } => {
+                let table = self.preview(type_name).await?;
+                self.lake.build_vectors(&table, self.after(type_name)?, field).await
+            }
+            _ => Ok(()),
         }
     }
 
-    /// The Lance table whose columns a step changes.
-    async fn lance_table(&self, step: &Step) -> Result<Option<Arc<Table>>> {
-        let (Step::AddColumn { type_name, .. }
-        | Step::DropColumn { type_name, .. }
-        | Step::RenameColumn { type_name, .. }
-        | Step::WidenColumn { type_name, .. }) = step
-        else {
-            return Ok(None);
-        };
-        let table = self.lake.table(type_name).await?;
-        Ok((table.format == TableFormat::Lance).then_some(table))
-    }
-
-    async fn drop_table(&self, type_name: &str) -> Result<()> {
-        match self.lake.catalog().find(type_name).await? {
-            Some(table) => {
-                self.lake.catalog().drop_table(&table, self.lake.config().clock.now()).await
-            }
-            None => Ok(()),
-        }
-    }
-
-    async fn restore_table(&self, type_name: &str) -> Result<()> {
-        if self.lake.catalog().find(type_name).await?.is_some()
-            || self.lake.catalog().restore_table(type_name).await?
+    /// The table of a type of the new schema, under whichever name it has now.
+    async fn table_of(&self, type_name: &str) -> Result<Arc<Table>> {
+        if let Ok(before) = self.before(type_name)
+            && let Some(table) = self.lake.catalog().find(&before.name).await?
         {
-            return Ok(());
+            return Ok(table);
         }
-        let text = format!("the table of type `{type_name}` was dropped and its files are gone");
-        Err(Error::not_found(text).hint("restore it from a backup"))
+        self.lake.table(type_name).await
     }
 
-    async fn rename_table(&self, from: &str, to: &str) -> Result<()> {
-        let object = object_named(self.new, to)?;
-        let spec = shape::table_spec(object)?;
-        let namespace = create::namespace_of(self.new, object);
-        let table = match self.lake.catalog().find(from).await? {
-            Some(table) => table,
-            // An earlier run has renamed it.
-            None => self.lake.table(to).await?,
+    /// The type whose names a table's columns have now.
+    fn object_of(&self, table: &Table) -> Result<&'a ObjectType> {
+        match self.old.types.get(&table.type_name) {
+            Some(object) if !self.is_switched(table)? => Ok(object),
+            _ => self.after(&table.type_name),
+        }
+    }
+
+    /// Whether a table has the columns of the new schema, as far as names tell.
+    fn is_switched(&self, table: &Table) -> Result<bool> {
+        let Some(object) = self.new.types.get(&table.type_name) else { return Ok(false) };
+        let columns = table.iceberg()?.current_schema();
+        Ok(object.columns().all(|(_, column)| columns.field_by_name(&column.column).is_some()))
+    }
+
+    /// The steps about the table of a type, in the order in which they become true.
+    fn steps_of(&self, type_name: &str) -> Vec<&'a Step> {
+        let about = |step: &&Step| match step {
+            Step::RenameTable { to, .. } => to.as_ref() == type_name,
+            step => type_of(step).is_some_and(|name| name.as_ref() == type_name),
         };
-        let done = table.type_name == object.name
-            && table.name == spec.name
-            && table.namespace == namespace;
-        if done {
-            return Ok(());
-        }
-        let mut swap = Swap::metadata(&table, Arc::clone(&table.metadata_location));
-        swap.type_name = Arc::clone(&object.name);
-        swap.name = Arc::clone(&spec.name);
-        swap.namespace = namespace;
-        self.lake.catalog().swap(&[swap], &[]).await
+        in_order_of_truth(self.steps.iter().copied().filter(about))
     }
 
-    async fn set_retention(&self, type_name: &str) -> Result<()> {
-        const KEY: &str = crate::maintain::RETENTION;
-        let table = self.lake.table(type_name).await?;
-        let retain = shape::table_spec(object_named(self.new, type_name)?)?.retain;
-        let wanted = retain.map(|retain| retain.as_millis().to_string());
-        if table.iceberg()?.properties().get(KEY) == wanted.as_ref() {
-            return Ok(());
+    /// The table as the new schema will see it.
+    async fn preview(&self, type_name: &str) -> Result<Arc<Table>> {
+        let table = self.table_of(type_name).await?;
+        if table.format == TableFormat::Lance {
+            return Ok(table);
         }
-        let alter: Alter = Box::new(move |builder| {
-            let doing = "set the retention of a table";
-            let changed = match wanted {
-                Some(wanted) => builder.set_properties([(KEY.to_owned(), wanted)].into()),
-                None => builder.remove_properties(&[KEY.to_owned()]),
-            };
-            changed.map_err(crate::failure::failed(doing))
-        });
-        self.commit(&table, Delta { alter: Some(alter), ..Delta::default() }).await
+        let mut draft = Draft::of(self, &table)?;
+        for step in self.steps_of(type_name) {
+            draft.apply(step)?;
+        }
+        let drafted = draft.finish(false, self.lake.config().clock.now())?;
+        let mut preview = table.as_ref().clone();
+        preview.type_name = Arc::clone(&self.after(type_name)?.name);
+        if let Some(metadata) = drafted.metadata {
+            preview.iceberg = Some(Arc::new(metadata));
+        }
+        Ok(Arc::new(preview))
     }
 
-    /// Commits what a step makes of a table.
+    /// Commits what a preparation makes of a table.
     async fn commit(&self, table: &Arc<Table>, delta: Delta) -> Result<()> {
-        let info = CommitInfo {
-            author: "schema".into(),
-            summary: "schema change".into(),
-            ..CommitInfo::default()
-        };
-        let written = snapshot::write(self.lake, table, delta, &info).await?;
+        let written = snapshot::write(self.lake, table, delta, &info()).await?;
         self.lake.publish(vec![written], &[]).await.map(|_| ())
-    }
-
-    /// The metadata as it would be after a change, to lay out files by.
-    fn altered(table: &Table, alter: Alter) -> Result<TableMetadata> {
-        let metadata = table.iceberg()?;
-        let seen = base::Timestamp::from_micros(metadata.last_updated_ms().saturating_mul(1000));
-        snapshot::altered(metadata, None, alter, seen)
     }
 
     /// The type as it was before the plan, whatever it was called.
     fn before(&self, type_name: &str) -> Result<&'a ObjectType> {
-        if let Some((_, object)) = self.old.type_named(type_name) {
+        let renamed = self.steps.iter().find_map(|step| match step {
+            Step::RenameTable { from, to } if to.as_ref() == type_name => Some(from.as_ref()),
+            _ => None,
+        });
+        if let Some((_, object)) = self.old.type_named(renamed.unwrap_or(type_name)) {
             return Ok(object);
         }
         let renamed = self.new.type_named(type_name).and_then(|(_, object)| {
@@ -217,6 +278,67 @@ impl<'a> Context<'a> {
             Some((_, object)) => Ok(object),
             None => self.before(type_name),
         }
+    }
+
+    /// A stored field as the old schema had it, whatever it was called.
+    fn stored_before(
+        &self,
+        type_name: &str,
+        field: &str,
+    ) -> Result<(&'a FieldDef, &'a ColumnSpec)> {
+        let renamed = self.steps.iter().find_map(|step| match step {
+            Step::RenameColumn { type_name: of, from, to }
+                if of.as_ref() == type_name && to.as_ref() == field =>
+            {
+                Some(from.as_ref())
+            }
+            _ => None,
+        });
+        stored(self.before(type_name)?, renamed.unwrap_or(field))
+    }
+
+    /// The values that a field may have, when its type is an enum.
+    fn values_of(&self, type_name: &str, field: &str) -> Option<Vec<Arc<str>>> {
+        let (_, column) = stored(self.after(type_name).ok()?, field).ok()?;
+        let found = self.new.enums.get(column.enum_name.as_ref()?)?;
+        Some(found.values.to_vec())
+    }
+}
+
+fn info() -> CommitInfo {
+    CommitInfo { author: "schema".into(), summary: "schema change".into(), ..CommitInfo::default() }
+}
+
+/// The type that a step names, when its table is there before and after.
+fn type_of(step: &Step) -> Option<&Arc<str>> {
+    match step {
+        Step::CreateTable { .. } | Step::DropTable { .. } | Step::RestoreTable { .. } => None,
+        Step::RenameTable { to, .. } => Some(to),
+        Step::AddColumn { type_name, .. }
+        | Step::DropColumn { type_name, .. }
+        | Step::RestoreColumn { type_name, .. }
+        | Step::RenameColumn { type_name, .. }
+        | Step::WidenColumn { type_name, .. }
+        | Step::ConvertColumn { type_name, .. }
+        | Step::Repartition { type_name }
+        | Step::Resort { type_name }
+        | Step::ChangeKey { type_name }
+        | Step::ChangeFormat { type_name }
+        | Step::BuildSearch { type_name }
+        | Step::BuildVectors { type_name, .. }
+        | Step::DropVectors { type_name, .. }
+        | Step::SetRetention { type_name } => Some(type_name),
+    }
+}
+
+/// The type of a step that looks at rows before the switch.
+fn about_rows(step: &Step) -> Option<&Arc<str>> {
+    match step {
+        Step::AddColumn { type_name, .. }
+        | Step::RestoreColumn { type_name, .. }
+        | Step::ConvertColumn { type_name, .. }
+        | Step::ChangeKey { type_name } => Some(type_name),
+        _ => None,
     }
 }
 

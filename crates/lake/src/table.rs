@@ -7,6 +7,8 @@ use base::{Error, Kind, Result, Timestamp};
 use iceberg::spec::TableMetadata;
 use schema::TableFormat;
 
+use crate::binding::Binding;
+
 /// A table at one moment; immutable, so a scan that holds it sees one state.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -30,6 +32,20 @@ pub struct Table {
     pub search_version: u64,
     /// Grows with every commit of any part of the table.
     pub version: i64,
+    /// Whose columns `iceberg` shows.
+    pub seen: Seen,
+}
+
+/// How a table is looked at: what is stored, and through which version of the schema.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Iceberg's metadata as it is stored, when `iceberg` hides columns of it: those that a change
+    /// prepares, and those that only an earlier version of the schema has.
+    pub stored: Option<Arc<TableMetadata>>,
+    /// How an earlier version of the schema that is still served finds its columns.
+    pub binding: Option<Arc<Binding>>,
+    /// The version of the schema that was deployed when the table was read.
+    pub deployed: i64,
 }
 
 /// One committed state of a table.
@@ -70,6 +86,23 @@ impl Table {
             let text = format!("table `{}` is not an Iceberg table", self.name);
             Error::new(Kind::Unsupported, text)
         })
+    }
+
+    /// Iceberg's metadata with all columns, hidden ones too: what a commit adds to.
+    pub(crate) fn stored(&self) -> Result<&Arc<TableMetadata>> {
+        match &self.seen.stored {
+            Some(stored) => Ok(stored),
+            None => self.iceberg(),
+        }
+    }
+
+    /// The same table with all its columns, for whoever rewrites files and may lose none of them.
+    pub(crate) fn whole(&self) -> Table {
+        let mut whole = self.clone();
+        if let Some(stored) = whole.seen.stored.take() {
+            whole.iceberg = Some(stored);
+        }
+        whole
     }
 
     /// The id of the present snapshot; 0 when nothing was committed yet.

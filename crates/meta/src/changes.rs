@@ -5,24 +5,25 @@
 use base::Result;
 use futures::FutureExt;
 
-use crate::{Database, Tx};
+use crate::{Database, Param, Tx};
 
 pub(crate) const TABLE: &str = "CREATE TABLE meta_changes (
     topic TEXT NOT NULL PRIMARY KEY,
     counter BIGINT NOT NULL
 )";
 
+const BUMP: &str = "INSERT INTO meta_changes (topic, counter) VALUES ($1, 1)
+    ON CONFLICT (topic) DO UPDATE SET counter = meta_changes.counter + 1";
+
 /// Counts one change of `topic`, if the transaction commits; gives the new counter.
 pub async fn bump(tx: &mut Tx, topic: &str) -> Result<i64> {
-    let row = tx
-        .query_one(
-            "INSERT INTO meta_changes (topic, counter) VALUES ($1, 1)
-             ON CONFLICT (topic) DO UPDATE SET counter = meta_changes.counter + 1
-             RETURNING counter",
-            &[topic.into()],
-        )
-        .await?;
+    let row = tx.query_one(&format!("{BUMP} RETURNING counter"), &[topic.into()]).await?;
     row.map_or(Ok(0), |row| row.int("counter"))
+}
+
+/// The statement that counts one change of `topic`, for a transaction that takes statements.
+pub fn statement(topic: &str) -> (String, Vec<Param>) {
+    (BUMP.to_owned(), vec![topic.into()])
 }
 
 /// The counter of `topic`; 0 when it never changed.

@@ -15,15 +15,20 @@ use crate::model::Schema;
 
 mod check;
 mod order;
+mod phase;
 mod render;
 mod state;
 mod steps;
 pub mod stored;
+mod successor;
 mod words;
 
 pub use check::{Violation, check};
 pub(crate) use order::by_dependency;
+pub use order::in_order_of_truth;
+pub use phase::Phase;
 use state::TableState;
+pub use successor::{FieldNow, FieldSuccessor, Successor, successor};
 
 /// What leads from one schema to the next; never changed once made.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +127,11 @@ impl Plan {
     /// Whether nothing changes at all.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.steps.is_empty()
+    }
+
+    /// The steps of one phase, in order.
+    pub fn steps_in(&self, phase: Phase) -> impl Iterator<Item = &PlannedStep> {
+        self.steps.iter().filter(move |planned| planned.step.phase() == phase)
     }
 
     /// The strongest effect on stored rows.

@@ -1,18 +1,26 @@
-//! Carries a plan out: step by step, journalled in the metadata database, so that a killed apply
-//! goes on where it stopped and never runs a finished step twice.
+//! Carries a plan out while the project is used, journalled in the metadata database, so that a killed
+//! apply goes on where it stopped.
+//!
+//! ```text
+//! plan → begin (journal) → prepare each step → switch: one transaction → contract, when it is time
+//! ```
 //!
 //! In: the deployed schema, the wanted one, and the names of what may be lost. Out: a new deployed
 //! version. Not here: which steps there are (`schema::plan`), how a table changes (`lake`).
+
+mod contract;
+mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::ids::RunId;
 use base::{Error, Kind, Principal, Result};
+use meta::Param;
 use meta::leases::{self, Lease};
 use schema::Schema;
 use schema::load::Sources;
-use schema::plan::{self, Direction, Plan, PlannedStep};
+use schema::plan::{self, Direction, Plan};
 
 use crate::operations::loss_name;
 use crate::project::Project;
@@ -32,6 +40,15 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE server_applies (
     finished_at BIGINT,
     steps_done BIGINT NOT NULL
 )";
+
+/// What the journal was given when changes got phases. Entries from before are contracted.
+pub(crate) const PHASES: &[&str] = &[
+    "ALTER TABLE server_applies ADD COLUMN paused BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE server_applies ADD COLUMN throttle BIGINT",
+    "ALTER TABLE server_applies ADD COLUMN keep_old BIGINT",
+    "ALTER TABLE server_applies ADD COLUMN keep_until BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE server_applies ADD COLUMN contracted BIGINT NOT NULL DEFAULT 1",
+];
 
 /// One apply at a time, over all nodes.
 const LEASE: &str = "apply";
@@ -55,12 +72,22 @@ struct Unfinished {
     steps_done: usize,
 }
 
+/// How fast an apply goes, and for how long it serves whom it leaves behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// Rows that are rewritten a second at most.
+    pub(crate) throttle: Option<u64>,
+    /// Milliseconds for which the version before is served on.
+    pub(crate) keep_old: Option<u64>,
+}
+
 /// What to apply, and under which conditions.
 struct Wanted<'a> {
     schema: Arc<Schema>,
     direction: Direction,
     expected_base: Option<&'a str>,
     allowed: &'a [String],
+    pace: Pace,
 }
 
 /// Applies the wanted schema. Errors: `Stale` when the deployed schema is not `expected_base`;
@@ -71,9 +98,11 @@ pub(crate) async fn apply(
     wanted: Arc<Schema>,
     expected_base: Option<&str>,
     allowed: &[String],
+    pace: Pace,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Applied> {
-    let wanted = Wanted { schema: wanted, direction: Direction::Forward, expected_base, allowed };
+    let direction = Direction::Forward;
+    let wanted = Wanted { schema: wanted, direction, expected_base, allowed, pace };
     leased(project, principal, wanted, report).await
 }
 
@@ -88,8 +117,8 @@ pub(crate) async fn undo(
     let deployed = versions::current(&project.database).await?;
     let earlier = versions::before(&project.database, deployed.version).await?;
     let expected_base = Some(expected_base.unwrap_or(&deployed.schema.fingerprint));
-    let wanted =
-        Wanted { schema: earlier.schema, direction: Direction::Undo, expected_base, allowed };
+    let (schema, direction, pace) = (earlier.schema, Direction::Undo, Pace::default());
+    let wanted = Wanted { schema, direction, expected_base, allowed, pace };
     leased(project, principal, wanted, report).await
 }
 
@@ -140,7 +169,7 @@ async fn apply_leased(
     let deployed = versions::current(&project.database).await?;
     refuse_stale(&deployed, wanted.expected_base)?;
     if let Some(unfinished) = unfinished(project).await? {
-        return resume(project, principal, &deployed, wanted.schema, unfinished, report).await;
+        return resume(project, principal, &deployed, &wanted, unfinished, report).await;
     }
     let plan = match wanted.direction {
         Direction::Forward => plan_steps(&deployed.schema, &wanted.schema)?,
@@ -151,10 +180,15 @@ async fn apply_leased(
         project.refresh().await?;
         return Ok(Applied { version: deployed.version, plan, steps: 0, resumed: false });
     }
+    // Two versions are served at most: this apply takes the place of the one before it.
+    match wanted.direction {
+        Direction::Forward => contract::leftover(project, report).await?,
+        Direction::Undo => contract::forget(project).await?,
+    }
     let id = RunId::generate(&project.rng).to_string();
-    begin(project, &id, principal, &deployed, &wanted.schema, &plan).await?;
-    let run = Run { id: &id, from: 0, resumed: false };
-    finish(project, principal, &deployed, wanted.schema, plan, run, report).await
+    begin(project, &id, principal, &deployed, &wanted, &plan).await?;
+    let run = Run { id, from: 0, resumed: false, pace: wanted.pace };
+    run::finish(project, principal, &deployed, wanted.schema, plan, run, report).await
 }
 
 fn refuse_stale(deployed: &Deployed, expected_base: Option<&str>) -> Result<()> {
@@ -216,15 +250,16 @@ async fn begin(
     id: &str,
     principal: &Principal,
     deployed: &Deployed,
-    wanted: &Schema,
+    wanted: &Wanted<'_>,
     plan: &Plan,
 ) -> Result<()> {
+    let (pace, wanted) = (wanted.pace, &wanted.schema);
     let files: Vec<(&str, &str)> =
         wanted.modules.iter().map(|module| (module.file.as_ref(), module.text.as_ref())).collect();
     let files = serde_json::to_string(&files)
         .map_err(|error| Error::internal("failed to write a schema's text").caused_by(error))?;
-    let sql = "INSERT INTO server_applies (id, base_version, base, target, plan, files, author, started_at, steps_done)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)";
+    let sql = "INSERT INTO server_applies (id, base_version, base, target, plan, files, author, started_at, steps_done, contracted, throttle, keep_old)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, $9, $10)";
     let params = [
         id.into(),
         deployed.version.into(),
@@ -234,9 +269,18 @@ async fn begin(
         files.into(),
         principal.subject.as_ref().into(),
         project.clock.now().as_micros().into(),
+        number(pace.throttle),
+        number(pace.keep_old),
     ];
     project.database.execute(sql, &params).await?;
     Ok(())
+}
+
+fn number(value: Option<u64>) -> Param {
+    match value {
+        Some(value) => Param::Int(i64::try_from(value).unwrap_or(i64::MAX)),
+        None => Param::Null,
+    }
 }
 
 async fn unfinished(project: &Project) -> Result<Option<Unfinished>> {
@@ -270,11 +314,11 @@ async fn resume(
     project: &Project,
     principal: &Principal,
     deployed: &Deployed,
-    wanted: Arc<Schema>,
+    wanted: &Wanted<'_>,
     unfinished: Unfinished,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Applied> {
-    if unfinished.target != wanted.fingerprint.as_ref() {
+    if unfinished.target != wanted.schema.fingerprint.as_ref() {
         return Err(Error::new(
             Kind::Conflict,
             format!(
@@ -285,68 +329,65 @@ async fn resume(
         )
         .hint("run `headwater apply --resume` to finish it first"));
     }
-    let run = Run { id: &unfinished.id, from: unfinished.steps_done, resumed: true };
-    finish(project, principal, deployed, wanted, unfinished.plan, run, report).await
+    let pace = run::unpause(project, &unfinished.id, wanted.pace).await?;
+    let run = Run { id: unfinished.id, from: unfinished.steps_done, resumed: true, pace };
+    let schema = Arc::clone(&wanted.schema);
+    run::finish(project, principal, deployed, schema, unfinished.plan, run, report).await
 }
 
 /// Which run of the journal, and where it goes on.
-struct Run<'a> {
-    id: &'a str,
+struct Run {
+    id: String,
     from: usize,
     resumed: bool,
+    pace: Pace,
 }
 
-async fn finish(
-    project: &Project,
-    principal: &Principal,
-    deployed: &Deployed,
-    wanted: Arc<Schema>,
-    plan: Plan,
-    run: Run<'_>,
-    report: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Applied> {
-    for (index, planned) in plan.steps.iter().enumerate().skip(run.from) {
-        report(Progress { what: planned.text.clone(), ..Progress::default() });
-        step(project, planned, &deployed.schema, &wanted).await?;
-        let sql = "UPDATE server_applies SET steps_done = $1 WHERE id = $2";
-        let done = i64::try_from(index + 1).unwrap_or(i64::MAX);
-        project.database.execute(sql, &[done.into(), run.id.into()]).await?;
+/// Asks the running apply to pause before its next unit.
+pub(crate) async fn pause(project: &Project) -> Result<String> {
+    let sql = "UPDATE server_applies SET paused = 1 WHERE finished_at IS NULL";
+    if project.database.execute(sql, &[]).await? == 0 {
+        return Err(
+            Error::not_found("no apply is running").hint("`headwater status` shows what is")
+        );
     }
-    let version = deployed.version + 1;
-    switch(project, principal, run.id, version, &wanted).await?;
-    project.refresh().await?;
-    Ok(Applied { version, steps: plan.steps.len(), plan, resumed: run.resumed })
+    Ok("the apply pauses before its next unit; `headwater apply --resume` goes on".to_owned())
 }
 
-async fn step(project: &Project, planned: &PlannedStep, old: &Schema, new: &Schema) -> Result<()> {
-    project
-        .lake
-        .execute_step(&planned.step, old, new, &|_| {})
-        .await
-        .map_err(|error| error.context(format!("failed to {}", planned.text)))
-}
-
-/// Makes the new schema the deployed one and closes the journal entry, in one transaction.
-async fn switch(
+/// Ends the service of the version before, and gives up what only it needs.
+pub(crate) async fn contract(
     project: &Project,
-    principal: &Principal,
-    id: &str,
-    version: i64,
-    wanted: &Arc<Schema>,
-) -> Result<()> {
-    let now = project.clock.now();
-    let author = principal.subject.to_string();
-    let (id, wanted) = (id.to_owned(), Arc::clone(wanted));
-    project
-        .database
-        .write(move |tx| {
-            let (id, author, wanted) = (id.clone(), author.clone(), Arc::clone(&wanted));
-            Box::pin(async move {
-                versions::record(tx, version, &wanted, &author, now).await?;
-                let sql = "UPDATE server_applies SET finished_at = $1 WHERE id = $2";
-                tx.execute(sql, &[now.as_micros().into(), id.into()]).await?;
-                Ok(())
-            })
-        })
-        .await
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<String> {
+    let Some(version) = served(project).await? else {
+        if contract::waits(project).await? {
+            under_lease(project, report).await?;
+        }
+        return Ok("no earlier schema version is served".to_owned());
+    };
+    under_lease(project, report).await?;
+    Ok(format!("schema version {version} is not served any more"))
+}
+
+async fn under_lease(project: &Project, report: &mut (dyn FnMut(Progress) + Send)) -> Result<()> {
+    let lease = acquire(project).await?;
+    let renewal = renew(project, lease.clone());
+    let result = contract::leftover(project, report).await;
+    drop(renewal);
+    leases::release(&project.database, &lease).await?;
+    result
+}
+
+/// Contracts when the time is over for which the version before was to be served.
+pub(crate) async fn contract_when_due(project: &Project) -> Result<()> {
+    if !contract::is_due(project).await? {
+        return Ok(());
+    }
+    under_lease(project, &mut |_| {}).await
+}
+
+/// The version before the deployed one, while it is served.
+pub(crate) async fn served(project: &Project) -> Result<Option<i64>> {
+    let (deployed, oldest) = project.lake.catalog().deployed().await?;
+    Ok((oldest > 0 && oldest < deployed).then_some(oldest))
 }

@@ -18,6 +18,9 @@ pub(crate) fn start(project: Arc<Project>) -> Task<()> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            if let Err(error) = crate::apply::contract_when_due(&project).await {
+                tracing::warn!(%error, "failed to give up what an earlier schema needed");
+            }
             if let Err(error) = project.lake.maintain().await {
                 tracing::warn!(%error, "failed to maintain tables");
             }

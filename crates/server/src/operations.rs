@@ -31,6 +31,8 @@ pub type Report<'a> = &'a mut (dyn FnMut(Progress) + Send);
 /// Operations with the scope that each needs.
 pub const OPERATIONS: &[(&str, Scope)] = &[
     ("apply", Scope::Admin),
+    ("applyContract", Scope::Admin),
+    ("applyPause", Scope::Admin),
     ("backup", Scope::Admin),
     ("columns", Scope::Read),
     ("compact", Scope::Admin),
@@ -81,6 +83,8 @@ async fn dispatch(
 ) -> Result<Value, ErrorBody> {
     match operation {
         "apply" => answer(schemas::apply(project, principal, parse(request)?, report).await?),
+        "applyContract" => answer(schemas::contract(project, report).await?),
+        "applyPause" => answer(schemas::pause(project).await?),
         "backup" => answer(maintain::backup(project, parse(request)?, report).await?),
         "columns" => answer(data::columns(project, parse(request)?).await?),
         "compact" => answer(maintain::compact(project, parse(request)?, report).await?),
@@ -155,8 +159,17 @@ fn wrong_shape(error: &serde_json::Error) -> Error {
 }
 
 /// Operations that take nothing.
-const WITHOUT_REQUEST: &[&str] =
-    &["pendingPlan", "schema", "schemaVersions", "status", "tables", "tokenList", "upgrade"];
+const WITHOUT_REQUEST: &[&str] = &[
+    "applyContract",
+    "applyPause",
+    "pendingPlan",
+    "schema",
+    "schemaVersions",
+    "status",
+    "tables",
+    "tokenList",
+    "upgrade",
+];
 
 /// Whoever sends something expects it to matter.
 fn refuse_request(operation: &str, request: &Value) -> Result<(), ErrorBody> {

@@ -2,7 +2,7 @@
 //! schema with its GraphQL engine. Clones of the pieces are cheap; several processes may hold the
 //! same project open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use lake::store::LocalStore;
 use mesh::Engine;
 use meta::Database;
 use object_store::ObjectStore;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::settings::Settings;
 use crate::versions::{self, Deployed};
@@ -28,6 +28,8 @@ pub const STATE: &str = ".headwater";
 /// Migrations of this crate's own tables, in order; never edit one that was released.
 const MIGRATIONS: &[&str] =
     &[tokens::MIGRATION, versions::MIGRATION, apply::MIGRATION, secrets::MIGRATION];
+/// Migrations of the journal of applies, which came later.
+const APPLY_MIGRATIONS: &[&str] = apply::PHASES;
 
 /// An open project.
 pub struct Project {
@@ -49,7 +51,11 @@ pub struct Project {
     pub upgraded: Vec<String>,
     cursor_key: [u8; 32],
     live: RwLock<Arc<Live>>,
+    fitting: Mutex<HashMap<(String, i64), bool>>,
 }
+
+/// Versions of clients that are remembered.
+const FITTING: usize = 256;
 
 /// The deployed schema and what is made of it; swapped as one when the schema changes.
 pub struct Live {
@@ -57,6 +63,10 @@ pub struct Live {
     pub deployed: Deployed,
     /// Answers GraphQL.
     pub engine: Engine,
+    /// The tables as this version sees them.
+    pub lake: Lake,
+    /// The version before, while it is served.
+    pub before: Option<Box<Live>>,
     /// The change counter at which it was read.
     counter: i64,
 }
@@ -70,11 +80,13 @@ impl Project {
             (config.database.clone(), config.clock.clone(), config.rng.clone());
         let before = database.versions().await?;
         database.migrate("server", MIGRATIONS).await?;
+        database.migrate("server_apply", APPLY_MIGRATIONS).await?;
         let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
         let counter = meta::changes::poll(&database, versions::TOPIC).await?;
         let deployed = versions::current(&database).await?;
         let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
-        let live = Live::new(deployed, &lake, &clock, cursor_key, counter)?;
+        lake.set_learn(learn(database.clone()));
+        let live = Live::of(deployed, &lake, &clock, cursor_key, counter).await?;
         let upgraded = upgraded(&before, &database.versions().await?);
         Ok(Project {
             node: NodeId::generate(&rng),
@@ -87,6 +99,7 @@ impl Project {
             upgraded,
             cursor_key,
             live: RwLock::new(Arc::new(live)),
+            fitting: Mutex::default(),
         })
     }
 
@@ -115,9 +128,31 @@ impl Project {
         }
         let deployed = versions::current(&self.database).await?;
         self.lake.set_schema(Arc::clone(&deployed.schema));
-        let live = Live::new(deployed, &self.lake, &self.clock, self.cursor_key, counter)?;
+        let live = Live::of(deployed, &self.lake, &self.clock, self.cursor_key, counter).await?;
         *self.live.write() = Arc::new(live);
         Ok(())
+    }
+
+    /// Whether clients of an earlier version that is not served any more find everything they know
+    /// in the deployed one.
+    pub async fn still_fits(&self, wanted: &str) -> Result<bool> {
+        let live = self.live();
+        let known = (wanted.to_owned(), live.deployed.version);
+        if let Some(fits) = self.fitting.lock().get(&known) {
+            return Ok(*fits);
+        }
+        let earlier = versions::find(&self.database, wanted).await?;
+        let fits = earlier.is_some_and(|earlier| {
+            let changes = schema::diff::diff(&earlier.schema, &live.deployed.schema);
+            changes.iter().all(|change| change.wire < schema::diff::WireEffect::Breaking)
+        });
+        let mut fitting = self.fitting.lock();
+        // What clients send is theirs, so that the memory of it is bounded.
+        if fitting.len() >= FITTING {
+            fitting.clear();
+        }
+        fitting.insert(known, fits);
+        Ok(fits)
     }
 
     /// The folder of SDL modules.
@@ -126,7 +161,50 @@ impl Project {
     }
 }
 
+/// Finds the schema of a version that another node has deployed.
+fn learn(database: Database) -> lake::lake::Learn {
+    Arc::new(move |version| {
+        let database = database.clone();
+        Box::pin(async move { Ok(versions::at(&database, version).await?.schema) })
+    })
+}
+
 impl Live {
+    /// The deployed version, with the one before it while that is served.
+    async fn of(
+        deployed: Deployed,
+        lake: &Lake,
+        clock: &Clock,
+        cursor_key: [u8; 32],
+        counter: i64,
+    ) -> Result<Self> {
+        let (_, oldest) = lake.catalog().deployed().await?;
+        let before = if oldest > 0 && oldest < deployed.version {
+            let before = versions::at(&lake.config().database, oldest).await?;
+            Some(Box::new(Live::new(before, lake, clock, cursor_key, counter)?))
+        } else {
+            None
+        };
+        let live = Live::new(deployed, lake, clock, cursor_key, counter)?;
+        Ok(Live { before, ..live })
+    }
+
+    /// The version of this number or fingerprint, when it is served.
+    pub fn version(&self, wanted: &str) -> Result<&Live> {
+        let is = |live: &Live| {
+            live.deployed.schema.fingerprint.as_ref() == wanted
+                || live.deployed.version.to_string() == wanted
+        };
+        let mut served = [Some(self), self.before.as_deref()].into_iter().flatten();
+        served.find(|live| is(live)).ok_or_else(|| {
+            let text = format!("schema `{wanted}` is not served here");
+            Error::new(Kind::Stale, text).hint(format!(
+                "version {} is deployed: generate the client again, or leave `Headwater-Schema` out",
+                self.deployed.version
+            ))
+        })
+    }
+
     fn new(
         deployed: Deployed,
         lake: &Lake,
@@ -137,12 +215,15 @@ impl Live {
         let settings = mesh::Settings {
             cursor_key,
             clock: clock.clone(),
-            media: Some(Arc::new(LakeMedia(lake.clone()))),
+            media: Some(Arc::new(LakeMedia(
+                lake.pinned(Arc::clone(&deployed.schema), deployed.version),
+            ))),
             ..mesh::Settings::default()
         };
         let schema = Arc::clone(&deployed.schema);
+        let lake = lake.pinned(Arc::clone(&schema), deployed.version);
         let engine = Engine::with_settings(schema, Arc::new(lake.clone()), settings)?;
-        Ok(Live { deployed, engine, counter })
+        Ok(Live { deployed, engine, lake, before: None, counter })
     }
 }
 

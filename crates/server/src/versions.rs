@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use base::{Error, Kind, Result, Timestamp};
-use meta::{Database, Row, Tx};
+use lake::catalog::Statement;
+use meta::{Database, Row};
 use schema::Schema;
 use schema::load::Sources;
 
@@ -53,14 +54,36 @@ pub(crate) async fn before(database: &Database, version: i64) -> Result<Deployed
     }
 }
 
-/// Records a schema as the deployed one, in the transaction that finishes its apply.
-pub(crate) async fn record(
-    tx: &mut Tx,
+/// One version.
+pub(crate) async fn at(database: &Database, version: i64) -> Result<Deployed> {
+    if version == 0 {
+        return Ok(Deployed { version, schema: Arc::new(Schema::empty()) });
+    }
+    let sql = format!("SELECT {COLUMNS} FROM server_schema_versions WHERE version = $1");
+    match database.query_one(&sql, &[version.into()]).await? {
+        Some(row) => deployed(&row),
+        None => Err(Error::not_found(format!("there is no schema version {version}"))),
+    }
+}
+
+/// The newest version of this fingerprint or number.
+pub(crate) async fn find(database: &Database, wanted: &str) -> Result<Option<Deployed>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM server_schema_versions WHERE fingerprint = $1 OR version = $2 \
+         ORDER BY version DESC LIMIT 1"
+    );
+    let number = wanted.parse().unwrap_or(0_i64);
+    let row = database.query_one(&sql, &[wanted.into(), number.into()]).await?;
+    row.as_ref().map(deployed).transpose()
+}
+
+/// The statements that record a schema as the deployed one, for the transaction of its switch.
+pub(crate) fn record(
     version: i64,
     schema: &Schema,
     author: &str,
     at: Timestamp,
-) -> Result<()> {
+) -> Result<Vec<Statement>> {
     let files: Vec<(String, String)> = schema
         .modules
         .iter()
@@ -69,16 +92,14 @@ pub(crate) async fn record(
     let files = serde_json::to_string(&files)
         .map_err(|error| Error::internal("failed to write a schema's text").caused_by(error))?;
     let sql = format!("INSERT INTO server_schema_versions ({COLUMNS}) VALUES ($1, $2, $3, $4, $5)");
-    let params = [
+    let params = vec![
         version.into(),
         schema.fingerprint.to_string().into(),
         files.into(),
         author.into(),
         at.as_micros().into(),
     ];
-    tx.execute(&sql, &params).await?;
-    meta::changes::bump(tx, TOPIC).await?;
-    Ok(())
+    Ok(vec![(sql, params), meta::changes::statement(TOPIC)])
 }
 
 /// All versions, newest first.

@@ -148,6 +148,9 @@ pub struct PlanChange {
 /// One step of a plan.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PlanStep {
+    /// `expand`, `backfill`, `switch` or `contract`: when the step does its work.
+    #[serde(default)]
+    pub phase: String,
     /// In words.
     pub text: String,
     /// `expand`, `rewrite`, `contract`.
@@ -168,9 +171,26 @@ pub struct ApplyRequest {
     /// Names of what may be lost.
     #[serde(default)]
     pub allow_destructive: Vec<String>,
-    /// Finish an apply that was interrupted, whatever `schema` says.
+    /// Finish an apply that was interrupted or paused, whatever `schema` says.
     #[serde(default)]
     pub resume: bool,
+    /// Rows that are rewritten a second at most, while readers and writers go on.
+    #[serde(default)]
+    pub throttle: Option<u64>,
+    /// Milliseconds for which clients of the schema before are served on; without it they are served
+    /// until the change is true.
+    #[serde(default)]
+    pub keep_old: Option<u64>,
+}
+
+/// What became of a request about an apply.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyState {
+    /// In words.
+    pub text: String,
+    /// The deployed version.
+    pub version: i64,
 }
 
 /// Go back to the schema before the present one.

@@ -1,9 +1,10 @@
 //! `headwater apply`: plans, asks, and brings tables and API to the schema.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
-use base::size::counted;
-use server::wire::{ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest};
+use base::size::{counted, parse_duration};
+use server::wire::{ApplyAnswer, ApplyRequest, ApplyState, PlanAnswer, PlanRequest};
 
 use crate::arguments::Global;
 use crate::commands::plan::next_step;
@@ -20,12 +21,32 @@ pub(crate) struct Options {
     /// What may be lost, by the names that `plan` prints.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     allow_destructive: Vec<String>,
-    /// Finish an apply that was interrupted.
-    #[arg(long)]
+    /// Finish an apply that was interrupted or paused.
+    #[arg(long, conflicts_with_all = ["pause", "contract"])]
     resume: bool,
+    /// Ask the running apply to pause before its next unit of work.
+    #[arg(long, conflicts_with = "contract")]
+    pause: bool,
+    /// End the service of the schema version before, and give up what only it needs.
+    #[arg(long)]
+    contract: bool,
+    /// Rewrite at most so many rows a second.
+    #[arg(long, value_name = "ROWS_PER_SECOND", value_parser = clap::value_parser!(u64).range(1..))]
+    throttle: Option<u64>,
+    /// Serve clients of the schema before for so long: `90s`, `30m`, `24h`, `7d`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    keep_old: Option<Duration>,
+}
+
+/// A number and a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a number and a unit: `90s`, `12h`, `7d`".to_owned())
 }
 
 pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) -> Outcome {
+    if options.pause || options.contract {
+        return other(global, &options, printer).await;
+    }
     let schema = schema_text(global)?;
     let target = Target::open(global).await?;
     let expected_base = if options.resume {
@@ -44,12 +65,27 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
         expected_base,
         allow_destructive: options.allow_destructive,
         resume: options.resume,
+        throttle: options.throttle,
+        keep_old: options.keep_old.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     };
     let bar = Bar::new(printer);
     let answer: ApplyAnswer =
         target.call_reporting("apply", &request, &mut |progress| bar.report(&progress)).await?;
     drop(bar);
     printer.answer(&answer, || summary(&answer));
+    Ok(())
+}
+
+/// Pauses the apply that runs, or ends what the last one left for old clients.
+async fn other(global: &Global, options: &Options, printer: &Printer) -> Outcome {
+    let target = Target::open(global).await?;
+    let operation = if options.pause { "applyPause" } else { "applyContract" };
+    let nothing = serde_json::json!({});
+    let bar = Bar::new(printer);
+    let mut report = |progress| bar.report(&progress);
+    let answer: ApplyState = target.call_reporting(operation, &nothing, &mut report).await?;
+    drop(bar);
+    printer.answer(&answer, || answer.text.clone());
     Ok(())
 }
 

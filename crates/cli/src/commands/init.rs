@@ -80,6 +80,8 @@ async fn propose(global: &Global, folder: &Path, options: Options, printer: &Pri
         expected_base: None,
         allow_destructive: Vec::new(),
         resume: false,
+        throttle: None,
+        keep_old: None,
     };
     let _applied: ApplyAnswer = target.call("apply", &request).await?;
     let mut imports = Vec::new();

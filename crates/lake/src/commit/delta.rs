@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use iceberg::spec::{DataFile, Operation, TableMetadataBuilder};
+use iceberg::spec::{DataFile, Operation, TableMetadata, TableMetadataBuilder};
 
 use base::Result;
 
@@ -38,6 +38,8 @@ pub(crate) struct Delta {
     pub(crate) rows: i64,
     /// Changes of the metadata.
     pub(crate) alter: Option<Alter>,
+    /// Metadata that takes the place of the present one as it is, without a snapshot.
+    pub(crate) whole: Option<TableMetadata>,
     /// Files that were written for this attempt alone, and that go when it fails.
     pub(crate) made: Vec<String>,
     /// What for, where the caller's text does not say it.

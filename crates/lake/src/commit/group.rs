@@ -18,6 +18,7 @@ use frame::{WriteReceipt, WriteRequest};
 use iceberg::spec::Operation;
 use meta::Param;
 use parking_lot::Mutex;
+use schema::TableFormat;
 use tokio::sync::oneshot;
 
 use super::CommitInfo;
@@ -28,6 +29,7 @@ use super::retry::Attempts;
 use super::snapshot;
 use crate::catalog::Statement;
 use crate::lake::Lake;
+use crate::successor;
 use crate::table::Table;
 
 /// Requests that wait for one table before more are refused.
@@ -73,8 +75,13 @@ pub(crate) struct Earlier {
 pub(crate) async fn write(lake: &Lake, request: WriteRequest) -> Result<WriteReceipt> {
     let fingerprint = super::fingerprint::of(&request)?;
     let queue = {
+        // Requests of several versions of the schema say the same rows in several ways.
+        let name = match lake.version() {
+            Some(version) => format!("{version} {}", request.table).into(),
+            None => Arc::clone(&request.table),
+        };
         let mut queues = lake.inner.queues.lock();
-        Arc::clone(queues.entry(Arc::clone(&request.table)).or_default())
+        Arc::clone(queues.entry(name).or_default())
     };
     let (reply, answer) = oneshot::channel();
     {
@@ -134,10 +141,13 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
     let mut attempts = Attempts::new(lake);
     let answers = loop {
         match try_batch(lake, &batch).await {
-            Err(error) if error.kind() == Kind::Conflict => match attempts.again(error).await {
-                Ok(()) => {}
-                Err(error) => break Err(error),
-            },
+            // A newer schema was deployed under the commit: the next attempt is made for that one.
+            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Stale) => {
+                match attempts.again(error).await {
+                    Ok(()) => {}
+                    Err(error) => break Err(error),
+                }
+            }
             result => break result,
         }
     };
@@ -158,16 +168,41 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
 
 async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteReceipt>>> {
     let Some(first) = batch.first() else { return Ok(Vec::new()) };
-    let table = lake.table(&first.request.table).await?;
+    let table = match lake.table(&first.request.table).await {
+        Ok(table) => table,
+        // The version that the requests were made for is not served any more.
+        Err(error) => return Ok(batch.iter().map(|_| Err(copy(&error))).collect()),
+    };
+    if table.format == TableFormat::Lance {
+        return Ok(batch.iter().map(|_| Err(successor::moved())).collect());
+    }
     let (mut answers, fresh, twins) = replayed(lake, batch).await?;
-    let requests: Vec<Arc<WriteRequest>> =
-        fresh.iter().map(|index| Arc::clone(&batch[*index].request)).collect();
-    let mut overlay = Overlay::new(lake, &table, &requests).await?;
+    let newer = successor::writer(lake, &table).await?;
+    let (lake, table, requests) = match &newer {
+        None => {
+            let same = |pending: &Pending| Ok(Arc::clone(&pending.request));
+            (lake, table, batch.iter().map(same).collect::<Vec<Result<_>>>())
+        }
+        Some(newer) => {
+            let say = |pending: &Pending| {
+                successor::translated(lake, newer, &pending.request).map(Arc::new)
+            };
+            let requests: Vec<Result<Arc<WriteRequest>>> = batch.iter().map(say).collect();
+            let Some(said) = requests.iter().find_map(|said| said.as_ref().ok()) else {
+                return Ok(requests.into_iter().map(|said| said.and_then(|_| lost())).collect());
+            };
+            (newer, newer.table(&said.table).await?, requests)
+        }
+    };
+    let mut overlay = Overlay::new(lake, &table, &wanted(&requests, &fresh)).await?;
     let mut made = Vec::new();
     for index in &fresh {
-        let pending = &batch[*index];
-        match overlay.apply(&pending.request).await {
-            Ok(rows) => made.push((*index, rows)),
+        let said = requests[*index].as_ref().map(Arc::clone).map_err(copy);
+        match said {
+            Ok(request) => match overlay.apply(&request).await {
+                Ok(rows) => made.push((*index, rows)),
+                Err(error) => answers[*index] = Some(Err(error)),
+            },
             Err(error) => answers[*index] = Some(Err(error)),
         }
     }
@@ -196,8 +231,16 @@ async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteRec
             _ => Err(key_is_taken(batch[index].request.idempotency_key.as_deref())),
         });
     }
-    let unanswered = || Err(Error::internal("a write was neither made nor refused"));
-    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect())
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect())
+}
+
+/// The requests that are made now.
+fn wanted(requests: &[Result<Arc<WriteRequest>>], fresh: &[usize]) -> Vec<Arc<WriteRequest>> {
+    fresh.iter().filter_map(|index| requests[*index].as_ref().ok().map(Arc::clone)).collect()
+}
+
+fn lost() -> Result<WriteReceipt> {
+    Err(Error::internal("a write was neither made nor refused"))
 }
 
 type Answers = Vec<Option<Result<WriteReceipt>>>;

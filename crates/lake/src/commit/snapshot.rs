@@ -81,7 +81,7 @@ struct Totals {
 
 impl Work<'_> {
     fn new<'a>(lake: &'a Lake, table: &'a Arc<Table>) -> Result<Work<'a>> {
-        let metadata = Arc::clone(table.iceberg()?);
+        let metadata = Arc::clone(table.stored()?);
         // Ids are positive, and 0 means "no snapshot" to callers.
         let snapshot_id = (lake.config().rng.next_u64() >> 1).max(1) as i64;
         Ok(Work { lake, table, metadata, snapshot_id, locations: Vec::new() })
@@ -89,8 +89,14 @@ impl Work<'_> {
 
     async fn run(&mut self, delta: Delta, info: &CommitInfo) -> Result<(Option<Swap>, Snapshot)> {
         let Delta { operation, add, add_deletes, remove, remove_all, rows, .. } = delta;
-        let Delta { alter, made, summary, content_of, .. } = delta;
+        let Delta { alter, whole, made, summary, content_of, .. } = delta;
         self.locations.extend(made);
+        if let Some(whole) = whole {
+            let present = whole.current_snapshot().map(|snapshot| Snapshot::of(snapshot));
+            let none = || Snapshot::none(self.lake.config().clock.now());
+            let snapshot = present.unwrap_or_else(none);
+            return Ok((Some(self.write_metadata(whole).await?), snapshot));
+        }
         let Some(operation) = operation else {
             return self.without_snapshot(alter).await;
         };

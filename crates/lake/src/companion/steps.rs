@@ -7,53 +7,27 @@ use base::{Error, Kind, Result};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use schema::plan::Step;
-use schema::{ObjectType, Schema};
+use schema::ObjectType;
 
 use super::vectors::VectorSpace;
 use crate::{Lake, Table};
 
 impl Lake {
-    /// Carries out `BuildSearch`, `BuildVectors` or `DropVectors`; `old` and `new` are the schemas
-    /// before and after the plan.
-    pub(crate) async fn companion_step(
-        &self,
-        step: &Step,
-        old: &Schema,
-        new: &Schema,
-    ) -> Result<()> {
-        match step {
-            Step::BuildSearch { type_name } => {
-                let (table, object) = self.table_of(new, type_name).await?;
-                if object.columns().any(|(field, _)| field.search) {
-                    self.text_parts(&table, object, None).await?;
-                }
-                Ok(())
-            }
-            Step::BuildVectors { type_name, field } => {
-                let (table, object) = self.table_of(new, type_name).await?;
-                self.build_vectors(&table, object, field).await
-            }
-            Step::DropVectors { type_name, field } => {
-                let (table, object) = self.table_of(old, type_name).await?;
-                self.drop_vectors(&table, object, new.types.get(type_name), field).await
-            }
-            other => Err(Error::internal(format!("`{other:?}` is no step of a companion"))),
+    /// Builds the text index of a table as it is.
+    pub(crate) async fn build_search(&self, table: &Table, object: &ObjectType) -> Result<()> {
+        if object.columns().any(|(field, _)| field.search) {
+            self.text_parts(table, object, None).await?;
         }
+        Ok(())
     }
 
-    async fn table_of<'a>(
+    /// Computes the vectors of a field that are missing, and its index.
+    pub(crate) async fn build_vectors(
         &self,
-        schema: &'a Schema,
-        type_name: &str,
-    ) -> Result<(std::sync::Arc<Table>, &'a ObjectType)> {
-        let object = schema.types.get(type_name);
-        let object = object
-            .ok_or_else(|| Error::not_found(format!("the schema has no type `{type_name}`")))?;
-        Ok((self.table(type_name).await?, object))
-    }
-
-    async fn build_vectors(&self, table: &Table, object: &ObjectType, field: &str) -> Result<()> {
+        table: &Table,
+        object: &ObjectType,
+        field: &str,
+    ) -> Result<()> {
         let def = object.fields.get(field);
         let parts = def.and_then(|def| Some((def.column()?, def.vector.as_ref()?)));
         let (column, spec) = parts.ok_or_else(|| {
@@ -64,7 +38,8 @@ impl Lake {
         self.inner.companions.tend_index(&space).await
     }
 
-    async fn drop_vectors(
+    /// Drops the vectors of a field that no other field of the new type shares.
+    pub(crate) async fn drop_vectors(
         &self,
         table: &Table,
         old: &ObjectType,

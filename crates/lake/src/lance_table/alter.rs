@@ -12,18 +12,40 @@ use base::{Error, Kind, Principal, Result};
 use frame::{Field, RowInterpreter};
 use futures::FutureExt;
 use lance::Dataset;
-use lance::dataset::{BatchUDF, ColumnAlteration, NewColumnTransform};
+use lance::dataset::{BatchUDF, ColumnAlteration, NewColumnTransform, WriteMode};
 use schema::plan::Step;
 use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
 
 use super::{Note, Work, types};
+use crate::catalog::Statement;
 use crate::lake::object_named;
 use crate::lance_store::failed;
 use crate::{Lake, Table};
 
 /// Refuses the steps that cannot be carried out, for the whole plan at once.
 pub(crate) fn refuse(steps: &[&Step], old: &Schema, new: &Schema) -> Result<()> {
+    steps.iter().try_for_each(|step| refuse_mixed(step, steps))?;
     steps.iter().try_for_each(|step| refuse_one(step, old, new))
+}
+
+/// A copy into another format takes columns as they are.
+fn refuse_mixed(step: &Step, steps: &[&Step]) -> Result<()> {
+    let Step::ChangeFormat { type_name } = step else { return Ok(()) };
+    let changes = |other: &&Step| match other {
+        Step::AddColumn { type_name: of, .. }
+        | Step::RestoreColumn { type_name: of, .. }
+        | Step::RenameColumn { type_name: of, .. }
+        | Step::ConvertColumn { type_name: of, .. }
+        | Step::ChangeKey { type_name: of } => of == type_name,
+        Step::RenameTable { to, .. } => to == type_name,
+        _ => false,
+    };
+    if !steps.iter().any(changes) {
+        return Ok(());
+    }
+    let text = format!("type `{type_name}`: the format changes together with columns or names");
+    Err(Error::new(Kind::Unsupported, text)
+        .hint("apply the change of the format first, and the other changes after it"))
 }
 
 fn refuse_one(step: &Step, old: &Schema, new: &Schema) -> Result<()> {
@@ -33,12 +55,9 @@ fn refuse_one(step: &Step, old: &Schema, new: &Schema) -> Result<()> {
         table.is_some_and(|table| table.format == TableFormat::Lance)
     };
     let (type_name, what, hint) = match step {
-        Step::ChangeFormat { type_name } => (
-            type_name,
-            "an existing table does not change its format",
-            "make a new type in the other format, and move the rows by `export` and `import`",
-        ),
-        Step::CreateTable { type_name } | Step::BuildSearch { type_name }
+        Step::CreateTable { type_name }
+        | Step::BuildSearch { type_name }
+        | Step::ChangeFormat { type_name }
             if is_lance(type_name) && searches(new, type_name) =>
         {
             (
@@ -73,37 +92,106 @@ fn searches(schema: &Schema, type_name: &str) -> bool {
     object.is_some_and(|object| object.fields.values().any(|field| field.search))
 }
 
-/// Carries out a step about a column of a Lance table.
+/// A new version of a Lance table, with the statements that make it visible.
+pub(crate) type Altered = Option<(u64, Vec<Statement>)>;
+
+/// Carries out the steps about columns of a Lance table, in a version that nobody sees yet.
 pub(crate) async fn alter(
     lake: &Lake,
     table: &Arc<Table>,
-    step: &Step,
+    steps: &[&Step],
     old: &Schema,
     new: &Schema,
-) -> Result<()> {
-    let object = object_named(new, &table.type_name)?;
-    let work = Work::new(lake, object, table);
-    let Some(dataset) = work.dataset().await? else { return Ok(()) };
-    let mut dataset = dataset.as_ref().clone();
-    let changed = match step {
-        Step::AddColumn { field, .. } => add(&mut dataset, stored(object, field)?).await?,
-        Step::DropColumn { type_name, field } => {
-            let (_, column) = stored(object_named(old, type_name)?, field)?;
-            drop_column(&mut dataset, &column.column).await?
-        }
-        Step::RenameColumn { type_name, from, to } => {
-            let (_, was) = stored(object_named(old, type_name)?, from)?;
-            let (_, is) = stored(object, to)?;
-            rename(&mut dataset, &was.column, &is.column).await?
-        }
-        Step::WidenColumn { field, .. } => widen(&mut dataset, stored(object, field)?).await?,
-        other => return Err(Error::internal(format!("`{other:?}` is no step of a Lance column"))),
+) -> Result<Altered> {
+    let Some(object) = new.types.get(&table.type_name).or_else(|| renamed(table, steps, new))
+    else {
+        return Ok(None);
     };
-    if changed {
-        let note = Note { operation: "schema", author: "schema", summary: "schema change" };
-        work.publish(note, |_| Vec::new()).await?;
+    let before = object_named(old, &table.type_name).unwrap_or(object);
+    let work = Work::new(lake, object, table);
+    let Some(dataset) = work.dataset().await? else { return Ok(None) };
+    let mut dataset = dataset.as_ref().clone();
+    let mut changed = false;
+    for step in steps {
+        changed |= match step {
+            Step::AddColumn { field, .. } => add(&mut dataset, stored(object, field)?).await?,
+            Step::DropColumn { field, .. } => {
+                let (_, column) = stored(before, field)?;
+                drop_column(&mut dataset, &column.column).await?
+            }
+            Step::RenameColumn { from, to, .. } => {
+                let (_, was) = stored(before, from)?;
+                let (_, is) = stored(object, to)?;
+                rename(&mut dataset, &was.column, &is.column).await?
+            }
+            Step::WidenColumn { field, .. } => widen(&mut dataset, stored(object, field)?).await?,
+            _ => false,
+        };
+    }
+    if !changed {
+        return Ok(None);
+    }
+    let note = Note { operation: "schema", author: "schema", summary: "schema change" };
+    work.prepared(note).map(Some)
+}
+
+fn renamed<'a>(table: &Table, steps: &[&Step], new: &'a Schema) -> Option<&'a ObjectType> {
+    steps.iter().find_map(|step| match step {
+        Step::RenameTable { from, to } if *from == table.type_name => new.types.get(to),
+        _ => None,
+    })
+}
+
+/// Refuses a required column without a default, when there are rows.
+pub(crate) async fn check_step(lake: &Lake, step: &Step, old: &Schema, new: &Schema) -> Result<()> {
+    refuse_one(step, old, new)?;
+    let Step::AddColumn { type_name, field } = step else { return Ok(()) };
+    let Some(object) = new.types.get(type_name) else { return Ok(()) };
+    let (def, column) = stored(object, field)?;
+    let before = object.was.iter().map(|was| &was.name).chain([&object.name]);
+    for name in before {
+        let Some(table) = lake.catalog().find(name).await? else { continue };
+        if table.lance_version > 0 && column.default.is_none() && !def.nullable {
+            return Err(lacks(def));
+        }
     }
     Ok(())
+}
+
+fn lacks(def: &FieldDef) -> Error {
+    let text = format!("field `{}` is required, and rows are there without it", def.name);
+    Error::invalid(text).hint("give it a `@column(default:)`, or make it nullable")
+}
+
+/// Copies rows into a dataset of the table; gives its location and its version, with the statements
+/// that make it visible.
+pub(crate) async fn copy(
+    lake: &Lake,
+    object: &ObjectType,
+    table: &Arc<Table>,
+    batches: Vec<RecordBatch>,
+) -> Result<(Arc<str>, u64, Vec<Statement>)> {
+    let name = super::dataset_name(table);
+    let location: Arc<str> = lake.locations().location(&name).into();
+    let work = Work::new(lake, object, table);
+    let target = super::arrow_schema(&work.fields);
+    let mut copied = Vec::with_capacity(batches.len());
+    for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
+        let physical = crate::shape::to_physical(object, batch, &target, 0)?;
+        copied.push(types::of_lance(&physical)?);
+    }
+    let Some(first) = copied.first() else { return Ok((location, 0, Vec::new())) };
+    let schema = first.schema();
+    let reader = arrow::array::RecordBatchIterator::new(copied.into_iter().map(Ok), schema);
+    let lance = &lake.inner.companions.lance;
+    let there = lance.dataset(&name, None, None).await?.is_some();
+    let mode = if there { WriteMode::Overwrite } else { WriteMode::Create };
+    let params = lance.write_params(mode, Some(&work.held));
+    let written = Dataset::write(reader, &lance.url(&name), Some(params)).boxed().await;
+    written.map_err(|error| work.writing(error))?;
+    let note = Note { operation: "overwrite", author: "schema", summary: "schema change" };
+    let (version, statements) = work.prepared(note)?;
+    Ok((location, version, statements))
 }
 
 fn stored<'a>(object: &'a ObjectType, field: &str) -> Result<(&'a FieldDef, &'a ColumnSpec)> {
@@ -129,12 +217,7 @@ async fn add(dataset: &mut Dataset, (def, column): (&FieldDef, &ColumnSpec)) -> 
     let field = Field::new(Arc::clone(&column.column), column.data_type.clone(), nullable);
     let schema = Arc::new(ArrowSchema::new(vec![types::field_of_lance(&field.to_arrow())]));
     let transform = match &column.default {
-        None if !def.nullable => {
-            let text = format!("field `{}` is required, and rows are there without it", def.name);
-            return Err(
-                Error::invalid(text).hint("give it a `@column(default:)`, or make it nullable")
-            );
-        }
+        None if !def.nullable => return Err(lacks(def)),
         None => NewColumnTransform::AllNulls(schema),
         Some(default) => {
             let nothing =

@@ -11,6 +11,7 @@ use base::{Error, Kind, Result};
 use iceberg::spec::Operation;
 use schema::TableFormat;
 
+use crate::binding;
 use crate::commit::CommitInfo;
 use crate::commit::delta::Delta;
 use crate::commit::retry::Attempts;
@@ -56,7 +57,7 @@ pub(crate) fn is_small(file: &LiveFile) -> bool {
 impl Lake {
     /// Compacts a table: every partition with more than one small file or with deletes.
     pub async fn compact(&self, type_name: &str) -> Result<Compacted> {
-        self.compact_when(type_name, |files, deletes| files > 1 || deletes > 0).await
+        self.unpinned().compact_when(type_name, |files, deletes| files > 1 || deletes > 0).await
     }
 
     async fn compact_when(
@@ -69,9 +70,12 @@ impl Lake {
         let mut passed = HashSet::new();
         loop {
             let table = self.table(type_name).await?;
-            if table.format == TableFormat::Lance {
+            // A file that lacks a prepared column must not be joined with one that has it: what it
+            // lacks could not be told from nulls any more.
+            if table.format == TableFormat::Lance || is_prepared(&table)? {
                 return Ok(done);
             }
+            let table = Arc::new(table.whole());
             let content = present(self, &table).await?;
             let Some(chosen) = choose(&content, &worth, &mut passed) else { return Ok(done) };
             match self.compact_files(&table, &content, chosen).await {
@@ -93,25 +97,37 @@ impl Lake {
         chosen: Chosen,
     ) -> Result<Compacted> {
         let staged = self.rewrite(table, &chosen).await?;
+        self.replace_files(table, content, &chosen, &staged, "compact").await
+    }
+
+    /// Puts staged files in the place of the chosen ones, as long as nobody changes rows of those.
+    pub(crate) async fn replace_files(
+        &self,
+        table: &Arc<Table>,
+        content: &Content,
+        chosen: &[LiveFile],
+        staged: &StagedFiles,
+        why: &str,
+    ) -> Result<Compacted> {
         let mut attempts = Attempts::new(self);
         let (mut table, mut content) = (Arc::clone(table), content.clone());
         loop {
-            let result = match unchanged(&table, &content, &chosen, &staged) {
-                Ok(()) => self.swap_files(&table, &content, &chosen, &staged).await,
+            let result = match unchanged(&table, &content, chosen, staged) {
+                Ok(()) => self.swap_files(&table, &content, chosen, staged, why).await,
                 Err(error) => {
-                    self.discard(&staged).await;
+                    self.discard(staged).await;
                     return Err(error);
                 }
             };
             match result {
                 Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
                 Err(error) => {
-                    self.discard(&staged).await;
+                    self.discard(staged).await;
                     return Err(error);
                 }
                 done => return done,
             }
-            table = self.table(&table.type_name).await?;
+            table = Arc::new(self.table(&table.type_name).await?.whole());
             content = present(self, &table).await?;
         }
     }
@@ -138,8 +154,9 @@ impl Lake {
         &self,
         table: &Arc<Table>,
         content: &Content,
-        chosen: &Chosen,
+        chosen: &[LiveFile],
         staged: &StagedFiles,
+        why: &str,
     ) -> Result<Compacted> {
         let mut delta = Delta { operation: Some(Operation::Replace), ..Delta::default() };
         delta.remove = chosen.iter().map(|file| file.path().to_owned()).collect();
@@ -147,11 +164,8 @@ impl Lake {
         let removed_deletes = applied.len() as u64;
         delta.remove.extend(applied);
         delta.add_staged(staged);
-        let info = CommitInfo {
-            author: "headwater".into(),
-            summary: "compact".into(),
-            ..CommitInfo::default()
-        };
+        let info =
+            CommitInfo { author: "headwater".into(), summary: why.into(), ..CommitInfo::default() };
         let written = snapshot::write(self, table, delta, &info).await?;
         self.publish(vec![written], &[]).await?;
         Ok(Compacted {
@@ -199,6 +213,12 @@ async fn present(lake: &Lake, table: &Table) -> Result<Content> {
     lake.files().content(metadata, snapshot).await
 }
 
+/// Whether a change prepares columns of the table.
+fn is_prepared(table: &Table) -> Result<bool> {
+    let columns = table.stored()?.current_schema().as_struct().fields();
+    Ok(columns.iter().any(|field| binding::is_coming(&field.name)))
+}
+
 /// The files of the next partition that is worth it; one that was passed is not chosen again.
 fn choose(
     content: &Content,
@@ -232,7 +252,7 @@ fn choose(
 fn unchanged(
     table: &Table,
     content: &Content,
-    chosen: &Chosen,
+    chosen: &[LiveFile],
     staged: &StagedFiles,
 ) -> Result<()> {
     staged.check_schema(table)?;
@@ -253,11 +273,13 @@ fn unchanged(
 /// nothing; the next commit tries again.
 pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
     let worth = |files: usize, deletes: usize| files >= MANY || deletes >= MANY_DELETES;
-    match lake.compact_when(type_name, worth).await {
+    match lake.unpinned().compact_when(type_name, worth).await {
         Ok(done) if done != Compacted::default() => {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
         }
         Ok(_) => {}
+        // The type was renamed or dropped, and whoever writes next knows its name.
+        Err(error) if error.kind() == Kind::NotFound => {}
         Err(error) => tracing::warn!(type_name, %error, "failed to compact"),
     }
 }

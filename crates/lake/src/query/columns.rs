@@ -12,11 +12,12 @@ use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, RecordBatch, StructArray,
     new_null_array,
 };
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{CastOptions, cast_with_options, is_not_null};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use base::{Error, Kind, Result};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::common::{DataFusionError, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
@@ -35,6 +36,17 @@ pub(crate) struct Columns {
     pub(crate) identified: SchemaRef,
     /// What rows of files that are older than a column have in it; null where `None`.
     defaults: Vec<Option<ScalarValue>>,
+    /// Columns of an earlier version of the schema that are not what files hold under their id.
+    earlier: Vec<Option<Earlier>>,
+}
+
+/// How an earlier version of the schema reads a column that a later one has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Earlier {
+    /// It is gone; rows without a value have this one.
+    Gone(ScalarValue),
+    /// It is read from values of another type; those that do not fit are this one.
+    Converted(ScalarValue),
 }
 
 impl Columns {
@@ -42,6 +54,7 @@ impl Columns {
     pub(crate) fn new(
         iceberg: &iceberg::spec::Schema,
         object: Option<&ObjectType>,
+        earlier: Vec<Option<Earlier>>,
     ) -> Result<Columns> {
         let arrow = iceberg::arrow::schema_to_arrow_schema(iceberg).map_err(unreadable_schema)?;
         let identified: Fields = arrow
@@ -57,11 +70,21 @@ impl Columns {
             schema: Arc::new(Schema::new(without_metadata(&identified))),
             identified: Arc::new(Schema::new(identified)),
             defaults: defaults.collect(),
+            earlier,
         })
     }
 
-    /// The Iceberg id of a column, by position.
+    /// The Iceberg id by which statistics of files know a column; nothing when they say nothing of
+    /// its values.
     pub(crate) fn id(&self, index: usize) -> Option<i32> {
+        if self.earlier(index).is_some() {
+            return None;
+        }
+        self.file_id(index)
+    }
+
+    /// The Iceberg id under which files hold a column.
+    pub(crate) fn file_id(&self, index: usize) -> Option<i32> {
         field_id(self.identified.field(index))
     }
 
@@ -77,7 +100,10 @@ impl Columns {
         let schema = file.schema();
         let target = self.identified.field(index);
         let array = match source_of(schema.fields(), target) {
-            Some(source) => convert(file.column(source), schema.field(source), target),
+            Some(source) => match self.earlier(index) {
+                Some(earlier) => earlier.read(file.column(source), schema.field(source), target),
+                None => convert(file.column(source), schema.field(source), target),
+            },
             None => self.default(index).to_array_of_size(file.num_rows()),
         };
         array.map_err(|error| {
@@ -86,12 +112,38 @@ impl Columns {
         })
     }
 
+    fn earlier(&self, index: usize) -> Option<&Earlier> {
+        self.earlier.get(index).and_then(Option::as_ref)
+    }
+
     fn default(&self, index: usize) -> ScalarValue {
+        if let Some(Earlier::Gone(value) | Earlier::Converted(value)) = self.earlier(index) {
+            return value.clone();
+        }
         let null = || {
             ScalarValue::try_from(self.schema.field(index).data_type()).unwrap_or(ScalarValue::Null)
         };
         let Some(Some(default)) = self.defaults.get(index) else { return null() };
         default.cast_to(self.schema.field(index).data_type()).unwrap_or_else(|_| null())
+    }
+}
+
+impl Earlier {
+    /// The values that a file holds, as the earlier version has them.
+    fn read(&self, array: &ArrayRef, source: &Field, target: &Field) -> DfResult<ArrayRef> {
+        let (array, value) = match self {
+            Earlier::Gone(value) => (convert(array, source, target)?, value),
+            Earlier::Converted(value) => {
+                let wanted = bare_type(target.data_type());
+                let converted = crate::steps::convert_or_null(array, &wanted);
+                (converted.map_err(|error| DataFusionError::External(Box::new(error)))?, value)
+            }
+        };
+        if value.is_null() || array.null_count() == 0 {
+            return Ok(array);
+        }
+        let filled = value.to_array_of_size(array.len())?;
+        Ok(zip(&is_not_null(&array)?, &array, &filled)?)
     }
 }
 
@@ -247,6 +299,14 @@ impl FileAdapter {
         let source_field = self.file.field(source);
         let found: Arc<dyn PhysicalExpr> = Arc::new(Column::new(source_field.name(), source));
         let wanted = self.columns.schema.field(index).data_type();
+        if let Some(earlier) = self.columns.earlier(index) {
+            return Ok(Arc::new(Convert {
+                input: found,
+                source: Arc::new(source_field.clone()),
+                target: Arc::new(target.clone()),
+                earlier: Some(earlier.clone()),
+            }));
+        }
         if source_field.data_type() == wanted {
             return Ok(found);
         }
@@ -258,6 +318,7 @@ impl FileAdapter {
             input: found,
             source: Arc::new(source_field.clone()),
             target: Arc::new(target.clone()),
+            earlier: None,
         }))
     }
 }
@@ -268,11 +329,15 @@ struct Convert {
     input: Arc<dyn PhysicalExpr>,
     source: FieldRef,
     target: FieldRef,
+    earlier: Option<Earlier>,
 }
 
 impl PartialEq for Convert {
     fn eq(&self, other: &Self) -> bool {
-        self.input.eq(&other.input) && self.source == other.source && self.target == other.target
+        self.input.eq(&other.input)
+            && self.source == other.source
+            && self.target == other.target
+            && self.earlier == other.earlier
     }
 }
 
@@ -281,6 +346,7 @@ impl Hash for Convert {
         self.input.hash(state);
         self.source.hash(state);
         self.target.hash(state);
+        self.earlier.hash(state);
     }
 }
 
@@ -305,7 +371,10 @@ impl PhysicalExpr for Convert {
 
     fn evaluate(&self, batch: &RecordBatch) -> DfResult<ColumnarValue> {
         let array = self.input.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(ColumnarValue::Array(convert(&array, &self.source, &self.target)?))
+        Ok(ColumnarValue::Array(match &self.earlier {
+            Some(earlier) => earlier.read(&array, &self.source, &self.target)?,
+            None => convert(&array, &self.source, &self.target)?,
+        }))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -318,7 +387,8 @@ impl PhysicalExpr for Convert {
     ) -> DfResult<Arc<dyn PhysicalExpr>> {
         let input = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.input));
         let (source, target) = (Arc::clone(&self.source), Arc::clone(&self.target));
-        Ok(Arc::new(Convert { input, source, target }))
+        let earlier = self.earlier.clone();
+        Ok(Arc::new(Convert { input, source, target, earlier }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

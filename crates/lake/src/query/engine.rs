@@ -27,13 +27,16 @@ use parquet::file::metadata::ParquetMetaData;
 use schema::ObjectType;
 
 use super::cache::Cache;
-use super::columns::Columns;
+use super::columns::{Columns, Earlier};
 use super::direct::blocks::{self, BlockKey};
 use super::direct::zones::Zones;
 use super::failure;
 use super::manifests::{Manifests, SnapshotFiles};
 use super::provider::{IcebergProvider, immutable_object, store_url};
+use crate::binding::shown_of;
+use crate::failure::failed;
 use crate::search::TextIndexes;
+use crate::shape;
 use crate::{Config, Table};
 
 /// Bytes of Parquet footers that are held.
@@ -150,12 +153,46 @@ pub(crate) async fn iceberg_provider(
         })?,
         _ => Arc::clone(metadata.current_schema()),
     };
+    // Nobody sees the columns that a change prepares or that only an earlier version has.
+    let schema = match shown_of(&schema) {
+        None => schema,
+        Some(fields) => {
+            let shown = iceberg::spec::Schema::builder().with_fields(fields).build();
+            Arc::new(shown.map_err(failed(format!("read table `{}`", table.name)))?)
+        }
+    };
+    let earlier = earlier_of(table, &schema, object)?;
     Ok(IcebergProvider {
         engine: Arc::clone(engine),
         metadata: Arc::clone(metadata),
-        columns: Arc::new(Columns::new(&schema, object)?),
+        columns: Arc::new(Columns::new(&schema, object, earlier)?),
         files: engine.files(metadata, snapshot.map(AsRef::as_ref)).await?,
     })
+}
+
+/// How an earlier version of the schema, that the table is bound to, reads each of its columns.
+fn earlier_of(
+    table: &Table,
+    schema: &iceberg::spec::Schema,
+    object: Option<&ObjectType>,
+) -> Result<Vec<Option<Earlier>>> {
+    let (Some(binding), Some(object)) = (&table.seen.binding, object) else {
+        return Ok(Vec::new());
+    };
+    let present = table.stored()?.current_schema();
+    let shown = shown_of(present).unwrap_or_else(|| present.as_struct().fields().to_vec());
+    let of = |field: &iceberg::spec::NestedFieldRef| {
+        let found = object.columns().find(|(_, spec)| spec.column.as_ref() == field.name);
+        let Some((def, spec)) = found else { return Ok(None) };
+        if binding.converts(field.id) {
+            return shape::gone(def, spec).map(Earlier::Converted).map(Some);
+        }
+        if shown.iter().any(|now| now.id == field.id) {
+            return Ok(None);
+        }
+        shape::gone(def, spec).map(Earlier::Gone).map(Some)
+    };
+    schema.as_struct().fields().iter().map(of).collect()
 }
 
 /// Whose columns a look into the past shows.

@@ -104,7 +104,7 @@ impl Lake {
         let Ok(index) = provider.columns.schema.index_of(name) else { return Ok(()) };
         let seen = self.inner.companions.seen_files(space).await?;
         for entry in &provider.files.data {
-            let file = file_key(entry.file.file_path(), provider.columns.id(index));
+            let file = file_key(entry.file.file_path(), provider.columns.file_id(index));
             if seen.contains(&file) {
                 continue;
             }

@@ -199,8 +199,10 @@ impl IcebergProvider {
 }
 
 fn file_texts(provider: &IcebergProvider, entry: &Arc<FileEntry>, texts: &[usize]) -> FileTexts {
-    let ids: Vec<String> =
-        texts.iter().map(|index| provider.columns.id(*index).unwrap_or(-1).to_string()).collect();
+    let ids: Vec<String> = texts
+        .iter()
+        .map(|index| provider.columns.file_id(*index).unwrap_or(-1).to_string())
+        .collect();
     let (provider, file, texts) = (provider.clone(), Arc::clone(entry), texts.to_vec());
     FileTexts {
         key: format!("{}\n{}", entry.file.file_path(), ids.join(",")),

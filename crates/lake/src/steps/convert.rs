@@ -6,13 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryBuilder};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options, kernels::cmp::not_distinct};
 use arrow::datatypes::DataType;
 use base::{Error, Kind, Result};
-use iceberg::spec::{NestedField, NestedFieldRef, Type};
+use iceberg::spec::{NestedFieldRef, Type};
 
-use super::columns::{fields_of, with_fields};
-use super::rewrite::{self, Fill};
-use super::{Context, stored};
-use crate::commit::delta::Delta;
+use super::fill::{self, Fill};
+use super::{Context, expand, stored};
 use crate::failure::failed;
+use crate::files::LiveFile;
 use crate::read::{self, RowsWanted, Wanted};
 use crate::shape;
 use crate::table::Table;
@@ -20,46 +19,42 @@ use crate::table::Table;
 /// Values that a refusal shows.
 const SHOWN: usize = 5;
 
-/// Converts a column: checks every row first and refuses with the first values that do not fit.
-pub(super) async fn convert(context: &Context<'_>, type_name: &str, field: &str) -> Result<()> {
-    let table = context.lake.table(type_name).await?;
-    let object = context.after(type_name)?;
-    let (def, column) = stored(object, field)?;
+/// Checks every row of a column that is converted, and prepares the column that takes its place. Done
+/// again, it looks only at files that came since.
+pub(super) async fn prepare(
+    context: &Context<'_>,
+    type_name: &str,
+    field: &str,
+    all: bool,
+) -> Result<()> {
+    let table = context.table_of(type_name).await?;
+    let (_, old) = context.stored_before(type_name, field)?;
+    let (def, column) = stored(context.after(type_name)?, field)?;
     let metadata = table.iceberg()?;
-    let id = shape::field_id(metadata.current_schema(), &column.column)?;
-    let fields = fields_of(metadata);
-    let present = fields.iter().find(|field| field.id == id);
-    let present = present.ok_or_else(|| Error::internal("a column has an id but is not there"))?;
-    let mut next_id = metadata.last_column_id() + 1;
+    let find = |name: &str| metadata.current_schema().field_by_name(name).map(Arc::clone);
+    // After the switch the column has its new name.
+    let present = find(&old.column).or_else(|| find(&column.column));
+    let present = present.ok_or_else(|| {
+        let text = format!("table `{}` has no column `{}`", table.name, old.column);
+        Error::new(Kind::Stale, text)
+    })?;
+    let mut next_id = table.stored()?.last_column_id() + 1;
     let wanted = shape::iceberg_field(def, column, &mut next_id);
     let same_type = same_shape(&present.field_type, &wanted.field_type);
-    if same_type && present.required == wanted.required {
+    let allowed = context.values_of(type_name, field);
+    if same_type && present.required == wanted.required && allowed.is_none() {
         return Ok(());
     }
-    check(context, &table, present, &wanted).await?;
+    check(context, &table, &present, &wanted, &allowed).await?;
     if same_type {
-        let new = NestedField::new(
-            id,
-            present.name.clone(),
-            (*present.field_type).clone(),
-            wanted.required,
-        );
-        let alter = with_fields(&table, replaced(fields, id, new.into()))?;
-        return context.commit(&table, Delta { alter: Some(alter), ..Delta::default() }).await;
+        return Ok(());
     }
-    // A new id, because old files hold values of another type under the old one.
-    let alter = || with_fields(&table, replaced(fields.clone(), id, Arc::clone(&wanted)));
-    let both = (alter()?, alter()?);
-    let fill = Fill::From { id: wanted.id, source: id };
-    rewrite::rewrite(context, &table, object, both, fill).await
-}
-
-fn replaced(fields: Vec<NestedFieldRef>, id: i32, new: NestedFieldRef) -> Vec<NestedFieldRef> {
-    fields.into_iter().map(|field| if field.id == id { Arc::clone(&new) } else { field }).collect()
+    let Some(new) = expand::prepared(context, type_name, &wanted).await? else { return Ok(()) };
+    fill::fill(context, type_name, Fill::From { id: new, source: present.id }, all).await
 }
 
 /// Whether two types are the same but for the ids of their parts.
-fn same_shape(left: &Type, right: &Type) -> bool {
+pub(super) fn same_shape(left: &Type, right: &Type) -> bool {
     match (left, right) {
         (Type::Primitive(left), Type::Primitive(right)) => left == right,
         (Type::List(left), Type::List(right)) => {
@@ -78,12 +73,13 @@ fn same_shape(left: &Type, right: &Type) -> bool {
     }
 }
 
-/// Looks at every value.
+/// Looks at every value that was not looked at before. Of an enum only the listed values are allowed.
 async fn check(
     context: &Context<'_>,
     table: &Table,
     present: &NestedFieldRef,
     wanted: &NestedFieldRef,
+    allowed: &Option<Vec<Arc<str>>>,
 ) -> Result<()> {
     let metadata = table.iceberg()?;
     let source = shape::arrow_schema(metadata.current_schema())?;
@@ -99,13 +95,23 @@ async fn check(
     let snapshot = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
     let content = context.lake.files().content(metadata, snapshot).await?;
     let (mut bad, mut count) = (Vec::new(), 0_u64);
-    for file in &content.data {
+    let name = |file: &LiveFile| format!("{}:{}", present.id, file.path());
+    let checked = |file: &&LiveFile| !context.control.checked.lock().contains(&name(file));
+    for file in content.data.iter().filter(checked) {
         let gone = context.lake.files().deleted(file).await?;
         let wanted_rows = Wanted::columns(&source, &[column], RowsWanted::Except(gone))?;
         let mut rows = read::read(context.lake.files(), file.data(), wanted_rows).await?;
         while let Some((batch, _)) = rows.next().await? {
             let values = batch.column(0);
-            for row in misfits(values, &target, wanted.required)? {
+            let mut rows = misfits(values, &target, wanted.required)?;
+            if let (Some(allowed), Some(texts)) = (allowed, values.as_string_opt::<i32>()) {
+                let other = |row: &usize| {
+                    texts.is_valid(*row)
+                        && !allowed.iter().any(|one| one.as_ref() == texts.value(*row))
+                };
+                rows.extend((0..values.len()).filter(other));
+            }
+            for row in rows {
                 count += 1;
                 if bad.len() < SHOWN {
                     bad.push(shown(values, row)?);
@@ -114,6 +120,9 @@ async fn check(
         }
     }
     if count == 0 {
+        // Rows of a file only go, so that a file that was checked stays right.
+        let files = content.data.iter().map(name);
+        context.control.checked.lock().extend(files);
         return Ok(());
     }
     let text = format!(
@@ -163,7 +172,7 @@ fn can_convert(from: &DataType, to: &DataType) -> bool {
 }
 
 /// The values in another type; those that do not fit are null.
-fn convert_or_null(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+pub(crate) fn convert_or_null(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if let (DataType::Utf8, DataType::FixedSizeBinary(16)) = (values.data_type(), to) {
         let mut builder = FixedSizeBinaryBuilder::with_capacity(values.len(), 16);
         for text in values.as_string::<i32>() {
@@ -192,7 +201,10 @@ fn convert_or_null(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 pub(super) fn cast(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let converted = convert_or_null(values, to)?;
     if converted.null_count() > values.null_count() {
-        return Err(Error::new(Kind::Conflict, "a row that does not fit was written meanwhile"));
+        let text = "a row that does not fit the new type was written meanwhile";
+        return Err(
+            Error::invalid(text).hint("change or delete it, then `headwater apply --resume`")
+        );
     }
     Ok(converted)
 }

@@ -14,26 +14,40 @@ use crate::failure::failed;
 use crate::lake::{Lake, object_named};
 use crate::lance_table;
 use crate::shape;
-use crate::table::Table;
+use crate::table::{Seen, Table};
 
-/// Makes the table when there is none.
-pub(super) async fn create(lake: &Lake, schema: &Schema, type_name: &str) -> Result<()> {
+/// Makes the table when there is none; nobody sees it before the catalog names it.
+pub(super) async fn create(
+    lake: &Lake,
+    schema: &Schema,
+    type_name: &str,
+) -> Result<Option<Arc<Table>>> {
     if lake.catalog().find(type_name).await?.is_some() {
-        return Ok(());
+        return Ok(None);
     }
     let object = object_named(schema, type_name)?;
+    let table = empty(lake, schema, object, shape::table_spec(object)?.format).await?;
+    Ok(Some(Arc::new(table)))
+}
+
+/// An empty table for a type, in a format.
+pub(super) async fn empty(
+    lake: &Lake,
+    schema: &Schema,
+    object: &ObjectType,
+    format: TableFormat,
+) -> Result<Table> {
     let spec = shape::table_spec(object)?;
     let namespace = namespace_of(schema, object);
     let id = TableId::generate(&lake.config().rng);
-    if spec.format == TableFormat::Lance {
-        let table = empty_lance(lake, object, &spec.name, namespace, id);
-        return created(lake, type_name, lake.catalog().create(&table).await).await;
+    if format == TableFormat::Lance {
+        return Ok(empty_lance(lake, object, &spec.name, namespace, id));
     }
     let location = location(lake, &namespace, &spec.name, id);
     let metadata = metadata(lake, object, &location)?;
     let file = MetadataLocation::new_with_metadata(&location, &metadata);
     write_metadata_file(lake, &metadata, &file).await?;
-    let table = Table {
+    Ok(Table {
         id,
         type_name: Arc::clone(&object.name),
         namespace,
@@ -44,20 +58,8 @@ pub(super) async fn create(lake: &Lake, schema: &Schema, type_name: &str) -> Res
         lance_version: 0,
         search_version: 0,
         version: 1,
-    };
-    let result = lake.catalog().create(&table).await;
-    if result.is_err() {
-        lake.discard_location(&file.to_string()).await;
-    }
-    created(lake, type_name, result).await
-}
-
-/// Another process that applies the same plan may have been faster, which is as good.
-async fn created(lake: &Lake, type_name: &str, result: Result<()>) -> Result<()> {
-    match result {
-        Err(_) if lake.catalog().find(type_name).await?.is_some() => Ok(()),
-        result => result,
-    }
+        seen: Seen::default(),
+    })
 }
 
 /// A Lance table without rows: its dataset is made by the first ones.
@@ -79,6 +81,7 @@ fn empty_lance(
         lance_version: 0,
         search_version: 0,
         version: 1,
+        seen: Seen::default(),
     };
     let location = lake.locations().location(&lance_table::dataset_name(&table));
     table.metadata_location = location.into();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod agreement;
+mod change;
 mod commit;
 mod companion;
 mod import;

@@ -123,6 +123,7 @@ class Transport {
     const headers: { [name: string]: string } = {
       "content-type": "application/json",
       accept: "application/graphql-response+json, application/json",
+      ...(SCHEMA === "" ? {} : { "headwater-schema": SCHEMA }),
       ...this.options.headers,
     };
     if (this.options.token !== undefined) headers["authorization"] = `Bearer ${this.options.token}`;

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::state::{Tables, run, states};
-use super::{Plan, PlannedStep, Step};
+use super::{Plan, PlannedStep, Step, in_order_of_truth};
 use crate::diff::StorageEffect;
 use crate::model::Schema;
 
@@ -32,8 +32,8 @@ pub enum Violation {
         /// What differs.
         what: String,
     },
-    /// Something is given up before something else is made.
-    ContractBeforeExpand {
+    /// A step stands behind one of a later phase.
+    OutOfPhase {
         /// The position of the step that comes too late.
         step: usize,
     },
@@ -72,8 +72,8 @@ impl fmt::Display for Violation {
                     "after the last step table `{type_name}` is not as the schema says: {what}"
                 )
             }
-            Violation::ContractBeforeExpand { step } => {
-                write!(f, "step {} expands after something was given up", step + 1)
+            Violation::OutOfPhase { step } => {
+                write!(f, "step {} stands behind a step of a later phase", step + 1)
             }
             Violation::UnnamedLoss { step } => {
                 write!(f, "step {} destroys and does not say what", step + 1)
@@ -111,15 +111,9 @@ pub fn check(plan: &Plan, old: &Schema, new: &Schema) -> Vec<Violation> {
 }
 
 fn order(plan: &Plan, found: &mut Vec<Violation>) {
-    let dropping = |step: &Step| {
-        matches!(step, Step::DropTable { .. } | Step::DropColumn { .. } | Step::DropVectors { .. })
-    };
-    let first_drop = plan.steps.iter().position(|step| dropping(&step.step));
-    let late = |position: &usize| !dropping(&plan.steps[*position].step);
-    if let Some(first) = first_drop {
-        let late = (first..plan.steps.len()).filter(late);
-        found.extend(late.map(|step| Violation::ContractBeforeExpand { step }));
-    }
+    let pairs = plan.steps.windows(2).enumerate();
+    let late = pairs.filter(|(_, pair)| pair[1].step.phase() < pair[0].step.phase());
+    found.extend(late.map(|(before, _)| Violation::OutOfPhase { step: before + 1 }));
 }
 
 fn losses(position: usize, step: &PlannedStep, found: &mut Vec<Violation>) {
@@ -136,9 +130,11 @@ fn losses(position: usize, step: &PlannedStep, found: &mut Vec<Violation>) {
 
 fn simulate(plan: &Plan, old: &Schema, new: &Schema, found: &mut Vec<Violation>) {
     let (mut tables, goal) = (states(old), states(new));
-    for (position, step) in plan.steps.iter().enumerate() {
-        if let Err(why) = run(&mut tables, &step.step, &goal) {
-            found.push(Violation::CannotRun { step: position, why });
+    // Nothing of a change is true before its switch, and then all of it is.
+    for step in in_order_of_truth(plan.steps.iter().map(|planned| &planned.step)) {
+        if let Err(why) = run(&mut tables, step, &goal) {
+            let position = plan.steps.iter().position(|planned| planned.step == *step);
+            found.push(Violation::CannotRun { step: position.unwrap_or_default(), why });
             return;
         }
     }

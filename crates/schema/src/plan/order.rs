@@ -1,4 +1,5 @@
-//! The order of steps: names first, then what expands, then what rewrites, then what contracts.
+//! The order of steps: by phase, and inside a phase names first, then what is added, then what is
+//! changed.
 //!
 //! In: the work of all changes. Out: the same work, ordered so that every step finds the tables and
 //! columns that it needs, and so that nothing is given up before everything new stands. Not here:
@@ -11,9 +12,9 @@ use super::steps::Work;
 use crate::diff::Pairing;
 use crate::model::{FieldKind, ObjectType, Schema};
 
-/// The phases, in order; a step never runs before one of an earlier phase.
+/// What becomes true after what, when all steps of a change become true together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+pub(super) enum Rank {
     RenameTables,
     RenameColumns,
     CreateTables,
@@ -30,24 +31,32 @@ pub(super) enum Phase {
     DropTables,
 }
 
-/// The phase of a step.
-pub(super) fn phase(step: &Step) -> Phase {
+/// The rank of a step.
+pub(super) fn rank_of(step: &Step) -> Rank {
     match step {
-        Step::RenameTable { .. } => Phase::RenameTables,
-        Step::RenameColumn { .. } => Phase::RenameColumns,
-        Step::CreateTable { .. } | Step::RestoreTable { .. } => Phase::CreateTables,
-        Step::AddColumn { .. } | Step::RestoreColumn { .. } => Phase::AddColumns,
-        Step::WidenColumn { .. } => Phase::WidenColumns,
-        Step::ConvertColumn { .. } => Phase::ConvertColumns,
-        Step::ChangeFormat { .. } => Phase::Formats,
-        Step::ChangeKey { .. } => Phase::Keys,
-        Step::Repartition { .. } | Step::Resort { .. } => Phase::Layout,
-        Step::BuildSearch { .. } | Step::BuildVectors { .. } => Phase::Indexes,
-        Step::SetRetention { .. } => Phase::Retention,
-        Step::DropVectors { .. } => Phase::DropVectors,
-        Step::DropColumn { .. } => Phase::DropColumns,
-        Step::DropTable { .. } => Phase::DropTables,
+        Step::RenameTable { .. } => Rank::RenameTables,
+        Step::RenameColumn { .. } => Rank::RenameColumns,
+        Step::CreateTable { .. } | Step::RestoreTable { .. } => Rank::CreateTables,
+        Step::AddColumn { .. } | Step::RestoreColumn { .. } => Rank::AddColumns,
+        Step::WidenColumn { .. } => Rank::WidenColumns,
+        Step::ConvertColumn { .. } => Rank::ConvertColumns,
+        Step::ChangeFormat { .. } => Rank::Formats,
+        Step::ChangeKey { .. } => Rank::Keys,
+        Step::Repartition { .. } | Step::Resort { .. } => Rank::Layout,
+        Step::BuildSearch { .. } | Step::BuildVectors { .. } => Rank::Indexes,
+        Step::SetRetention { .. } => Rank::Retention,
+        Step::DropVectors { .. } => Rank::DropVectors,
+        Step::DropColumn { .. } => Rank::DropColumns,
+        Step::DropTable { .. } => Rank::DropTables,
     }
+}
+
+/// Steps as a switch makes them true, whatever their phases: names come first, because all other
+/// steps name tables and columns as the new schema does.
+pub fn in_order_of_truth<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<&'a Step> {
+    let mut steps: Vec<&Step> = steps.into_iter().collect();
+    steps.sort_by_key(|step| rank_of(step));
+    steps
 }
 
 /// The work in order.
@@ -57,7 +66,7 @@ pub(super) fn ordered(pairing: &Pairing<'_>, mut work: Vec<Work>) -> Vec<Work> {
     let rank = |list: &[Arc<str>], name: &Arc<str>| {
         list.iter().position(|other| other == name).unwrap_or(list.len())
     };
-    // The sort is stable: within a phase steps stay in the order of the schema.
+    // The sort is stable: within a rank steps stay in the order of the schema.
     work.sort_by_key(|work| {
         let within = match &work.step {
             Step::CreateTable { type_name } | Step::RestoreTable { type_name } => {
@@ -69,7 +78,7 @@ pub(super) fn ordered(pairing: &Pairing<'_>, mut work: Vec<Work>) -> Vec<Work> {
             }
             _ => 0,
         };
-        (phase(&work.step), within)
+        (work.step.phase(), rank_of(&work.step), within)
     });
     work
 }

@@ -38,7 +38,11 @@ impl Plan {
             let head = format!("\n     {:<10}  {:<9}  step", "storage", "wire");
             let _ = writeln!(text, "{}", paint.with(DIM, &head));
         }
+        let mut phase = None;
         for (position, step) in self.steps.iter().enumerate() {
+            if phase.replace(step.step.phase()) != Some(step.step.phase()) {
+                let _ = writeln!(text, "   {}", paint.with(BOLD, step.step.phase().name()));
+            }
             paint.step(&mut text, position + 1, step);
         }
         text.push('\n');
@@ -103,6 +107,7 @@ impl Plan {
         let steps = self.steps.iter().enumerate().map(|(position, step)| {
             json!({
                 "number": position + 1,
+                "phase": step.step.phase().name(),
                 "text": step.text,
                 "mark": mark_of(&step.step).sign().to_string(),
                 "storage": step.storage.name(),

@@ -12,7 +12,10 @@ use super::{Plan, PlannedStep, Step};
 use crate::diff::{Change, ChangeKind, StorageEffect, WireEffect};
 
 /// The version that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The oldest version that is still read: its steps stand in the order in which they were carried out
+/// one after the other, and have no phases.
+const OLDEST: u32 = 1;
 
 /// The text that the journal keeps.
 pub fn to_text(plan: &Plan) -> Result<String> {
@@ -27,11 +30,11 @@ pub fn from_text(text: &str) -> Result<Plan> {
         Error::new(Kind::Corrupt, "failed to read a stored plan").caused_by(error)
     };
     let version: Version = serde_json::from_str(text).map_err(corrupt)?;
-    if version.version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version.version) {
         return Err(Error::new(
             Kind::Unsupported,
             format!(
-                "the stored plan has version {}, this program reads {VERSION}",
+                "the stored plan has version {}, this program reads {OLDEST} to {VERSION}",
                 version.version
             ),
         )
@@ -73,6 +76,9 @@ struct StoredChange {
 
 #[derive(Serialize, Deserialize)]
 struct StoredPlannedStep {
+    /// Follows from the step; for whoever reads the journal.
+    #[serde(default)]
+    phase: String,
     step: StoredStep,
     storage: String,
     wire: String,
@@ -156,6 +162,7 @@ impl From<&Change> for StoredChange {
 impl From<&PlannedStep> for StoredPlannedStep {
     fn from(planned: &PlannedStep) -> Self {
         StoredPlannedStep {
+            phase: planned.step.phase().name().to_owned(),
             step: StoredStep::from(&planned.step),
             storage: planned.storage.name().to_owned(),
             wire: planned.wire.name().to_owned(),
@@ -182,8 +189,11 @@ fn wire_named(name: &str) -> Result<WireEffect> {
 impl StoredPlan {
     fn into_plan(self) -> Result<Plan> {
         let changes: Result<_> = self.changes.into_iter().map(StoredChange::into_change).collect();
-        let steps: Result<_> = self.steps.into_iter().map(StoredPlannedStep::into_step).collect();
-        Ok(Plan { base: self.base, target: self.target, changes: changes?, steps: steps? })
+        let steps = self.steps.into_iter().map(StoredPlannedStep::into_step);
+        let mut steps = steps.collect::<Result<Vec<PlannedStep>>>()?;
+        // Every step looks whether it was done, so an older plan may go on in the order of phases.
+        steps.sort_by_key(|planned| planned.step.phase());
+        Ok(Plan { base: self.base, target: self.target, changes: changes?, steps })
     }
 }
 

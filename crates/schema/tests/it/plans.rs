@@ -216,10 +216,12 @@ fn a_stored_plan_keeps_its_form() {
     plan.base = "base".into();
     plan.target = "target".into();
     let text = stored::to_text(&plan).unwrap();
-    testkit::golden::check(case.join("stored.v1.json"), &text);
+    testkit::golden::check(case.join("stored.v2.json"), &text);
+    let before = std::fs::read_to_string(case.join("stored.v1.json")).unwrap();
+    assert_eq!(stored::from_text(&before).unwrap(), plan, "an older plan is still read");
     let json = serde_json::to_string_pretty(&plan.to_json()).unwrap();
     testkit::golden::check(case.join("plan.json"), &(json + "\n"));
-    let newer = text.replace("\"version\": 1", "\"version\": 2");
+    let newer = text.replace("\"version\": 2", "\"version\": 3");
     assert_eq!(stored::from_text(&newer).unwrap_err().kind(), base::Kind::Unsupported);
     assert_eq!(stored::from_text("{").unwrap_err().kind(), base::Kind::Corrupt);
 }

@@ -53,7 +53,7 @@ pub(super) async fn explain(
             project.live().engine.explain(&mesh::Request::new(query, principal.clone()))?
         }
         (None, Some(sql)) => {
-            project.lake.explain_sql(&sql, SqlOptions::new(principal.clone())).await?
+            project.live().lake.explain_sql(&sql, SqlOptions::new(principal.clone())).await?
         }
         _ => return Err(Error::invalid("give either `query` or `sql`").into()),
     };
@@ -74,7 +74,7 @@ pub(super) async fn sql(
         row_limit: Some(wanted + 1),
         principal: principal.clone(),
     };
-    let mut answer = project.lake.sql(&request.sql, options).await?;
+    let mut answer = project.live().lake.sql(&request.sql, options).await?;
     let columns = answer
         .schema
         .fields()
@@ -110,7 +110,7 @@ pub(super) async fn columns(
     project: &Project,
     request: OfType,
 ) -> Result<Vec<ColumnInfo>, ErrorBody> {
-    let statistics = project.lake.column_statistics(&request.type_name).await?;
+    let statistics = project.live().lake.column_statistics(&request.type_name).await?;
     Ok(statistics.iter().map(column_info).collect())
 }
 
@@ -148,7 +148,7 @@ pub(super) async fn import(
     let rejects = request.rejects.clone();
     let type_name = request.type_name.clone();
     let request = import_request(project, principal, request)?;
-    let done = project.lake.import(request, &mut on_progress).await.map_err(|error| {
+    let done = project.live().lake.import(request, &mut on_progress).await.map_err(|error| {
         let mut body = ErrorBody::from(error);
         if let Some((source, name)) = spooled {
             body.rename(&source.display().to_string(), &name);
@@ -199,7 +199,7 @@ fn import_request(
 
 /// Rows of a type with a key replace those with the same key; the others are added.
 fn default_mode(project: &Project, type_name: &str) -> ImportMode {
-    let schema = project.lake.schema();
+    let schema = project.live().lake.schema();
     let has_key = schema
         .type_named(type_name)
         .and_then(|(_, object)| object.table())
@@ -260,10 +260,10 @@ pub async fn export(
     let format = ExportFormat::parse(&request.format)
         .ok_or_else(|| Error::invalid(format!("there is no export format `{}`", request.format)))?;
     let rows = match (&request.type_name, &request.sql) {
-        (Some(type_name), None) => project.lake.rows(type_name, at, principal).await?,
+        (Some(type_name), None) => project.live().lake.rows(type_name, at, principal).await?,
         (None, Some(sql)) => {
             let options = SqlOptions { at, row_limit: None, principal: principal.clone() };
-            lake::export::Rows::from(project.lake.sql(sql, options).await?)
+            lake::export::Rows::from(project.live().lake.sql(sql, options).await?)
         }
         _ => return Err(Error::invalid("give either a type or `sql`").into()),
     };

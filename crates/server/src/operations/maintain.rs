@@ -53,13 +53,22 @@ fn has_pending_changes(project: &Project) -> bool {
 }
 
 async fn running(project: &Project) -> Result<Vec<String>> {
-    let sql = "SELECT author, steps_done FROM server_applies WHERE finished_at IS NULL";
-    let rows = project.database.query(sql, &[]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(format!("apply by {}, {} steps done", row.text("author")?, row.int("steps_done")?))
-        })
-        .collect()
+    let sql = "SELECT author, steps_done, paused FROM server_applies WHERE finished_at IS NULL";
+    let mut lines = Vec::new();
+    for row in project.database.query(sql, &[]).await? {
+        let (author, done) = (row.text("author")?, row.int("steps_done")?);
+        let state = match row.int("paused")? {
+            0 => "",
+            _ => ", paused: `headwater apply --resume` goes on",
+        };
+        lines.push(format!("apply by {author}, {done} steps done{state}"));
+    }
+    if let Some(version) = crate::apply::served(project).await? {
+        lines.push(format!(
+            "schema version {version} is still served: `headwater apply --contract` ends that"
+        ));
+    }
+    Ok(lines)
 }
 
 pub(super) async fn tables(project: &Project) -> Result<Vec<TableInfo>, ErrorBody> {

@@ -8,11 +8,11 @@ use schema::load::Sources;
 use schema::plan::{Plan, PlannedStep, Step};
 
 use super::Report;
-use crate::apply;
+use crate::apply::{self, Pace};
 use crate::project::Project;
 use crate::versions;
 use crate::wire::{
-    self, ApplyAnswer, ApplyRequest, CheckAnswer, ErrorBody, FieldInfo, GenerateAnswer,
+    self, ApplyAnswer, ApplyRequest, ApplyState, CheckAnswer, ErrorBody, FieldInfo, GenerateAnswer,
     GenerateRequest, ModuleInfo, PlanAnswer, PlanChange, PlanRequest, PlanStep, SchemaAnswer,
     SchemaText, SchemaVersion, TypeInfo, UndoRequest,
 };
@@ -106,8 +106,24 @@ pub(super) async fn apply(
         (compile(&request.schema)?, request.expected_base.as_deref())
     };
     let allowed = &request.allow_destructive;
-    let applied = apply::apply(project, principal, wanted, expected, allowed, report).await?;
+    let pace = Pace { throttle: request.throttle, keep_old: request.keep_old };
+    let applied = apply::apply(project, principal, wanted, expected, allowed, pace, report).await?;
     Ok(apply_answer(project, &applied))
+}
+
+/// Asks the running apply to pause before its next unit.
+pub(super) async fn pause(project: &Project) -> Result<ApplyState, ErrorBody> {
+    let text = apply::pause(project).await?;
+    Ok(ApplyState { text, version: project.live().deployed.version })
+}
+
+/// Ends the service of the version before, and gives up what only it needs.
+pub(super) async fn contract(
+    project: &Project,
+    report: Report<'_>,
+) -> Result<ApplyState, ErrorBody> {
+    let text = apply::contract(project, report).await?;
+    Ok(ApplyState { text, version: project.live().deployed.version })
 }
 
 /// Plans the way back; of the request only its shape matters.
@@ -158,6 +174,7 @@ fn plan_answer(plan: &Plan) -> PlanAnswer {
             .steps
             .iter()
             .map(|step| PlanStep {
+                phase: step.step.phase().name().to_owned(),
                 text: step.text.clone(),
                 storage: step.storage.name().to_owned(),
                 destroys: step.destroys.clone(),

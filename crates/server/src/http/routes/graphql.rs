@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use base::{Error, Result};
-use mesh::{Engine, Request};
+use mesh::Request;
 use serde::Deserialize;
 
 use super::super::authenticate::principal;
@@ -75,7 +75,11 @@ pub(super) async fn get(
             );
         }
     };
-    if app.project.live().engine.is_mutation(&query, parameters.operation_name.as_deref()) {
+    let live = app.project.live();
+    let asked = wanted_schema(&headers).ok().flatten();
+    let asked = asked.and_then(|version| live.version(version).ok());
+    let engine = &asked.unwrap_or(live.as_ref()).engine;
+    if engine.is_mutation(&query, parameters.operation_name.as_deref()) {
         return refuse(
             StatusCode::METHOD_NOT_ALLOWED,
             "INVALID_INPUT",
@@ -101,6 +105,19 @@ async fn execute(app: &App, headers: &HeaderMap, request: QueryRequest, which: W
     }
 }
 
+/// The header by which a client says which version of the schema it was generated from.
+const SCHEMA: &str = "headwater-schema";
+
+/// The version that a client asks for; nothing when it takes the deployed one.
+fn wanted_schema(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get(SCHEMA) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| {
+        Error::invalid("the header `Headwater-Schema` is no text")
+            .hint("send a version number or a fingerprint, as `headwater status` shows them")
+    })?;
+    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+}
+
 async fn answer(
     app: &App,
     headers: &HeaderMap,
@@ -109,18 +126,51 @@ async fn answer(
 ) -> Result<mesh::Response> {
     let principal = principal(app, headers).await?;
     app.project.refresh().await?;
-    let request = Request {
-        query: request.query,
-        operation_name: request.operation_name,
-        variables: request.variables.unwrap_or_default(),
-        principal,
+    let wanted = wanted_schema(headers)?;
+    let request = || Request {
+        query: request.query.clone(),
+        operation_name: request.operation_name.clone(),
+        variables: request.variables.clone().unwrap_or_default(),
+        principal: principal.clone(),
     };
     let live = app.project.live();
-    let engine: &Engine = match which {
-        Which::Project => &live.engine,
-        Which::System => &app.system,
+    let answered = match (which, wanted) {
+        (Which::System, _) => app.system.execute(request()).await,
+        (Which::Project, Some(version)) => {
+            let served = live.version(version).ok();
+            let served = match served {
+                Some(served) => served,
+                None if app.project.still_fits(version).await? => live.as_ref(),
+                None => live.version(version)?,
+            };
+            served.engine.execute(request()).await
+        }
+        (Which::Project, None) => live.engine.execute(request()).await,
     };
-    Ok(engine.execute(request).await)
+    if wanted.is_some() || !is_stale(&answered) {
+        return Ok(answered);
+    }
+    // A newer schema took the place of the one that the request began on, and the old one went
+    // out of service before the request was done; nothing of it was done, so it is asked again.
+    app.project.refresh().await?;
+    match which {
+        Which::System => Ok(answered),
+        Which::Project => Ok(app.project.live().engine.execute(request()).await),
+    }
+}
+
+/// Whether nothing was done because the version was not served any more.
+fn is_stale(response: &mesh::Response) -> bool {
+    if response.errors == 0 {
+        return false;
+    }
+    let Ok(body) = response.json() else { return false };
+    let stale = |error: &serde_json::Value| error["extensions"]["code"] == "STALE";
+    let nothing = match body["data"].as_object() {
+        Some(data) => data.values().all(serde_json::Value::is_null),
+        None => true,
+    };
+    nothing && body["errors"].as_array().is_some_and(|errors| errors.iter().all(stale))
 }
 
 fn respond(headers: &HeaderMap, answer: mesh::Response) -> Response {

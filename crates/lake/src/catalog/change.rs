@@ -1,0 +1,202 @@
+//! The one transaction in which a change becomes true, and the holds that let it through.
+//!
+//! In: everything that becomes true at one moment. Out: all of it, or none. A held table refuses the
+//! commits of everybody but its holder, for a bounded time; that only makes the change succeed under
+//! constant writes: what keeps it right is that every table must still be at the version that it was
+//! read at. Not here: making metadata (`steps`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::ids::TableId;
+use base::{Error, Kind, Result, Timestamp};
+use futures::FutureExt;
+use meta::{Param, Tx};
+
+use super::{COLUMNS, Catalog, Statement, Swap, drop_one, restore_one, row_params, swap_one};
+use crate::binding::Binding;
+use crate::table::Table;
+
+/// The tables of this module, one migration a line of history.
+pub(super) const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE lake_deployed (
+        one BIGINT PRIMARY KEY,
+        version BIGINT NOT NULL,
+        oldest BIGINT NOT NULL
+    )",
+    "INSERT INTO lake_deployed (one, version, oldest) VALUES (1, 0, 0)",
+    "CREATE TABLE lake_bindings (
+        version BIGINT NOT NULL,
+        table_id TEXT NOT NULL,
+        type_name TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        binding TEXT NOT NULL,
+        PRIMARY KEY (version, table_id)
+    )",
+    "CREATE TABLE lake_holds (
+        table_id TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        until BIGINT NOT NULL
+    )",
+];
+
+/// How long a hold lasts when its holder dies.
+pub(crate) const HOLD: Duration = Duration::from_secs(10);
+
+/// What becomes true at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turn {
+    /// Tables that change.
+    pub(crate) swaps: Vec<Swap>,
+    /// Tables that appear.
+    pub(crate) created: Vec<Arc<Table>>,
+    /// Tables that go.
+    pub(crate) dropped: Vec<Arc<Table>>,
+    /// Types whose dropped tables come back.
+    pub(crate) restored: Vec<Arc<str>>,
+    /// How the version that was deployed finds its columns from now on.
+    pub(crate) bindings: Vec<(TableId, Arc<Table>, Binding)>,
+    /// The version that was deployed, and the one that is.
+    pub(crate) versions: Option<(i64, i64)>,
+    /// Whose holds end.
+    pub(crate) holder: Option<Arc<str>>,
+    /// What else happens.
+    pub(crate) also: Vec<Statement>,
+}
+
+impl Catalog {
+    /// Makes a change true, all of it or nothing. `Conflict` when a table has moved since it was
+    /// read; `Stale` when another version is deployed than the one that the change starts from.
+    pub(crate) async fn turn(&self, turn: Turn) -> Result<()> {
+        let now = self.clock.now();
+        self.database.write(move |tx| turn_all(tx, turn.clone(), now).boxed()).await
+    }
+
+    /// Holds tables for `holder`; a hold of somebody else's that has not ended is a `Conflict`.
+    pub(crate) async fn hold(&self, tables: &[TableId], holder: &Arc<str>) -> Result<()> {
+        let (tables, holder, now) = (tables.to_vec(), Arc::clone(holder), self.clock.now());
+        self.database
+            .write(move |tx| hold_all(tx, tables.clone(), Arc::clone(&holder), now).boxed())
+            .await
+    }
+
+    /// Ends all holds of `holder`.
+    pub(crate) async fn release(&self, holder: &Arc<str>) -> Result<()> {
+        let sql = "DELETE FROM lake_holds WHERE holder = $1";
+        self.database.execute(sql, &[holder.as_ref().into()]).await.map(|_| ())
+    }
+
+    /// The deployed version of the schema, and the oldest that is served.
+    pub async fn deployed(&self) -> Result<(i64, i64)> {
+        let sql = "SELECT version, oldest FROM lake_deployed WHERE one = 1";
+        let row = self.database.query_one(sql, &[]).await?;
+        let row = row.ok_or_else(|| Error::new(Kind::Corrupt, "no deployed version is noted"))?;
+        Ok((row.int("version")?, row.int("oldest")?))
+    }
+
+    /// Ends the service of every version but the deployed one, with `also` at the same moment.
+    pub async fn retire(&self, also: &[Statement]) -> Result<()> {
+        let also = also.to_vec();
+        self.database.write(move |tx| retire_all(tx, also.clone()).boxed()).await
+    }
+}
+
+async fn turn_all(tx: &mut Tx, turn: Turn, now: Timestamp) -> Result<()> {
+    if let Some((from, to)) = turn.versions {
+        let sql =
+            "UPDATE lake_deployed SET version = $1, oldest = $2 WHERE one = 1 AND version <= $2";
+        if tx.execute(sql, &[to.into(), from.into()]).await? != 1 {
+            return Err(Error::new(Kind::Stale, "another schema was deployed meanwhile")
+                .hint("run `headwater plan` again and review the new plan"));
+        }
+        tx.execute("DELETE FROM lake_bindings WHERE version <> $1", &[from.into()]).await?;
+    }
+    for table in turn.dropped {
+        drop_one(tx, table, now).await?;
+    }
+    // Names may go around in a circle, and each is one table's at any moment.
+    for swap in turn.swaps.iter().filter(|swap| swap.renames()) {
+        let sql = "UPDATE lake_tables SET type_name = $1, name = $1 WHERE id = $2";
+        let id = swap.base.id.to_string();
+        tx.execute(sql, &[format!("~{id}").into(), id.into()]).await?;
+    }
+    for swap in &turn.swaps {
+        swap_one(tx, swap, turn.holder.as_deref(), now).await?;
+    }
+    for type_name in turn.restored {
+        if !restore_one(tx, type_name.to_string()).await? {
+            let text =
+                format!("the table of type `{type_name}` was dropped and its files are gone");
+            return Err(Error::not_found(text).hint("restore it from a backup"));
+        }
+    }
+    for table in &turn.created {
+        let sql = format!(
+            "INSERT INTO lake_tables ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        );
+        tx.execute(&sql, &row_params(table)).await?;
+    }
+    for (id, table, binding) in turn.bindings {
+        bind(tx, turn.versions.map_or(0, |(from, _)| from), id, &table, &binding).await?;
+    }
+    if let Some(holder) = &turn.holder {
+        let sql = "DELETE FROM lake_holds WHERE holder = $1";
+        tx.execute(sql, &[holder.as_ref().into()]).await?;
+    }
+    for (sql, params) in &turn.also {
+        tx.execute(sql, params).await?;
+    }
+    Ok(())
+}
+
+async fn bind(
+    tx: &mut Tx,
+    version: i64,
+    id: TableId,
+    table: &Table,
+    binding: &Binding,
+) -> Result<()> {
+    let sql = "INSERT INTO lake_bindings (version, table_id, type_name, namespace, name, binding) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let params: [Param; 6] = [
+        version.into(),
+        id.to_string().into(),
+        table.type_name.as_ref().into(),
+        table.namespace.as_ref().into(),
+        table.name.as_ref().into(),
+        binding.to_text()?.into(),
+    ];
+    tx.execute(sql, &params).await.map(|_| ())
+}
+
+async fn hold_all(
+    tx: &mut Tx,
+    tables: Vec<TableId>,
+    holder: Arc<str>,
+    now: Timestamp,
+) -> Result<()> {
+    let until = now.as_micros().saturating_add(i64::try_from(HOLD.as_micros()).unwrap_or(i64::MAX));
+    for table in tables {
+        let id = table.to_string();
+        let sql = "DELETE FROM lake_holds WHERE table_id = $1 AND (holder = $2 OR until <= $3)";
+        let params = [id.as_str().into(), holder.as_ref().into(), now.as_micros().into()];
+        tx.execute(sql, &params).await?;
+        let sql = "INSERT INTO lake_holds (table_id, holder, until) VALUES ($1, $2, $3)";
+        let params = [id.as_str().into(), holder.as_ref().into(), until.into()];
+        tx.execute(sql, &params).await.map_err(|error| match error.kind() {
+            Kind::AlreadyExists => Error::new(Kind::Conflict, "another change holds the table"),
+            _ => error,
+        })?;
+    }
+    Ok(())
+}
+
+async fn retire_all(tx: &mut Tx, also: Vec<Statement>) -> Result<()> {
+    tx.execute("UPDATE lake_deployed SET oldest = version WHERE one = 1", &[]).await?;
+    tx.execute("DELETE FROM lake_bindings", &[]).await?;
+    for (sql, params) in &also {
+        tx.execute(sql, params).await?;
+    }
+    Ok(())
+}

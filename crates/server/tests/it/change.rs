@@ -1,0 +1,378 @@
+//! A schema changes while two nodes on one database read and write its tables: every answer is that
+//! of the schema before or after, and nothing that was acknowledged is lost.
+//!
+//! Each writer owns rows of its own and remembers what it was told, so that it knows what must be
+//! read. Clients that know only the schema before are served until the contract.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Map, Value, json};
+use server::Project;
+use testkit::TempProject;
+
+use crate::lab::{apply_request, open, run, runtime};
+
+/// Rows that are there before a change begins.
+const ROWS: usize = 60;
+/// Writers and readers that go on during a change, half of them on each node.
+const CLIENTS: usize = 4;
+/// What each of them does at least, and at most.
+const LEAST: usize = 6;
+const MOST: usize = 400;
+
+const HEAD: &str = "extend schema @module(name: \"main\", owner: \"core\")\n";
+const FIELDS: &str = "id: ID! name: String! size: Int! note: String code: String! at: DateTime!";
+
+fn sdl(key: &str, table: &str, fields: &str) -> String {
+    format!(
+        "{HEAD}type Item @key(fields: \"{key}\") @table(plural: \"items\"{table}) {{ {fields} }}\n"
+    )
+}
+
+fn base() -> String {
+    sdl("id", "", FIELDS)
+}
+
+/// One change, and what a row is in the schema after it.
+struct Change {
+    new: String,
+    /// Fields of the new schema, each with what it holds of a row.
+    fields: Vec<(&'static str, fn(&Row) -> Value)>,
+    /// The name of the type after it.
+    list: &'static str,
+    /// Whether clients of the schema before may write after the switch.
+    old_writes: bool,
+}
+
+/// What a client wrote.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    id: String,
+    name: String,
+    size: i64,
+    note: String,
+}
+
+const AT: &str = "2026-01-02T03:04:05Z";
+
+impl Row {
+    fn new(id: String, size: i64) -> Row {
+        Row { name: format!("name {size}"), note: format!("note {size}"), size, id }
+    }
+
+    fn code(&self) -> String {
+        format!("code-{}", self.id)
+    }
+
+    /// The arguments of a mutation of the schema before.
+    fn input(&self) -> String {
+        format!(
+            "{{id: \"{}\", name: \"{}\", size: {}, note: \"{}\", code: \"{}\", at: \"{AT}\"}}",
+            self.id,
+            self.name,
+            self.size,
+            self.note,
+            self.code()
+        )
+    }
+}
+
+fn old_fields() -> Vec<(&'static str, fn(&Row) -> Value)> {
+    vec![
+        ("id", |row| json!(row.id)),
+        ("name", |row| json!(row.name)),
+        ("size", |row| json!(row.size)),
+        ("note", |row| json!(row.note)),
+        ("code", |row| json!(row.code())),
+    ]
+}
+
+/// The fields of the schema before, with one of them changed.
+fn with(
+    name: &str,
+    changed: Option<(&'static str, fn(&Row) -> Value)>,
+) -> Vec<(&'static str, fn(&Row) -> Value)> {
+    let mut fields = old_fields();
+    fields.retain(|(field, _)| *field != name);
+    fields.extend(changed);
+    fields
+}
+
+impl Change {
+    fn to(new: String, fields: Vec<(&'static str, fn(&Row) -> Value)>) -> Change {
+        Change { new, fields, list: "items", old_writes: true }
+    }
+}
+
+async fn ask(project: &Project, version: i64, text: &str) -> Result<Value, String> {
+    project.refresh().await.unwrap();
+    let live = project.live();
+    let served = live.version(&version.to_string()).map_err(|error| error.to_string())?;
+    let request = mesh_request(text);
+    let answer = served.engine.execute(request).await.json().unwrap();
+    match answer["errors"].as_array() {
+        None => Ok(answer["data"].clone()),
+        Some(_) => Err(answer["errors"].to_string()),
+    }
+}
+
+fn mesh_request(text: &str) -> mesh::Request {
+    mesh::Request {
+        query: text.to_owned(),
+        operation_name: None,
+        variables: Map::new(),
+        principal: base::Principal::local(),
+    }
+}
+
+fn expected(row: &Row, fields: &[(&'static str, fn(&Row) -> Value)]) -> Value {
+    Value::Object(fields.iter().map(|(name, of)| ((*name).to_owned(), of(row))).collect())
+}
+
+fn names(fields: &[(&'static str, fn(&Row) -> Value)]) -> String {
+    fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+}
+
+/// A client of the schema before on one node: writes rows of its own and reads them back.
+async fn client(
+    project: Arc<Project>,
+    number: usize,
+    version: i64,
+    may_go_on: bool,
+    until: Arc<AtomicBool>,
+) -> BTreeMap<String, Row> {
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    let fields = old_fields();
+    let mut turn = 0;
+    while turn < LEAST || (turn < MOST && !until.load(Ordering::Acquire)) {
+        turn += 1;
+        let row = Row::new(format!("c{number}-{}", turn % 5), turn as i64);
+        let text = match turn % 7 {
+            0 => format!("mutation {{ deleteItem(id: \"{}\") {{ snapshot }} }}", row.id),
+            1..=3 => {
+                format!("mutation {{ upsertItem(input: {}) {{ node {{ id }} }} }}", row.input())
+            }
+            _ if rows.contains_key(&row.id) => format!(
+                "mutation {{ updateItem(input: {{id: \"{}\", name: \"{}\", size: {}, note: \"{}\"}}) {{ node {{ id }} }} }}",
+                row.id, row.name, row.size, row.note
+            ),
+            _ => format!("mutation {{ createItem(input: {}) {{ node {{ id }} }} }}", row.input()),
+        };
+        match ask(&project, version, &text).await {
+            Ok(_) if turn % 7 == 0 => {
+                rows.remove(&row.id);
+            }
+            Ok(_) => {
+                rows.insert(row.id.clone(), row.clone());
+            }
+            // The switch came, and took away what this write needs; it said so.
+            Err(error) if !may_go_on && error.contains("generate the client again") => return rows,
+            Err(error) => panic!("{text}: {error}"),
+        }
+        let text = format!("{{ item(id: \"{}\") {{ {} }} }}", row.id, names(&fields));
+        let read = ask(&project, version, &text).await.unwrap();
+        let wanted = rows.get(&row.id).map_or(Value::Null, |row| expected(row, &fields));
+        assert_eq!(read["item"], wanted, "turn {turn} of client {number}");
+        let seed = turn * 7 % ROWS;
+        let text = format!("{{ item(id: \"s{seed}\") {{ {} }} }}", names(&fields));
+        let read = ask(&project, version, &text).await.unwrap();
+        let wanted = Row::new(format!("s{seed}"), seed as i64);
+        assert_eq!(read["item"], expected(&wanted, &fields), "turn {turn} of client {number}");
+    }
+    rows
+}
+
+fn seeds() -> BTreeMap<String, Row> {
+    let rows = (0..ROWS).map(|seed| Row::new(format!("s{seed}"), seed as i64));
+    rows.map(|row| (row.id.clone(), row)).collect()
+}
+
+/// All rows as a version sees them, by the field that tells them apart.
+async fn all(
+    project: &Project,
+    version: i64,
+    list: &str,
+    fields: &[(&'static str, fn(&Row) -> Value)],
+) -> BTreeMap<String, Value> {
+    let text = format!("{{ {list}(first: 500) {{ nodes {{ code {} }} }} }}", names(fields));
+    let read = ask(project, version, &text).await.unwrap();
+    let nodes = read[list]["nodes"].as_array().unwrap().clone();
+    nodes.into_iter().map(|node| (node["code"].as_str().unwrap().to_owned(), node)).collect()
+}
+
+fn all_expected(
+    rows: &BTreeMap<String, Row>,
+    fields: &[(&'static str, fn(&Row) -> Value)],
+) -> BTreeMap<String, Value> {
+    let of = |row: &Row| {
+        let mut node = expected(row, fields);
+        node["code"] = json!(row.code());
+        (row.code(), node)
+    };
+    rows.values().map(of).collect()
+}
+
+/// Deploys `old`, changes it under load to what the change says, and judges.
+fn check_from(old: &str, change: Change) {
+    let folder = TempProject::with_schema(old);
+    let runtime = runtime();
+    runtime.block_on(async {
+        let (one, _) = open(&folder, "").await;
+        let (two, _) = open(&folder, "").await;
+        let (one, two) = (Arc::new(one), Arc::new(two));
+        run(&one, "apply", apply_request(old)).await.unwrap();
+        two.refresh().await.unwrap();
+        let version = one.live().deployed.version;
+        let inputs: Vec<String> = seeds().values().map(Row::input).collect();
+        for part in inputs.chunks(20) {
+            let text = format!(
+                "mutation {{ upsertItems(inputs: [{}]) {{ __typename }} }}",
+                part.join(", ")
+            );
+            ask(&one, version, &text).await.unwrap();
+        }
+        let until = Arc::new(AtomicBool::new(false));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let project = Arc::clone(if number % 2 == 0 { &one } else { &two });
+                let until = Arc::clone(&until);
+                tokio::spawn(client(project, number, version, change.old_writes, until))
+            })
+            .collect();
+        let mut request = apply_request(&change.new);
+        request["keepOld"] = json!(3_600_000);
+        request["allowDestructive"] = json!(["Item.note"]);
+        let applied = run(&one, "apply", request).await;
+        until.store(true, Ordering::Release);
+        let mut rows = seeds();
+        for client in clients {
+            rows.extend(client.await.unwrap());
+        }
+        applied.unwrap();
+        judge(&one, &two, version, &rows, &change).await;
+    });
+}
+
+async fn judge(
+    one: &Project,
+    two: &Project,
+    version: i64,
+    rows: &BTreeMap<String, Row>,
+    change: &Change,
+) {
+    let old = old_fields();
+    for node in [one, two] {
+        let seen = all(node, version, "items", &old).await;
+        assert_eq!(seen, all_expected(rows, &old), "the schema before");
+        let seen = all(node, version + 1, change.list, &change.fields).await;
+        assert_eq!(seen, all_expected(rows, &change.fields), "the schema after");
+    }
+    let status = run(one, "status", json!({})).await.unwrap();
+    assert!(status["running"].to_string().contains("still served"), "{status}");
+    run(two, "applyContract", json!({})).await.unwrap();
+    for node in [one, two] {
+        let refused = ask(node, version, "{ items { nodes { id } } }").await.unwrap_err();
+        assert!(refused.contains("is not served"), "{refused}");
+        let seen = all(node, version + 1, change.list, &change.fields).await;
+        assert_eq!(seen, all_expected(rows, &change.fields), "after the contract");
+    }
+    let columns = run(one, "sql", json!({"sql": format!("SELECT * FROM {}", change.list)})).await;
+    let columns = columns.unwrap()["columns"].to_string();
+    assert!(!columns.contains("__"), "a hidden column is shown: {columns}");
+}
+
+fn check(change: Change) {
+    check_from(&base(), change);
+}
+
+#[test]
+fn a_column_with_a_default_is_added() {
+    let fields = format!("{FIELDS} color: String! @column(default: \"red\")");
+    let mut change = Change::to(sdl("id", "", &fields), old_fields());
+    change.fields.push(("color", |_| json!("red")));
+    check(change);
+}
+
+#[test]
+fn a_computed_field_is_stored() {
+    let derived = format!("{FIELDS} twice: Int @derived(expr: \"size * 2\")");
+    let stored = format!("{FIELDS} twice: Int");
+    let mut change = Change::to(sdl("id", "", &stored), old_fields());
+    // Clients of the schema before do not write it, and then it is null.
+    change.fields.retain(|(name, _)| *name != "note");
+    check_from(&sdl("id", "", &derived), change);
+}
+
+#[test]
+fn text_search_is_added() {
+    let fields = FIELDS.replace("name: String!", "name: String! @search");
+    check(Change::to(sdl("id", "", &fields), old_fields()));
+}
+
+#[test]
+fn a_field_is_renamed() {
+    let fields = FIELDS.replace("name: String!", "title: String! @was(name: \"name\")");
+    let title: fn(&Row) -> Value = |row| json!(row.name);
+    check(Change::to(sdl("id", "", &fields), with("name", Some(("title", title)))));
+}
+
+#[test]
+fn a_type_is_renamed() {
+    let new = format!(
+        "{HEAD}type Thing @was(name: \"Item\") @key(fields: \"id\") @table(plural: \"things\") {{ {FIELDS} }}\n"
+    );
+    check(Change { list: "things", ..Change::to(new, old_fields()) });
+}
+
+#[test]
+fn a_number_is_widened() {
+    let fields = FIELDS.replace("size: Int!", "size: Long!");
+    let size: fn(&Row) -> Value = |row| json!(row.size.to_string());
+    check(Change::to(sdl("id", "", &fields), with("size", Some(("size", size)))));
+}
+
+#[test]
+fn a_field_is_narrowed_after_a_check() {
+    let fields = FIELDS.replace("note: String ", "note: String! ");
+    check(Change { old_writes: false, ..Change::to(sdl("id", "", &fields), old_fields()) });
+}
+
+#[test]
+fn a_column_is_converted() {
+    let fields = FIELDS.replace("size: Int!", "size: String!");
+    let size: fn(&Row) -> Value = |row| json!(row.size.to_string());
+    let change = Change::to(sdl("id", "", &fields), with("size", Some(("size", size))));
+    check(Change { old_writes: false, ..change });
+}
+
+#[test]
+fn a_field_is_dropped() {
+    let fields = FIELDS.replace("note: String ", "");
+    check(Change::to(sdl("id", "", &fields), with("note", None)));
+}
+
+#[test]
+fn partitions_and_buckets_change() {
+    let table = ", bucket: {by: \"id\", count: 4}";
+    check(Change::to(sdl("id", table, FIELDS), old_fields()));
+}
+
+#[test]
+fn the_order_changes() {
+    check(Change::to(sdl("id", ", sort: \"size desc\"", FIELDS), old_fields()));
+}
+
+#[test]
+fn the_key_changes() {
+    let change = Change::to(sdl("code", "", FIELDS), old_fields());
+    check(Change { old_writes: false, ..change });
+}
+
+#[test]
+fn a_type_moves_to_the_other_format_and_back() {
+    let lance = sdl("id", ", format: LANCE", FIELDS);
+    check(Change::to(lance.clone(), old_fields()));
+    check_from(&lance, Change::to(base(), old_fields()));
+}
