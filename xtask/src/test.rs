@@ -182,7 +182,7 @@ fn print_tail(text: &str, lines: usize) {
 }
 
 fn python() -> Result<Counts> {
-    let folder = root().join("tests/python");
+    let folder = root().join("tests/tools");
     if !folder.join("requirements.txt").is_file() {
         return Ok(Counts::of(0, "Python tests (none yet)"));
     }
@@ -192,9 +192,10 @@ fn python() -> Result<Counts> {
     }
     let text = run_quietly(
         command(interpreter)
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"])
             .arg(&folder)
             .env("HEADWATER", binary())
+            .env("HEADWATER_JARS", tools().join("jars"))
             .env("PYTHONDONTWRITEBYTECODE", "1"),
     )?;
     print_tail(&text, 2);
@@ -203,7 +204,9 @@ fn python() -> Result<Counts> {
         .rev()
         .find_map(|line| line.split(" passed").next()?.rsplit(' ').next()?.parse().ok())
         .context("pytest printed no summary")?;
-    Ok(Counts::of(passed, "Python tests"))
+    let reason = |line: &str| Some(line.strip_prefix("SKIPPED ")?.to_owned());
+    let skipped = text.lines().filter_map(reason).collect();
+    Ok(Counts { passed, skipped, unit: "Python tests" })
 }
 
 /// The built binary.

@@ -21,5 +21,16 @@ pub(super) async fn principal(app: &App, headers: &HeaderMap) -> Result<Principa
             Error::new(Kind::Unauthenticated, "the `Authorization` header is no bearer token")
                 .hint("send `Authorization: Bearer hw_…`")
         })?;
+    let token_text = token.trim();
+    if tokens::is_exchanged(token_text) {
+        let project = &app.project;
+        return tokens::authenticate_exchanged(
+            &project.database,
+            &project.clock,
+            &project.keys,
+            token_text,
+        )
+        .await;
+    }
     tokens::authenticate(&app.project.database, &app.project.clock, token.trim()).await
 }
