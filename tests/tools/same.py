@@ -72,6 +72,22 @@ def columns(table, loose=()):
     return {field.name: "?" if field.name in loose else kind(field.type) for field in table.schema}
 
 
+def empty_for_null(table, name):
+    """The table with empty lists in the place of null ones in a column."""
+    column = table.column(name)
+    lists = pa.array([[] if one is None else one for one in column.to_pylist()], column.type)
+    return table.set_column(table.column_names.index(name), table.schema.field(name), lists)
+
+
+def uuids_as_text(table, name="uuid"):
+    """The table with UUIDs written out, as tools have them that know no such type."""
+    texts = [
+        None if one is None else str(one if isinstance(one, uuid.UUID) else uuid.UUID(bytes=one))
+        for one in table.column(name).to_pylist()
+    ]
+    return table.set_column(table.column_names.index(name), name, pa.array(texts, pa.string()))
+
+
 def assert_same(found, expected, loose=()):
     assert columns(found, loose) == columns(expected, loose)
     same = rows(found) == rows(expected)

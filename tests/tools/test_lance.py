@@ -12,7 +12,7 @@ from same import assert_same
 @pytest.fixture(scope="module")
 def notes(lab):
     """Where the table is, and the options to reach it."""
-    told = json.loads(lab.run("connect", "pylance", "--table", "lab.notes", "--server-url", lab.origin, "--json"))
+    told = json.loads(lab.run("connect", "pylance", "--table", "lab.notes", "--server-url", lab.origin, "--write", "--json"))
     return told["location"], told["options"]
 
 
@@ -25,7 +25,7 @@ def test_rows_are_read_as_headwater_exports_them(lab, notes):
 def test_versions_follow_headwaters(lab, notes):
     location, options = notes
     before = lance.dataset(location, storage_options=options)
-    lab.query('mutation { upsertNote(input: {id: "4", text: "fourth"}) { id } }')
+    lab.query('mutation { upsertNote(input: {id: "4", text: "fourth"}) { node { id } } }')
     after = lance.dataset(location, storage_options=options)
     assert after.version == before.version + 1
     assert_same(after.to_table(), lab.export("Note"))

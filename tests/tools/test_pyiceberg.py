@@ -17,7 +17,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.schema import Schema
 from pyiceberg.types import LongType, NestedField, StringType
 
-from same import assert_same
+from same import assert_same, empty_for_null
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,12 @@ def catalog(lab):
 
 def test_every_type_is_read_as_headwater_exports_it(lab, catalog):
     table = catalog.load_table("lab.things")
-    assert_same(table.scan().to_arrow(), lab.export("Thing"))
+    assert_same(table.scan().to_arrow(), expected(lab))
+
+
+def expected(lab):
+    """The rows of Thing as PyIceberg sees them: its reader gives a null list of structs as an empty one."""
+    return empty_for_null(lab.export("Thing"), "sizes")
 
 
 def test_modules_are_namespaces_and_iceberg_tables_are_listed(catalog):
@@ -86,7 +91,7 @@ def test_upserts_keep_the_key(lab, catalog):
     assert (done.rows_updated, done.rows_inserted) == (1, 1)
     found = lab.rows("SELECT id, name FROM things WHERE id IN ('d', 'e') ORDER BY id").to_pylist()
     assert found == [{"id": "d", "name": "gate"}, {"id": "e", "name": "new"}]
-    assert_same(catalog.load_table("lab.things").scan().to_arrow(), lab.export("Thing"))
+    assert_same(catalog.load_table("lab.things").scan().to_arrow(), expected(lab))
 
 
 def test_a_key_that_is_there_is_refused_in_words(lab, catalog):

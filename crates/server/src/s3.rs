@@ -58,9 +58,10 @@ impl S3 {
 
 /// Whether a request is signed as requests to S3 are.
 pub(crate) fn is_signed(request: &Request) -> bool {
-    let in_header = request.headers().get(header::AUTHORIZATION).is_some_and(|value| {
-        value.as_bytes().starts_with(b"AWS4-HMAC-SHA256") || value.as_bytes().starts_with(b"AWS ")
-    });
+    let in_header = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes().starts_with(b"AWS4-HMAC-SHA256"));
     let query = request.uri().query().unwrap_or_default();
     in_header || query.split('&').any(|pair| pair.starts_with("X-Amz-Signature="))
 }
