@@ -79,7 +79,7 @@ impl Lake {
         let statement = prepared.statement(&VersionNote { at, operation, author, summary });
         let mut swap = Swap::metadata(&table, Arc::clone(&table.metadata_location));
         swap.lance_version = version;
-        self.catalog().swap(&[swap], &[statement]).await
+        self.catalog().swap_as(&[swap], &[statement], &self.writer()).await
     }
 
     async fn lance_table_of(&self, dataset: &str) -> Result<Arc<Table>> {
@@ -113,9 +113,6 @@ async fn check(object: &ObjectType, old: Option<&Dataset>, new: &Dataset) -> Res
     if old.is_some_and(|old| columns(old) != columns(new)) {
         return Err(Error::invalid(format!("the columns of type `{}` would change", object.name))
             .hint("edit the schema, then `headwater plan` and `headwater apply`"));
-    }
-    if !new.manifest().uses_stable_row_ids() {
-        return Err(Error::invalid("the version gives up stable row ids"));
     }
     for (field, column) in object.columns().filter(|(field, _)| !field.nullable) {
         let missing = format!("{} IS NULL", column.column);

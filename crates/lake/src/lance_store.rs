@@ -189,12 +189,6 @@ impl LanceStore {
         }
     }
 
-    /// All versions of a dataset, newest first, and where their manifests are.
-    pub(crate) async fn manifests(&self, dataset: &str) -> Result<Vec<(u64, Path)>> {
-        let all = self.commits.all(dataset).await.map_err(|error| opening(dataset, error))?;
-        Ok(all.into_iter().map(|location| (location.version, location.path)).collect())
-    }
-
     /// The dataset at a version that is stored and that nobody sees yet.
     pub(crate) async fn candidate(&self, prepared: &Prepared) -> Result<Dataset> {
         let handler = Candidate {

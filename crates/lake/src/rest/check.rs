@@ -128,7 +128,7 @@ pub(super) async fn rows(
         table,
         object,
         schema: &schema,
-        layout: Layout::new(new, &shape::key_columns(object)?)?,
+        layout: Layout::new(old, &shape::key_columns(object)?)?,
     };
     let refuse = |error: Error| {
         let name = format!("{}.{}", table.namespace, table.name);

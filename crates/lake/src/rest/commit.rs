@@ -181,10 +181,15 @@ async fn publish(lake: &Lake, ready: &[Ready]) -> base::Result<()> {
     if swaps.is_empty() && steps.is_empty() {
         return Ok(());
     }
+    if let Some(swap) = swaps.iter().find(|swap| swap.base.seen.binding.is_some()) {
+        let text = format!("the schema of table `{}` was changed meanwhile", swap.base.name);
+        return Err(Error::new(Kind::Stale, text).hint("load the table again"));
+    }
+    let (writer, now) = (lake.writer(), lake.config().clock.now());
     let run = lake.catalog().database().write(move |tx| {
-        let (swaps, steps) = (swaps.clone(), steps.clone());
+        let (swaps, steps, writer) = (swaps.clone(), steps.clone(), writer.clone());
         async move {
-            swap_all(tx, swaps, Vec::new()).await?;
+            swap_all(tx, swaps, Vec::new(), writer, now).await?;
             for step in &steps {
                 foreign::step(tx, step).await?.map_err(|refusal| in_transaction(&refusal))?;
             }
@@ -223,9 +228,11 @@ async fn prepare(lake: &Lake, change: &Change, who: &Principal) -> Result<Ready,
             let at = at.max(base::Timestamp::from_micros(seen));
             let location = Some(table.metadata_location.as_ref());
             let apply = move |builder| applied(builder, updates);
-            let built = altered(&metadata, location, Box::new(apply), at);
+            // What the deployed version hides is kept.
+            let stored = Arc::clone(table.stored()?);
+            let built = altered(&stored, location, Box::new(apply), at);
             let built = built.map_err(refused_update)?;
-            if same_content(&metadata, &built) {
+            if same_content(&stored, &built) {
                 return Ok(unchanged(&table.metadata_location, metadata, Some(&table.type_name)));
             }
             let rows = check::rows(lake, &table, &metadata, &built).await?;
@@ -248,7 +255,7 @@ async fn prepare(lake: &Lake, change: &Change, who: &Principal) -> Result<Ready,
             }
             let built = built.metadata;
             if built.location() != metadata.location() {
-                check_free(lake, built.location()).await?;
+                check_free(lake, built.location())?;
             }
             let location = next_location(&from.location, &built);
             write_metadata_file(lake, &built, &location).await?;
@@ -354,7 +361,7 @@ async fn create(lake: &Lake, change: &Change, exists: bool) -> Result<Ready, Ref
     let built = applied(seed.into_builder(None), change.updates.clone()).map_err(refused_update)?;
     let built = built.build().map_err(|error| of_iceberg("the table cannot be made", error))?;
     let metadata = built.metadata;
-    check_free(lake, metadata.location()).await?;
+    check_free(lake, metadata.location())?;
     let location =
         MetadataLocation::new_with_metadata(metadata.location().trim_end_matches('/'), &metadata);
     write_metadata_file(lake, &metadata, &location).await?;

@@ -14,6 +14,7 @@ use meta::{Param, Row, Tx};
 use schema::TableFormat;
 
 use super::{Ident, Namespace, Refusal};
+use crate::table::Seen;
 use crate::{Lake, Table};
 
 /// The catalog's own tables, one migration a line of history.
@@ -281,6 +282,7 @@ impl Lake {
                 lance_version: 0,
                 search_version: 0,
                 version: found.version,
+                seen: Seen::default(),
             })
         };
         Ok(found.map(table).collect())

@@ -174,7 +174,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     refuse_module(lake, namespace)?;
     must_exist(lake, namespace).await?;
     refuse_taken(lake, &table).await?;
-    let location = location_for(lake, &table, maybe(body, "location")?).await?;
+    let location = location_for(lake, &table, maybe(body, "location")?)?;
     let metadata = new_metadata(body, &table.name, location)?;
     if maybe::<bool>(body, "stage-create")?.unwrap_or(false) {
         return loaded(None, &metadata, Snapshots::All, false);
@@ -252,16 +252,15 @@ pub(super) fn of_iceberg(doing: &str, error: iceberg::Error) -> Refusal {
     }
 }
 
-/// Where a table of another tool lies: where its maker wants it, when that is free and in the
-/// warehouse, and otherwise in a folder of its own.
-pub(super) async fn location_for(
+/// Where a table of another tool lies: where its maker wants it, when that is among the tools' own
+/// folders, and otherwise in a new one there. The answer says which.
+pub(super) fn location_for(
     lake: &Lake,
     table: &Ident,
     wanted: Option<String>,
 ) -> Result<String, Refusal> {
     let wanted = wanted.map(|location| location.trim_end_matches('/').to_owned());
-    if let Some(wanted) = wanted.filter(|wanted| lake.locations().path(wanted).is_ok()) {
-        check_free(lake, &wanted).await?;
+    if let Some(wanted) = wanted.filter(|wanted| check_free(lake, wanted).is_ok()) {
         return Ok(wanted);
     }
     let short = lake.config().rng.uuid().simple().to_string();
@@ -273,17 +272,18 @@ pub(super) async fn location_for(
     Ok(lake.locations().location(&format!("{FOLDER}/{namespace}/{name}-{}", &short[..8])))
 }
 
-/// Refuses a location that files of somebody else are in.
-pub(super) async fn check_free(lake: &Lake, wanted: &str) -> Result<(), Refusal> {
+/// Refuses a location outside the folders of other tools: what lies elsewhere is Headwater's, whose
+/// clean-up removes files that it does not know.
+pub(super) fn check_free(lake: &Lake, wanted: &str) -> Result<(), Refusal> {
     let path = lake.locations().path(wanted)?;
-    let first = path.parts().next().map(|part| part.as_ref().to_owned()).unwrap_or_default();
-    let ours = ["_tables", "_companions", "_uploads", "_search", ".tmp", ""];
-    let module = lake.schema().modules.iter().any(|module| module.name.as_ref() == first);
-    if module || ours.contains(&first.as_str()) {
-        let text = format!("`{wanted}` belongs to Headwater; name another location, or none");
-        return Err(Refusal::forbidden(text));
+    let mut parts = path.parts();
+    let is_ours = parts.next().is_some_and(|first| first.as_ref() == FOLDER);
+    if is_ours && parts.next().is_some() {
+        return Ok(());
     }
-    Ok(())
+    let folder = lake.locations().location(FOLDER);
+    let text = format!("`{wanted}` belongs to Headwater; files of other tools lie below `{folder}/`");
+    Err(Refusal::forbidden(text))
 }
 
 /// Brings a table that exists elsewhere in the warehouse into the catalog.
@@ -299,7 +299,7 @@ pub(super) async fn register(lake: &Lake, namespace: &Namespace, body: &Json) ->
     if !overwrite {
         refuse_taken(lake, &table).await?;
     }
-    check_free(lake, &location).await?;
+    check_free(lake, &location)?;
     let metadata =
         lake.catalog().metadata(&location).await.map_err(|error| match error.kind() {
             Kind::NotFound => Refusal::missing(
@@ -308,7 +308,7 @@ pub(super) async fn register(lake: &Lake, namespace: &Namespace, body: &Json) ->
             ),
             _ => Refusal::invalid(format!("`{location}` is no table metadata that can be read")),
         })?;
-    check_free(lake, metadata.location()).await?;
+    check_free(lake, metadata.location())?;
     let step = match present {
         Some(from) if from.kind == Shown::Table => Step::Move { from, location: location.clone() },
         _ => Step::Create { ident: table, kind: Shown::Table, location: location.clone() },

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::foreign::{self, Foreign, Shown, Step};
 use super::json::{check_name, maybe, paged, part, properties};
 use super::namespaces::{module, must_exist, refuse_module};
-use super::tables::{idents, location_for, moved, of_iceberg, removed, run};
+use super::tables::{check_free, idents, location_for, moved, of_iceberg, removed, run};
 use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal};
 use crate::Lake;
 use crate::failure::failed;
@@ -70,7 +70,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     let view = Ident { namespace: namespace.clone(), name };
     refuse_module(lake, namespace)?;
     must_exist(lake, namespace).await?;
-    let location = location_for(lake, &view, maybe(body, "location")?).await?;
+    let location = location_for(lake, &view, maybe(body, "location")?)?;
     let schema: Schema = part(body, "schema")?;
     let version: ViewVersion = part(body, "view-version")?;
     let properties: HashMap<String, String> = properties(body, "properties")?;
@@ -94,6 +94,7 @@ pub(super) async fn register(lake: &Lake, namespace: &Namespace, body: &Json) ->
     let location: String = part(body, "metadata-location")?;
     refuse_module(lake, namespace)?;
     must_exist(lake, namespace).await?;
+    check_free(lake, &location)?;
     let metadata = read(lake, &location).await.map_err(|_| {
         let text = format!("Failed to open input stream for file: {location}");
         Refusal::missing("NotFoundException", text)

@@ -15,7 +15,7 @@ pub(super) async fn connect(
     if request.write {
         principal.require(Scope::Write)?;
     }
-    let reach = project.lake.reach_by_name(&request.table).await?;
+    let reach = project.live().lake.reach_by_name(&request.table).await?;
     let mut folders = Vec::with_capacity(reach.locations.len());
     for location in &reach.locations {
         folders.push(project.lake.locations().path(location)?.to_string());

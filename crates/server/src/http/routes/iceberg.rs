@@ -59,7 +59,7 @@ async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
     }
     let call = calls::parse(&method, &path, &query)?;
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-    let answer = app.project.lake.rest(&call, &body, &who, key).await?;
+    let answer = app.project.live().lake.rest(&call, &body, &who, key).await?;
     respond(app, &headers, &who, &call, answer)
 }
 
@@ -223,7 +223,7 @@ async fn remote_sign(
     let reach = match table {
         Some(table) => {
             let call = Call::LoadCredentials(table);
-            app.project.lake.rest(&call, &Value::Null, who, None).await?.reach
+            app.project.live().lake.rest(&call, &Value::Null, who, None).await?.reach
         }
         None => reach_of_uri(app, &uri, body).await?,
     };
@@ -255,7 +255,7 @@ async fn reach_of_uri(app: &App, uri: &http::Uri, body: &Value) -> Result<Option
         Some(rest.split_once("</Key>")?.0.to_owned())
     };
     let Some(key) = key.or_else(listed).or_else(deleted) else { return Ok(None) };
-    Ok(app.project.lake.reach_of(&key).await?)
+    Ok(app.project.live().lake.reach_of(&key).await?)
 }
 
 impl App {
