@@ -174,7 +174,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     refuse_module(lake, namespace)?;
     must_exist(lake, namespace).await?;
     refuse_taken(lake, &table).await?;
-    let location = location_for(lake, &table, maybe(body, "location")?)?;
+    let location = location_for(lake, &table, maybe(body, "location")?);
     let metadata = new_metadata(body, &table.name, location)?;
     if maybe::<bool>(body, "stage-create")?.unwrap_or(false) {
         return loaded(None, &metadata, Snapshots::All, false);
@@ -254,14 +254,10 @@ pub(super) fn of_iceberg(doing: &str, error: iceberg::Error) -> Refusal {
 
 /// Where a table of another tool lies: where its maker wants it, when that is among the tools' own
 /// folders, and otherwise in a new one there. The answer says which.
-pub(super) fn location_for(
-    lake: &Lake,
-    table: &Ident,
-    wanted: Option<String>,
-) -> Result<String, Refusal> {
+pub(super) fn location_for(lake: &Lake, table: &Ident, wanted: Option<String>) -> String {
     let wanted = wanted.map(|location| location.trim_end_matches('/').to_owned());
     if let Some(wanted) = wanted.filter(|wanted| check_free(lake, wanted).is_ok()) {
-        return Ok(wanted);
+        return wanted;
     }
     let short = lake.config().rng.uuid().simple().to_string();
     let plain = |text: &str| -> String {
@@ -269,7 +265,7 @@ pub(super) fn location_for(
     };
     let namespace = plain(&shown(&table.namespace));
     let name = plain(&table.name);
-    Ok(lake.locations().location(&format!("{FOLDER}/{namespace}/{name}-{}", &short[..8])))
+    lake.locations().location(&format!("{FOLDER}/{namespace}/{name}-{}", &short[..8]))
 }
 
 /// Refuses a location outside the folders of other tools: what lies elsewhere is Headwater's, whose
@@ -282,7 +278,8 @@ pub(super) fn check_free(lake: &Lake, wanted: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let folder = lake.locations().location(FOLDER);
-    let text = format!("`{wanted}` belongs to Headwater; files of other tools lie below `{folder}/`");
+    let text =
+        format!("`{wanted}` belongs to Headwater; files of other tools lie below `{folder}/`");
     Err(Refusal::forbidden(text))
 }
 

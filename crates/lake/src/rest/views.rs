@@ -70,7 +70,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     let view = Ident { namespace: namespace.clone(), name };
     refuse_module(lake, namespace)?;
     must_exist(lake, namespace).await?;
-    let location = location_for(lake, &view, maybe(body, "location")?)?;
+    let location = location_for(lake, &view, maybe(body, "location")?);
     let schema: Schema = part(body, "schema")?;
     let version: ViewVersion = part(body, "view-version")?;
     let properties: HashMap<String, String> = properties(body, "properties")?;
@@ -119,6 +119,9 @@ pub(super) async fn replace(lake: &Lake, view: &Ident, body: &Json) -> Outcome {
     let built = builder.build().map_err(|error| of_iceberg("the view cannot be changed", error))?;
     if built.changes.is_empty() {
         return loaded(&from.location, &metadata);
+    }
+    if built.metadata.location() != metadata.location() {
+        check_free(lake, built.metadata.location())?;
     }
     let location = write(lake, &built.metadata, from.version).await?;
     let step = Step::Move { from, location: location.clone() };

@@ -720,8 +720,8 @@ impl Objects {
         let name = format!("{dataset}/_versions/{}.put", self.project.rng.uuid().simple());
         let path = parse(&name)?;
         let done = receive::store(self.store(), &path, body, promise, PutMode::Create).await?;
-        let lake = &self.project.live().lake;
-        match lake.commit_lance_version(dataset, key, &path, &claims.subject).await {
+        let live = self.project.live();
+        match live.lake.commit_lance_version(dataset, key, &path, &claims.subject).await {
             Ok(()) => Ok(done),
             Err(error) => {
                 let _removed_with_the_orphans = self.store().delete(&path).await;
