@@ -7,6 +7,7 @@ import org.apache.iceberg.catalog.TableIdentifier;
 import org.apache.iceberg.rest.RESTCatalog;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Disabled;
 
 /** Iceberg's own behaviour tests of catalogs, on a running Headwater. */
 public class HeadwaterCatalogTests extends CatalogTests<RESTCatalog> {
@@ -70,6 +71,15 @@ public class HeadwaterCatalogTests extends CatalogTests<RESTCatalog> {
   protected RESTCatalog initCatalog(String name, Map<String, String> properties) {
     return connect(name, properties);
   }
+
+  /** Asks for a folder of the client's machine, which S3FileIO cannot write and we do not offer. */
+  @Override
+  @Disabled("wants files outside of the warehouse")
+  public void testCompleteReplaceTransaction() {}
+
+  @Override
+  @Disabled("wants files outside of the warehouse")
+  public void testCompleteCreateOrReplaceTransactionReplace() {}
 
   @Override
   protected boolean supportsNestedNamespaces() {

@@ -5,6 +5,7 @@ import org.apache.iceberg.rest.RESTCatalog;
 import org.apache.iceberg.view.ViewCatalogTests;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Disabled;
 
 /** Iceberg's own behaviour tests of views, on a running Headwater. */
 public class HeadwaterViewTests extends ViewCatalogTests<RESTCatalog> {
@@ -20,6 +21,18 @@ public class HeadwaterViewTests extends ViewCatalogTests<RESTCatalog> {
   void after() throws Exception {
     catalog.close();
   }
+
+  @Override
+  @Disabled("wants files outside of the warehouse")
+  public void createAndReplaceViewWithLocation() {}
+
+  @Override
+  @Disabled("wants files outside of the warehouse")
+  public void createViewWithCustomMetadataLocation() {}
+
+  @Override
+  @Disabled("wants files outside of the warehouse")
+  public void updateViewLocation() {}
 
   @Override
   protected RESTCatalog catalog() {

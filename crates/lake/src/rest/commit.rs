@@ -352,7 +352,8 @@ fn noted(
 async fn create(lake: &Lake, change: &Change, exists: bool) -> Result<Ready, Refusal> {
     refuse_module(lake, &change.table.namespace)?;
     if exists {
-        return Err(Refusal::exists(format!("Table already exists: {}", change.table.shown())));
+        let name = change.table.shown();
+        return Err(Refusal::exists(format!("Requirement failed: table already exists: {name}")));
     }
     if change.requirements.len() > 1 {
         return Err(Refusal::bad("a table that is created can meet no other requirement"));

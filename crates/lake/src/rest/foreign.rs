@@ -210,14 +210,20 @@ async fn create(
     Ok(Ok(()))
 }
 
-/// The refusal of a name that something has.
-async fn taken(tx: &mut Tx, ident: &Ident, kind: Shown) -> Result<Option<Refusal>> {
+/// What has this name.
+async fn present(tx: &mut Tx, ident: &Ident) -> Result<Option<Shown>> {
     let sql =
         format!("SELECT {COLUMNS} FROM lake_foreign_tables WHERE namespace = $1 AND name = $2");
     let params = [stored(&ident.namespace).into(), ident.name.as_str().into()];
-    let Some(row) = tx.query_one(&sql, &params).await? else { return Ok(None) };
+    let row = tx.query_one(&sql, &params).await?;
+    row.map(|row| Ok(read(&row)?.kind)).transpose()
+}
+
+/// The refusal of a name that something has.
+async fn taken(tx: &mut Tx, ident: &Ident, kind: Shown) -> Result<Option<Refusal>> {
+    let Some(there) = present(tx, ident).await? else { return Ok(None) };
     let name = ident.shown();
-    Ok(Some(Refusal::exists(match (kind, read(&row)?.kind) {
+    Ok(Some(Refusal::exists(match (kind, there) {
         (Shown::Table, Shown::Table) => format!("Table already exists: {name}"),
         (Shown::View, Shown::View) => format!("View already exists: {name}"),
         (Shown::Table, Shown::View) => format!("View with same name already exists: {name}"),
@@ -243,9 +249,10 @@ pub(super) async fn rename(tx: &mut Tx, from: &Foreign, to: &Ident) -> Result<Re
     if tx.query_one(sql, &[namespace.clone().into()]).await?.is_none() {
         return Ok(Err(Refusal::no_namespace(&shown(&to.namespace))));
     }
-    if let Some(refusal) = taken(tx, to, from.kind).await? {
-        let text =
-            format!("Cannot rename {} to {}. {}", from.ident.shown(), to.shown(), refusal.message);
+    if let Some(there) = present(tx, to).await? {
+        let kind = if there == Shown::Table { "Table" } else { "View" };
+        let (from, to) = (from.ident.shown(), to.shown());
+        let text = format!("Cannot rename {from} to {to}. {kind} already exists");
         return Ok(Err(Refusal::exists(text)));
     }
     let sql = "UPDATE lake_foreign_tables SET namespace = $1, name = $2, version = version + 1 \

@@ -63,6 +63,13 @@ pub(super) fn check_namespace(namespace: &Namespace) -> Result<(), Refusal> {
     namespace.iter().try_for_each(|part| check_name(part))
 }
 
+/// Puts a list of metadata in the order of its ids: the library keeps maps.
+pub(super) fn ordered(metadata: &mut Json, list: &str, id: &str) {
+    if let Some(items) = metadata.get_mut(list).and_then(Json::as_array_mut) {
+        items.sort_by_key(|item| item.get(id).and_then(Json::as_i64));
+    }
+}
+
 /// One page of a list, and where the next begins.
 pub(super) fn paged<T: Clone>(all: &[T], page: &Page) -> Result<(Vec<T>, Option<String>), Refusal> {
     let token = page.token.as_deref().filter(|token| !token.is_empty());

@@ -30,6 +30,11 @@ impl Refusal {
         Refusal::new(400, "BadRequestException", message)
     }
 
+    /// An argument that the reference refuses by itself, so that its clients know the type.
+    pub(super) fn argument(message: impl Into<String>) -> Refusal {
+        Refusal::new(400, "IllegalArgumentException", message)
+    }
+
     /// What the commit brings breaks a promise of the table.
     pub fn invalid(message: impl Into<String>) -> Refusal {
         Refusal::new(400, "ValidationException", message)

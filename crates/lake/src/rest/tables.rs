@@ -18,7 +18,7 @@ use schema::TableFormat;
 use serde_json::{Value as Json, json};
 
 use super::foreign::{self, Foreign, Shown, Step, shown};
-use super::json::{check_name, ident, maybe, paged, part, properties};
+use super::json::{check_name, ident, maybe, ordered, paged, part, properties};
 use super::namespaces::{module, must_exist, refuse_module};
 use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal, Snapshots};
 use crate::commit::snapshot::write_metadata_file;
@@ -133,6 +133,10 @@ pub(super) fn loaded(
     owned: bool,
 ) -> Outcome {
     let mut told = serde_json::to_value(metadata).map_err(failed("tell a table's metadata"))?;
+    ordered(&mut told, "snapshots", "sequence-number");
+    ordered(&mut told, "schemas", "schema-id");
+    ordered(&mut told, "partition-specs", "spec-id");
+    ordered(&mut told, "sort-orders", "order-id");
     if snapshots == Snapshots::Refs {
         let named: Vec<i64> = told["refs"]
             .as_object()

@@ -9,7 +9,7 @@ use iceberg::spec::{Schema, ViewFormatVersion, ViewMetadata, ViewMetadataBuilder
 use serde_json::{Value as Json, json};
 
 use super::foreign::{self, Foreign, Shown, Step};
-use super::json::{check_name, maybe, paged, part, properties};
+use super::json::{check_name, maybe, ordered, paged, part, properties};
 use super::namespaces::{module, must_exist, refuse_module};
 use super::tables::{check_free, idents, location_for, moved, of_iceberg, removed, run};
 use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal};
@@ -27,7 +27,9 @@ pub(super) async fn list(lake: &Lake, namespace: &Namespace, page: &Page) -> Out
 }
 
 fn loaded(location: &str, metadata: &ViewMetadata) -> Outcome {
-    let told = serde_json::to_value(metadata).map_err(failed("tell a view's metadata"))?;
+    let mut told = serde_json::to_value(metadata).map_err(failed("tell a view's metadata"))?;
+    ordered(&mut told, "versions", "version-id");
+    ordered(&mut told, "schemas", "schema-id");
     let body = json!({ "metadata-location": location, "metadata": told, "config": {} });
     let locations = vec![metadata.location().trim_end_matches('/').to_owned()];
     Ok(Answer { reach: Some(Reach { locations, owned: false }), ..Answer::ok(body) })
@@ -77,7 +79,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     let made =
         ViewMetadataBuilder::new(location, schema, version, ViewFormatVersion::V1, properties);
     let built = made.and_then(|made| made.build());
-    let metadata = built.map_err(|error| of_iceberg("the view cannot be made", error))?.metadata;
+    let metadata = built.map_err(|error| Refusal::argument(error.message().to_owned()))?.metadata;
     let location = write(lake, &metadata, 0).await?;
     let step = Step::Create { ident: view, kind: Shown::View, location: location.clone() };
     if let Err(refusal) = run(lake, step).await {
