@@ -1,3 +1,5 @@
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.iceberg.CatalogProperties;
@@ -7,7 +9,7 @@ import org.apache.iceberg.catalog.TableIdentifier;
 import org.apache.iceberg.rest.RESTCatalog;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Disabled;
+import org.junit.jupiter.api.Test;
 
 /** Iceberg's own behaviour tests of catalogs, on a running Headwater. */
 public class HeadwaterCatalogTests extends CatalogTests<RESTCatalog> {
@@ -72,14 +74,18 @@ public class HeadwaterCatalogTests extends CatalogTests<RESTCatalog> {
     return connect(name, properties);
   }
 
-  /** Asks for a folder of the client's machine, which S3FileIO cannot write and we do not offer. */
+  /** Asks for a folder of the client's machine, which is refused. */
   @Override
-  @Disabled("wants files outside of the warehouse")
-  public void testCompleteReplaceTransaction() {}
+  @Test
+  public void testCompleteReplaceTransaction() {
+    assertThatThrownBy(super::testCompleteReplaceTransaction).hasMessageContaining("file:/");
+  }
 
   @Override
-  @Disabled("wants files outside of the warehouse")
-  public void testCompleteCreateOrReplaceTransactionReplace() {}
+  @Test
+  public void testCompleteCreateOrReplaceTransactionReplace() {
+    assertThatThrownBy(super::testCompleteCreateOrReplaceTransactionReplace).hasMessageContaining("file:/");
+  }
 
   @Override
   protected boolean supportsNestedNamespaces() {
