@@ -71,7 +71,7 @@ def upsert(lab):
 
 
 def delete(lab):
-    lab.query('mutation { deleteThing(id: "d") { node { id } } }')
+    lab.query('mutation { deleteThing(id: "d") { count } }')
 
 
 def edit(lab, old, new):
