@@ -4,10 +4,10 @@
 //! it. Not here: printing the seed, choosing the suite's program (`xtask`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a report is what this is for")]
 
-#[path = "torture/crash.rs"]
-mod crash;
 #[path = "torture/change.rs"]
 mod change;
+#[path = "torture/crash.rs"]
+mod crash;
 #[path = "torture/fsync.rs"]
 mod fsync;
 #[path = "torture/ledger.rs"]

@@ -159,7 +159,7 @@ fn lock_digest(folder: &Path) -> Result<String> {
 }
 
 fn python(check: bool, missing: &mut Vec<String>) -> Result<()> {
-    let requirements = root().join("tests/python/requirements.txt");
+    let requirements = root().join("tests/tools/requirements.txt");
     if !is_file(&requirements) {
         return Ok(());
     }
@@ -167,15 +167,56 @@ fn python(check: bool, missing: &mut Vec<String>) -> Result<()> {
     let environment = tools().join("python");
     let stamp = environment.join(".digest");
     if fs::read_to_string(&stamp).unwrap_or_default() == digest {
-        report("tests/python", "present");
+        report("tests/tools", "present");
     } else if check {
-        missing.push("tests/python".to_owned());
+        missing.push("tests/tools".to_owned());
     } else {
         let file = requirements.to_string_lossy().into_owned();
         pip_install(&environment, &["-r", &file])?;
         fs::write(&stamp, digest)?;
-        report("tests/python", "installed from wheels into .tools/python");
+        report("tests/tools", "installed from wheels into .tools/python");
     }
+    jars(check, missing)
+}
+
+/// Iceberg's runtime for Spark, by Maven: group, artifact, version.
+const JARS: [(&str, &str, &str); 2] = [
+    ("org.apache.iceberg", "iceberg-spark-runtime-4.0_2.13", "1.10.0"),
+    ("org.apache.iceberg", "iceberg-aws-bundle", "1.10.0"),
+];
+
+/// Fetches what Spark needs; without Java or Maven the tests with Spark say that they are skipped.
+fn jars(check: bool, missing: &mut Vec<String>) -> Result<()> {
+    let folder = tools().join("jars");
+    let is_there = |(_, name, version): &(&str, &str, &str)| {
+        is_file(&folder.join(format!("{name}-{version}.jar")))
+    };
+    if JARS.iter().all(is_there) {
+        report("Spark's jars", "present");
+        return Ok(());
+    }
+    if !process::is_installed("mvn") || !process::is_installed("java") {
+        report("Spark's jars", "absent: tests with Spark are skipped; install Java 17 and Maven");
+        return Ok(());
+    }
+    if check {
+        missing.push("Spark's jars".to_owned());
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).context("failed to make `.tools/jars`")?;
+    for (group, name, version) in JARS {
+        let artifact = format!("-Dartifact={group}:{name}:{version}");
+        run_quietly(
+            command("mvn")
+                .args(["-q", "-B", "dependency:get", "-Dtransitive=false"])
+                .arg(&artifact),
+        )?;
+        let target = format!("-DoutputDirectory={}", folder.display());
+        run_quietly(
+            command("mvn").args(["-q", "-B", "dependency:copy"]).arg(&artifact).arg(target),
+        )?;
+    }
+    report("Spark's jars", "fetched by Maven into .tools/jars");
     Ok(())
 }
 

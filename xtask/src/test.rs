@@ -182,28 +182,57 @@ fn print_tail(text: &str, lines: usize) {
 }
 
 fn python() -> Result<Counts> {
-    let folder = root().join("tests/python");
+    let folder = root().join("tests/tools");
     if !folder.join("requirements.txt").is_file() {
         return Ok(Counts::of(0, "Python tests (none yet)"));
     }
-    let interpreter = tools().join("python/bin/python");
-    if !interpreter.is_file() {
-        bail!("the Python environment is missing; run `cargo xtask setup`");
-    }
-    let text = run_quietly(
-        command(interpreter)
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-            .arg(&folder)
-            .env("HEADWATER", binary())
-            .env("PYTHONDONTWRITEBYTECODE", "1"),
-    )?;
+    let text = pytest(&folder, &[])?;
     print_tail(&text, 2);
     let passed = text
         .lines()
         .rev()
         .find_map(|line| line.split(" passed").next()?.rsplit(' ').next()?.parse().ok())
         .context("pytest printed no summary")?;
-    Ok(Counts::of(passed, "Python tests"))
+    let reason = |line: &str| Some(line.strip_prefix("SKIPPED ")?.to_owned());
+    let skipped = text.lines().filter_map(reason).collect();
+    Ok(Counts { passed, skipped, unit: "Python tests" })
+}
+
+/// Runs the Python tests of a folder on the built binary.
+fn pytest(folder: &Path, more: &[(&str, &str)]) -> Result<String> {
+    let interpreter = tools().join("python/bin/python");
+    if !interpreter.is_file() {
+        bail!("the Python environment is missing; run `cargo xtask setup`");
+    }
+    run_quietly(
+        command(interpreter)
+            .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"])
+            .arg(folder)
+            .env("HEADWATER", binary())
+            .env("HEADWATER_JARS", tools().join("jars"))
+            .env("HEADWATER_REFERENCE", tools().join("reference"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(more.iter().copied()),
+    )
+}
+
+/// Runs all tests with other tools, those that take long too.
+pub(crate) fn all_tools() -> Result<()> {
+    let folder = root().join("tests/tools");
+    let reference = tools().join("reference");
+    if !reference.is_dir() {
+        let target = format!("-DoutputDirectory={}", reference.display());
+        let pom = folder.join("java/pom.xml");
+        run_quietly(
+            command("mvn")
+                .args(["-q", "-B", "dependency:copy-dependencies", "-f"])
+                .arg(pom)
+                .arg(target),
+        )?;
+    }
+    let text = pytest(&folder, &[("HEADWATER_TOOLS", "all")])?;
+    print_tail(&text, 20);
+    Ok(())
 }
 
 /// The built binary.

@@ -36,7 +36,7 @@ const FORBIDDEN: [(&str, &str); 6] = [
 ];
 
 /// Engines and the only crates that may name them.
-const HOME: [(&str, &[&str]); 8] = [
+const HOME: [(&str, &[&str]); 9] = [
     ("datafusion", &["lake"]),
     ("iceberg", &["lake"]),
     ("lance", &["lake"]),
@@ -46,6 +46,7 @@ const HOME: [(&str, &[&str]); 8] = [
     ("kube", &["jobs"]),
     ("sqlx", &["meta"]),
     ("axum", &["server"]),
+    ("s3s", &["server"]),
 ];
 
 /// Lines past which a file must not grow.

@@ -49,6 +49,10 @@ const SUITES: &[(&str, &str)] = &[
          one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
     ),
     ("change", "ten changes of a schema over `--rows` rows while two servers are read and written"),
+    (
+        "tools",
+        "Spark reads after every change, and Iceberg's own catalog tests run, on a served project",
+    ),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
@@ -88,6 +92,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("there is no suite `{name}`; there are: {}", known.join(", "));
     }
     build_workspace()?;
+    if name == "tools" {
+        return crate::test::all_tools();
+    }
     let seed = match options.seed {
         Some(seed) => seed,
         None => draw_seed()?,

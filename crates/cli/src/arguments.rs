@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    apply, backup, check, compact, explain, export, generate, import, init, plan, query, rollback,
-    snapshots, sql, token, undo, up,
+    apply, backup, check, compact, connect, explain, export, generate, import, init, plan, query,
+    rollback, snapshots, sql, token, undo, up,
 };
 
 /// One data platform in one binary: a GraphQL schema drives tables, API, search and clients.
@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Rollback(rollback::Options),
     /// Merge small files and apply deletes.
     Compact(compact::Options),
+    /// Print what another tool needs to reach the tables of a running server.
+    Connect(connect::Options),
     /// Copy the project into a folder, consistently, while writes go on.
     Backup(backup::BackupOptions),
     /// Make a project from a backup.

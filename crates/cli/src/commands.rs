@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod compact;
+pub(crate) mod connect;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod generate;
@@ -46,6 +47,7 @@ pub(crate) async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
         Command::Snapshots(options) => snapshots::run(global, options, printer).await,
         Command::Rollback(options) => rollback::run(global, options, printer).await,
         Command::Compact(options) => compact::run(global, options, printer).await,
+        Command::Connect(options) => connect::run(global, options, printer).await,
         Command::Backup(options) => backup::backup(global, options, printer).await,
         Command::Restore(options) => backup::restore(global, options, printer).await,
         Command::Upgrade => upgrade::run(global, printer).await,

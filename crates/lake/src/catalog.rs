@@ -277,7 +277,7 @@ impl Catalog {
     }
 
     /// Metadata files never change, so one that was read once is kept.
-    async fn metadata(&self, location: &str) -> Result<Arc<TableMetadata>> {
+    pub(crate) async fn metadata(&self, location: &str) -> Result<Arc<TableMetadata>> {
         if let Some(found) = self.metadata.get(location) {
             return Ok(found);
         }
@@ -329,7 +329,7 @@ fn no_table(type_name: &str) -> Error {
         .hint("run `headwater apply` to create the tables of the schema")
 }
 
-async fn swap_all(
+pub(crate) async fn swap_all(
     tx: &mut Tx,
     swaps: Vec<Swap>,
     also: Vec<Statement>,

@@ -124,6 +124,7 @@ impl Lake {
         let files = Files::new(io.clone(), Arc::clone(&config.objects), locations.clone());
         let query = Arc::new(Engine::new(&config)?);
         let companions = Companions::open(&config).await?;
+        Lake::open_rest(&config.database).await?;
         Ok(Lake {
             inner: Arc::new(Inner {
                 schema: RwLock::new(schema),

@@ -180,6 +180,34 @@ impl LanceStore {
         rows.iter().map(snapshot).collect()
     }
 
+    /// Where the manifest of a version is.
+    pub(crate) async fn manifest(&self, dataset: &str, version: u64) -> Result<Option<Path>> {
+        match self.commits.version(dataset, version).await {
+            Ok(location) => Ok(Some(location.path)),
+            Err(lance::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(opening(dataset, error)),
+        }
+    }
+
+    /// The dataset at a version that is stored and that nobody sees yet.
+    pub(crate) async fn candidate(&self, prepared: &Prepared) -> Result<Dataset> {
+        let handler = Candidate {
+            versions: Versions { commits: self.commits.clone(), held: None },
+            prepared: prepared.clone(),
+        };
+        // A session of its own: what it caches by version must not be found when the version that
+        // is committed in the end is another.
+        let session = Session::new(0, METADATA_BYTES, self.session.store_registry());
+        let opened = DatasetBuilder::from_uri(self.url(&prepared.dataset))
+            .with_session(Arc::new(session))
+            .with_commit_handler(Arc::new(handler))
+            .with_version(prepared.version)
+            .load()
+            .boxed()
+            .await;
+        opened.map_err(|error| opening(&prepared.dataset, error))
+    }
+
     /// Forgets all versions of a dataset.
     pub(crate) async fn forget(&self, dataset: &str) -> Result<()> {
         let sql = "DELETE FROM lake_lance_versions WHERE dataset = $1";
@@ -302,6 +330,11 @@ pub(crate) struct VersionNote<'a> {
 }
 
 impl Prepared {
+    /// A version whose manifest another tool has stored.
+    pub(crate) fn new(dataset: &str, version: u64, path: &Path, size: u64) -> Prepared {
+        Prepared { dataset: dataset.to_owned(), version, path: path.to_string(), size }
+    }
+
     /// What makes the version visible, for the transaction that does it.
     pub(crate) fn statement(&self, note: &VersionNote<'_>) -> (String, Vec<Param>) {
         let sql = "INSERT INTO lake_lance_versions \
@@ -544,5 +577,53 @@ impl CommitHandler for Versions {
         let sql = "DELETE FROM lake_lance_versions WHERE dataset = $1";
         let forgotten = self.commits.database.execute(sql, &[base_path.to_string().into()]).await;
         forgotten.map(|_| ()).map_err(foreign)
+    }
+}
+
+/// Reads one version that has no row yet, and makes none.
+#[derive(Clone, Debug)]
+struct Candidate {
+    versions: Versions,
+    prepared: Prepared,
+}
+
+#[async_trait]
+impl CommitHandler for Candidate {
+    async fn resolve_latest_location(
+        &self,
+        _base_path: &Path,
+        _objects: &LanceObjects,
+    ) -> lance::Result<ManifestLocation> {
+        self.prepared.location()
+    }
+
+    async fn resolve_version_location(
+        &self,
+        base_path: &Path,
+        version: u64,
+        objects: &dyn ObjectStore,
+    ) -> lance::Result<ManifestLocation> {
+        if version == self.prepared.version {
+            return self.prepared.location();
+        }
+        self.versions.resolve_version_location(base_path, version, objects).await
+    }
+
+    async fn commit(
+        &self,
+        _manifest: &mut Manifest,
+        _indices: Option<Vec<IndexMetadata>>,
+        _base_path: &Path,
+        _object_store: &LanceObjects,
+        _manifest_writer: ManifestWriter,
+        _naming_scheme: ManifestNamingScheme,
+        _transaction: Option<Transaction>,
+    ) -> std::result::Result<ManifestLocation, CommitError> {
+        let message = "a version that is only looked at was changed";
+        Err(CommitError::OtherError(foreign(Error::internal(message))))
+    }
+
+    async fn delete(&self, _base_path: &Path) -> lance::Result<()> {
+        Err(foreign(Error::internal("a version that is only looked at was deleted")))
     }
 }

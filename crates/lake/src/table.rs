@@ -80,6 +80,11 @@ pub(crate) mod summary {
 }
 
 impl Table {
+    /// Whether the table is a type's of the central schema, and not another tool's.
+    pub(crate) fn is_owned(&self) -> bool {
+        !self.type_name.is_empty()
+    }
+
     /// Iceberg's metadata, or an error for a table of another format.
     pub fn iceberg(&self) -> Result<&Arc<TableMetadata>> {
         self.iceberg.as_ref().ok_or_else(|| {

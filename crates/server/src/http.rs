@@ -23,6 +23,7 @@ use mesh::Engine;
 use tokio::sync::Semaphore;
 
 use crate::project::Project;
+use crate::s3::S3;
 use metrics::Metrics;
 
 pub use start::{Serving, serve};
@@ -41,6 +42,10 @@ pub(crate) struct App {
     pub(crate) hosts: Vec<String>,
     /// Origins whose pages may call, lowercase.
     pub(crate) origins: Vec<String>,
+    /// Answers requests that are signed as requests to S3 are.
+    pub(crate) s3: S3,
+    /// Where the server listens.
+    pub(crate) address: std::net::SocketAddr,
     /// Whether a request without a token is refused.
     pub(crate) demands_tokens: bool,
 }

@@ -16,6 +16,7 @@ mod maintenance;
 pub mod operations;
 pub mod project;
 mod rows;
+mod s3;
 mod secrets;
 pub mod settings;
 pub mod tokens;

@@ -5,6 +5,7 @@
 //! [`crate::wire`]). Out: its answer, with reports of progress on the way. Not here: transport,
 //! authentication.
 
+mod connect;
 mod data;
 mod maintain;
 mod propose;
@@ -36,6 +37,7 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("backup", Scope::Admin),
     ("columns", Scope::Read),
     ("compact", Scope::Admin),
+    ("connect", Scope::Read),
     ("explain", Scope::Read),
     ("generate", Scope::Read),
     ("import", Scope::Write),
@@ -88,6 +90,7 @@ async fn dispatch(
         "backup" => answer(maintain::backup(project, parse(request)?, report).await?),
         "columns" => answer(data::columns(project, parse(request)?).await?),
         "compact" => answer(maintain::compact(project, parse(request)?, report).await?),
+        "connect" => answer(connect::connect(project, principal, parse(request)?).await?),
         "explain" => answer(data::explain(project, principal, parse(request)?).await?),
         "generate" => answer(schemas::generate_deployed(project, parse(request)?)?),
         "import" => answer(data::import(project, principal, parse(request)?, report).await?),

@@ -18,6 +18,7 @@ use meta::Database;
 use object_store::ObjectStore;
 use parking_lot::{Mutex, RwLock};
 
+use crate::s3::credentials::Keys;
 use crate::settings::Settings;
 use crate::versions::{self, Deployed};
 use crate::{apply, secrets, tokens};
@@ -49,6 +50,8 @@ pub struct Project {
     pub node: NodeId,
     /// What opening the project brought up to this version's formats, in words.
     pub upgraded: Vec<String>,
+    /// Makes and checks credentials.
+    pub(crate) keys: Keys,
     cursor_key: [u8; 32],
     live: RwLock<Arc<Live>>,
     fitting: Mutex<HashMap<(String, i64), bool>>,
@@ -82,6 +85,7 @@ impl Project {
         database.migrate("server", MIGRATIONS).await?;
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;
         let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
+        let keys = Keys::new(secrets::get_or_make(&database, &rng, "credentials").await?);
         let counter = meta::changes::poll(&database, versions::TOPIC).await?;
         let deployed = versions::current(&database).await?;
         let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
@@ -97,6 +101,7 @@ impl Project {
             clock,
             rng,
             upgraded,
+            keys,
             cursor_key,
             live: RwLock::new(Arc::new(live)),
             fitting: Mutex::default(),

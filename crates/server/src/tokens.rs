@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use meta::{Database, Row};
 use sha2::{Digest, Sha256};
 
+use crate::s3::credentials::{Keys, LIFETIME_MICROS};
 use crate::wire::{TokenCreateRequest, TokenInfo};
 
 /// Tables of tokens.
@@ -114,6 +115,82 @@ pub async fn authenticate(database: &Database, clock: &Clock, token: &str) -> Re
         subject: row.text("subject")?.into(),
         team: Team::new(row.text("team")?),
         scope: parse_scope(&row.text("scope")?)?,
+    })
+}
+
+/// A token that stands for another one for a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchanged {
+    /// The token.
+    pub(crate) token: String,
+    /// How long it is good for.
+    pub(crate) seconds: i64,
+    /// What it allows.
+    pub(crate) scope: Scope,
+}
+
+/// What exchanged tokens begin with.
+const EXCHANGED: &str = "hwx_";
+
+/// Whether a token is one that [`exchange`] made.
+pub(crate) fn is_exchanged(token: &str) -> bool {
+    token.starts_with(EXCHANGED)
+}
+
+/// Makes a token that stands for `secret` (itself a token, or one that was exchanged) for an hour,
+/// with a narrower scope when one is named. Nothing is stored: it names the first token, whose
+/// revocation ends both.
+pub(crate) async fn exchange(
+    database: &Database,
+    clock: &Clock,
+    keys: &Keys,
+    secret: &str,
+    narrowed: Option<Scope>,
+) -> Result<Exchanged> {
+    let who = if is_exchanged(secret) {
+        authenticate_exchanged(database, clock, keys, secret).await?
+    } else {
+        authenticate(database, clock, secret).await?
+    };
+    let id = secret.split('_').nth(1).unwrap_or_default();
+    let scope = narrowed.map_or(who.scope, |scope| scope.min(who.scope));
+    let expires = clock.now().as_micros().saturating_add(LIFETIME_MICROS) / 1_000_000;
+    let claims = format!("{EXCHANGED}{id}_{}_{expires}", scope.as_str());
+    let mac = URL_SAFE_NO_PAD.encode(keys.mac("token", claims.as_bytes()));
+    Ok(Exchanged { token: format!("{claims}_{mac}"), seconds: LIFETIME_MICROS / 1_000_000, scope })
+}
+
+/// Who an exchanged token speaks for: whoever the first token spoke for, while that one is good.
+pub(crate) async fn authenticate_exchanged(
+    database: &Database,
+    clock: &Clock,
+    keys: &Keys,
+    token: &str,
+) -> Result<Principal> {
+    let refused = || {
+        Error::new(Kind::Unauthenticated, "the token is not valid")
+            .hint("exchange the token of Headwater again; exchanged tokens end after an hour")
+    };
+    let parts: Vec<&str> = token.splitn(5, '_').collect();
+    let [_, id, scope, expires, mac] = parts.as_slice() else { return Err(refused()) };
+    let claims = format!("{EXCHANGED}{id}_{scope}_{expires}");
+    let expected = URL_SAFE_NO_PAD.encode(keys.mac("token", claims.as_bytes()));
+    let now = clock.now().as_micros();
+    let ends = expires.parse::<i64>().unwrap_or(0).saturating_mul(1_000_000);
+    if !is_equal(mac.as_bytes(), expected.as_bytes()) || ends <= now {
+        return Err(refused());
+    }
+    let sql = format!("SELECT {COLUMNS} FROM server_tokens WHERE id = $1");
+    let row = database.query_one(&sql, &[(*id).into()]).await?.ok_or_else(refused)?;
+    if row.opt_int("revoked_at")?.is_some()
+        || row.opt_int("expires_at")?.is_some_and(|expires| expires <= now)
+    {
+        return Err(refused());
+    }
+    Ok(Principal {
+        subject: row.text("subject")?.into(),
+        team: Team::new(row.text("team")?),
+        scope: parse_scope(scope)?.min(parse_scope(&row.text("scope")?)?),
     })
 }
 

@@ -145,6 +145,33 @@ pub struct PlanChange {
     pub wire: String,
 }
 
+/// Ask for credentials for the files of one table.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConnectRequest {
+    /// The table, with its namespace: `catalog.films`.
+    pub table: String,
+    /// Whether its files are written too.
+    #[serde(default)]
+    pub write: bool,
+}
+
+/// Credentials for the files of one table, as clients of S3 take them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectAnswer {
+    /// Where the table is.
+    pub location: String,
+    /// Name of the key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+    /// What it may be used for, sealed.
+    pub session_token: String,
+    /// When they end.
+    pub expires_at: String,
+}
+
 /// One step of a plan.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PlanStep {

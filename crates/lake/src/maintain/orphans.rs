@@ -26,6 +26,9 @@ use crate::lake::Lake;
 /// How old a file must be before it counts as left: longer than any import runs.
 pub const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 
+/// Where the S3 subset of `server` keeps the parts of uploads.
+const UPLOADS: &str = "_uploads";
+
 /// How long one removal may hold others back when its process dies.
 pub(crate) const HELD: Duration = Duration::from_secs(3600);
 
@@ -58,6 +61,10 @@ impl Lake {
         self.remove_buried(&mut cleaned).await?;
         let owners = self.owners().await?;
         let limit = before(self.config().clock.now(), grace);
+        // Parts of uploads that no client has completed.
+        for meta in self.files_below(&Path::from(UPLOADS), limit).await? {
+            self.remove(&meta, &mut cleaned).await?;
+        }
         for folder in self.owned_folders().await? {
             // The files are listed before it is read what is needed, so that what is committed
             // meanwhile is among what is needed.

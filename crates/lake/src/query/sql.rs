@@ -97,7 +97,10 @@ impl Lake {
         let statement = reading_statement(text)?;
         let state = self.inner.query.session();
         let references = state.resolve_table_references(&statement).map_err(failure::of_query)?;
-        let tables = self.tables().await?;
+        let mut tables = self.tables().await?;
+        if !all_owned(&statement, &references, &tables) {
+            tables.extend(self.foreign_as_tables().await?);
+        }
         let needed = needed_tables(text, &statement, &references, &tables)?;
         let catalog = self.catalog_of(&tables, &needed, at).await?;
         let state =
@@ -111,7 +114,7 @@ impl Lake {
     async fn catalog_of(
         &self,
         tables: &[Arc<Table>],
-        needed: &HashSet<Arc<str>>,
+        needed: &HashSet<TableName>,
         at: Option<SnapshotRef>,
     ) -> Result<Arc<dyn CatalogProviderList>> {
         let schema = self.schema();
@@ -120,13 +123,17 @@ impl Lake {
         for module in &schema.modules {
             schemas.entry(Arc::clone(&module.name)).or_default();
         }
-        for table in tables.iter().filter(|table| needed.contains(&table.name)) {
+        for table in tables.iter().filter(|table| needed.contains(&name_of(table))) {
             // A change of columns makes no snapshot, so that the present is not the last snapshot's.
             let view = if at.is_some() { View::OfSnapshot } else { View::Current };
             let provider = self.provider(table, at, view).await?;
             let module = schemas.entry(Arc::clone(&table.namespace)).or_default();
             module.listed.push(table.name.as_ref().to_owned());
             module.tables.insert(table.name.as_ref().to_owned(), Arc::clone(&provider));
+            // What other tools made never hides, nor is taken for, what the schema made.
+            if !table.is_owned() {
+                continue;
+            }
             let bare = schemas.entry(DEFAULT_SCHEMA.into()).or_default();
             bare.tables.insert(table.name.as_ref().to_owned(), provider);
         }
@@ -189,29 +196,47 @@ fn refused(verb: &str) -> Error {
     Error::new(Kind::Unsupported, format!("SQL only reads here, and `{verb}` does not")).hint(hint)
 }
 
+/// A table's namespace and its name.
+type TableName = (Arc<str>, Arc<str>);
+
+fn name_of(table: &Table) -> TableName {
+    (Arc::clone(&table.namespace), Arc::clone(&table.name))
+}
+
+/// Whether a statement names tables of the central schema and nothing else.
+fn all_owned(statement: &Statement, references: &[TableReference], tables: &[Arc<Table>]) -> bool {
+    let owned = |reference: &TableReference| {
+        tables.iter().any(|table| {
+            table.name.as_ref() == reference.table()
+                && reference.schema().is_none_or(|schema| schema == table.namespace.as_ref())
+        })
+    };
+    !shows_tables(statement) && references.iter().all(owned)
+}
+
 /// The tables that the statement needs, by name; unknown ones are an error with a place.
 fn needed_tables(
     text: &str,
     statement: &Statement,
     references: &[TableReference],
     tables: &[Arc<Table>],
-) -> Result<HashSet<Arc<str>>> {
+) -> Result<HashSet<TableName>> {
     let mut needed = HashSet::new();
     for reference in references {
         if reference.schema() == Some("information_schema") {
-            return Ok(tables.iter().map(|table| Arc::clone(&table.name)).collect());
+            return Ok(tables.iter().map(|table| name_of(table)).collect());
         }
         let found = tables.iter().find(|table| {
+            let by_name = |schema: Option<&str>| schema.is_none_or(|name| name == DEFAULT_SCHEMA);
             table.name.as_ref() == reference.table()
-                && reference.schema().is_none_or(|schema| {
-                    schema == table.namespace.as_ref() || schema == DEFAULT_SCHEMA
-                })
+                && (reference.schema() == Some(table.namespace.as_ref())
+                    || table.is_owned() && by_name(reference.schema()))
         });
         let Some(table) = found else { return Err(no_table(text, reference, tables)) };
-        needed.insert(Arc::clone(&table.name));
+        needed.insert(name_of(table));
     }
     if shows_tables(statement) {
-        needed.extend(tables.iter().map(|table| Arc::clone(&table.name)));
+        needed.extend(tables.iter().map(|table| name_of(table)));
     }
     Ok(needed)
 }

@@ -3,6 +3,7 @@
 mod data;
 mod graphql;
 mod health;
+mod iceberg;
 mod media;
 mod operations;
 mod ui;
@@ -18,7 +19,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use hyper::body::{Frame, SizeHint};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
@@ -43,6 +44,8 @@ pub(super) fn router(app: Shared) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), bound));
     let operations = Router::new()
         .route("/operations/{name}", post(operations::call))
+        .route("/iceberg/v1/oauth/tokens", post(iceberg::token))
+        .route("/iceberg/v1/{*path}", any(iceberg::serve))
         .layer(DefaultBodyLimit::max(body))
         .layer(RequestBodyLimitLayer::new(body));
     // The default limit covers bodies that are gathered, the layer those that are streamed, and
@@ -56,6 +59,7 @@ pub(super) fn router(app: Shared) -> Router {
         .fallback(get(ui::asset))
         .layer(middleware::from_fn_with_state(app.clone(), worded::words))
         .layer(CompressionLayer::new().compress_when(predicate()))
+        .layer(middleware::from_fn_with_state(app.clone(), signed))
         .layer(middleware::from_fn_with_state(app.clone(), admit))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .layer(middleware::from_fn_with_state(app.clone(), measure))
@@ -73,6 +77,15 @@ async fn bound(State(app): State<Shared>, request: Request, next: Next) -> Respo
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => late(limit),
+    }
+}
+
+/// Passes requests that are signed as requests to S3 are to the store, whatever their path.
+async fn signed(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    if crate::s3::is_signed(&request) {
+        app.s3.answer(request).await
+    } else {
+        next.run(request).await
     }
 }
 

@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::{App, routes, system};
 use crate::maintenance;
 use crate::project::Project;
+use crate::s3::S3;
 use crate::settings::Settings;
 use crate::tokens;
 
@@ -86,6 +87,8 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
         slots: Arc::new(Semaphore::new(settings.limits.concurrent_requests)),
         hosts,
         origins: lowercase(&settings.server.allow_origins),
+        s3: S3::new(&project),
+        address,
         demands_tokens: settings.server.require_tokens
             || !settings.server.listen.ip().is_loopback(),
         project,

@@ -9,6 +9,7 @@ mod data;
 mod graphql;
 mod guard;
 mod house;
+mod iceberg;
 mod lab;
 mod limits;
 mod malformed;

@@ -1,0 +1,270 @@
+//! `/iceberg/v1`: the Iceberg REST catalog over HTTP.
+//!
+//! In: requests as the public specification has them. Out: what `lake::rest` answers, with
+//! credentials for the table's files where the client asks for them. Not here: what a call does
+//! (`lake::rest`), how paths are read (`calls`), the files themselves (`crate::s3`).
+
+mod calls;
+mod grants;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base::{Principal, Scope};
+use lake::rest::{Answer, Call, Reach, Refusal};
+use serde_json::{Value, json};
+
+use super::super::authenticate::principal;
+use super::super::{App, Shared};
+use crate::s3::credentials::{Credentials, May};
+use crate::s3::sign::{ToSign, sign};
+pub(super) use grants::token;
+
+/// The region that clients are told; there is one, and it means nothing.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// Where the catalog lives.
+const ROOT: &str = "/iceberg/v1/";
+
+/// Answers any request of the catalog.
+pub(super) async fn serve(State(app): State<Shared>, request: Request) -> Response {
+    match answer(&app, request).await {
+        Ok(response) => response,
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, Json(refusal.body())).into_response()
+}
+
+async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
+    let who = principal(app, request.headers()).await?;
+    app.project.refresh().await?;
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let headers = request.headers().clone();
+    let path = uri.path().strip_prefix(ROOT).unwrap_or_default().to_owned();
+    let query = uri.query().unwrap_or_default().to_owned();
+    let body = body(app, request).await?;
+    if path == "config" && method == Method::GET {
+        return config(app, &headers, &who, &query);
+    }
+    if let Some(table) = calls::signs(&method, &path)? {
+        return remote_sign(app, &headers, &who, table, &body).await;
+    }
+    let call = calls::parse(&method, &path, &query)?;
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    let answer = app.project.live().lake.rest(&call, &body, &who, key).await?;
+    respond(app, &headers, &who, &call, answer)
+}
+
+async fn body(app: &App, request: Request) -> Result<Value, Refusal> {
+    let patience = Duration::from_millis(app.project.settings.limits.request_millis);
+    let taken = tokio::time::timeout(patience, Bytes::from_request(request, &())).await;
+    let Ok(taken) = taken else { return Err(Refusal::bad("the body did not come in time")) };
+    let bytes = taken.map_err(|refusal| Refusal::bad(refusal.body_text()))?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::bad(format!("the body is no JSON: {error}")))
+}
+
+/// What clients must know before they ask anything.
+fn config(
+    app: &App,
+    headers: &HeaderMap,
+    who: &Principal,
+    query: &str,
+) -> Result<Response, Refusal> {
+    who.require(Scope::Read)?;
+    let ours = &app.project.lake.config().warehouse;
+    let named = calls::parameter(query, "warehouse").filter(|named| !named.is_empty());
+    if let Some(named) = named {
+        let plain = named.trim_start_matches("s3://").trim_end_matches('/');
+        if plain != ours.as_str() {
+            let text = format!("there is no warehouse `{named}`; the warehouse is `{ours}`");
+            return Err(Refusal::missing("NotFoundException", text));
+        }
+    }
+    let body = json!({
+        "defaults": store(app, headers),
+        "overrides": {},
+        "endpoints": calls::ENDPOINTS,
+        "idempotency-key-lifetime": "PT30M",
+    });
+    Ok(Json(body).into_response())
+}
+
+/// Where and how the files are reached.
+fn store(app: &App, headers: &HeaderMap) -> Value {
+    json!({
+        "s3.endpoint": app.origin_of(headers),
+        "s3.path-style-access": "true",
+        "s3.region": REGION,
+        "client.region": REGION,
+    })
+}
+
+fn respond(
+    app: &App,
+    headers: &HeaderMap,
+    who: &Principal,
+    call: &Call,
+    answer: Answer,
+) -> Result<Response, Refusal> {
+    if let (Some(etag), Some(known)) = (&answer.etag, headers.get(header::IF_NONE_MATCH))
+        && known.to_str().is_ok_and(|known| known.split(',').any(|one| one.trim() == etag))
+        && matches!(call, Call::LoadTable(..))
+    {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response());
+    }
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let Some(mut body) = answer.body else { return Ok(status.into_response()) };
+    if let Some(reach) = &answer.reach {
+        lend(app, headers, who, call, reach, &mut body);
+    }
+    let mut response = (status, Json(body)).into_response();
+    if let Some(etag) = answer.etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// Adds to an answer how the client gets at the table's files.
+fn lend(
+    app: &App,
+    headers: &HeaderMap,
+    who: &Principal,
+    call: &Call,
+    reach: &Reach,
+    body: &mut Value,
+) {
+    let wanted = headers.get_all("x-iceberg-access-delegation").iter();
+    let wanted: Vec<&str> =
+        wanted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let wants = |name: &str| wanted.iter().any(|one| one.trim() == name);
+    if matches!(call, Call::LoadCredentials(_)) || wants("vended-credentials") {
+        let made = lent(app, who, reach);
+        let settings = settings(app, headers, &made);
+        let all = reach
+            .locations
+            .iter()
+            .map(|location| json!({ "prefix": location, "config": settings }));
+        body["storage-credentials"] = all.collect();
+        if !matches!(call, Call::LoadCredentials(_)) {
+            body["config"] = settings;
+        }
+    } else if wants("remote-signing") {
+        let mut settings = store(app, headers);
+        settings["s3.remote-signing-enabled"] = "true".into();
+        settings["s3.signer.uri"] = format!("{}/iceberg", app.origin_of(headers)).into();
+        settings["s3.signer.endpoint"] = "v1/aws/s3/sign".into();
+        body["config"] = settings;
+    } else if body.get("config").is_some() {
+        body["config"] = store(app, headers);
+    }
+}
+
+/// Credentials for a table's files.
+fn lent(app: &App, who: &Principal, reach: &Reach) -> Credentials {
+    let locations = app.project.lake.locations();
+    let folders = reach.locations.iter().filter_map(|location| locations.path(location).ok());
+    let folders = folders.map(|path| path.to_string()).collect();
+    let may = match (who.scope >= Scope::Write, reach.owned) {
+        (false, _) => May::Read,
+        (true, true) => May::Add,
+        (true, false) => May::All,
+    };
+    app.project.keys.issue(&app.project.clock, &app.project.rng, who, folders, may)
+}
+
+fn settings(app: &App, headers: &HeaderMap, made: &Credentials) -> Value {
+    let mut settings = store(app, headers);
+    settings["s3.access-key-id"] = made.access_key.as_str().into();
+    settings["s3.secret-access-key"] = made.secret_key.as_str().into();
+    settings["s3.session-token"] = made.session_token.as_str().into();
+    let end = made.expires.as_millis().to_string();
+    settings["s3.session-token-expires-at-ms"] = end.into();
+    settings
+}
+
+/// Signs a request to the store for a client that has no credentials.
+async fn remote_sign(
+    app: &App,
+    headers: &HeaderMap,
+    who: &Principal,
+    table: Option<lake::rest::Ident>,
+    body: &Value,
+) -> Result<Response, Refusal> {
+    let text = |name: &str| {
+        let value = body.get(name).and_then(Value::as_str);
+        value.ok_or_else(|| Refusal::bad(format!("the body has no `{name}`")))
+    };
+    let uri: http::Uri =
+        text("uri")?.parse().map_err(|_| Refusal::bad("`uri` is no address of an object"))?;
+    let (method, region) = (text("method")?.to_uppercase(), text("region")?);
+    let reads = matches!(method.as_str(), "GET" | "HEAD");
+    who.require(if reads { Scope::Read } else { Scope::Write })?;
+    let origin = app.origin_of(headers);
+    let named = format!(
+        "{}://{}",
+        uri.scheme_str().unwrap_or_default(),
+        uri.authority().map_or("", |authority| authority.as_str())
+    );
+    if named != origin {
+        return Err(Refusal::forbidden(format!("only requests to `{origin}` are signed")));
+    }
+    let reach = match table {
+        Some(table) => {
+            let call = Call::LoadCredentials(table);
+            app.project.live().lake.rest(&call, &Value::Null, who, None).await?.reach
+        }
+        None => reach_of_uri(app, &uri, body).await?,
+    };
+    let reach =
+        reach.ok_or_else(|| Refusal::forbidden("the object belongs to no table of the catalog"))?;
+    let given = body.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let given = given.map(|(name, values)| {
+        let values = values.as_array().into_iter().flatten().filter_map(Value::as_str);
+        (name.to_lowercase(), values.collect::<Vec<_>>().join(","))
+    });
+    let request = ToSign { method: &method, uri: &uri, region, headers: given.collect() };
+    let signed = sign(request, &lent(app, who, &reach), app.project.clock.now());
+    let signed: serde_json::Map<String, Value> =
+        signed.into_iter().map(|(name, value)| (name, json!([value]))).collect();
+    let answer = json!({ "uri": text("uri")?, "headers": signed });
+    let cacheable = if reads { "private" } else { "no-cache" };
+    Ok(([(header::CACHE_CONTROL, cacheable)], Json(answer)).into_response())
+}
+
+/// The table that the object of an address, or the first object of a list of them, belongs to.
+async fn reach_of_uri(app: &App, uri: &http::Uri, body: &Value) -> Result<Option<Reach>, Refusal> {
+    let bucket = format!("/{}/", app.project.lake.config().warehouse);
+    let path = calls::decoded(uri.path()).unwrap_or_default();
+    let key = path.strip_prefix(&bucket).filter(|key| !key.is_empty()).map(ToOwned::to_owned);
+    let listed = || calls::parameter(uri.query().unwrap_or_default(), "prefix");
+    let deleted = || {
+        let text = body.get("body")?.as_str()?;
+        let (_, rest) = text.split_once("<Key>")?;
+        Some(rest.split_once("</Key>")?.0.to_owned())
+    };
+    let Some(key) = key.or_else(listed).or_else(deleted) else { return Ok(None) };
+    Ok(app.project.live().lake.reach_of(&key).await?)
+}
+
+impl App {
+    /// Scheme and host as the client wrote them: what it can reach us by.
+    pub(crate) fn origin_of(&self, headers: &HeaderMap) -> String {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.map_or_else(|| self.address.to_string(), ToOwned::to_owned);
+        let tls = self.project.settings.server.tls_certificate.is_some()
+            || self.project.settings.server.behind_proxy;
+        format!("{}://{host}", if tls { "https" } else { "http" })
+    }
+}

@@ -1,0 +1,267 @@
+//! Credentials for the S3 subset: short-lived, for the folders of one table or namespace, derived and
+//! never listed.
+//!
+//! In: who may do what below which folders, until when. Out: an access key, its secret and a session
+//! token, and the way back. The secret is an HMAC of the access key's name and the token carries the
+//! claims under an HMAC of their own, both under one key of the project, so that every node checks
+//! them without keeping anything. Not here: the signature of a request, which `s3s` checks.
+
+use base::rng::Rng;
+use base::{Clock, Error, Kind, Principal, Result, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde_json::{Value as Json, json};
+use sha2::Sha256;
+
+use crate::tokens::is_equal;
+
+/// How long credentials are good for.
+pub(crate) const LIFETIME_MICROS: i64 = 3600 * 1_000_000;
+/// What our access keys begin with.
+const MARK: &str = "HWAK";
+/// Random bytes in the name of an access key.
+const NAME_BYTES: usize = 12;
+
+/// What credentials let their holder do below their folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum May {
+    /// Read and list.
+    Read,
+    /// Also write objects that were not there before, and remove those that are younger than the
+    /// credentials: what a tool needs whose commit is checked.
+    Add,
+    /// Also replace and remove anything.
+    All,
+}
+
+impl May {
+    fn as_str(self) -> &'static str {
+        match self {
+            May::Read => "read",
+            May::Add => "add",
+            May::All => "all",
+        }
+    }
+
+    fn parse(text: &str) -> Option<May> {
+        [May::Read, May::Add, May::All].into_iter().find(|may| may.as_str() == text)
+    }
+}
+
+/// What a session token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// The access key that the token belongs to.
+    pub(crate) access_key: String,
+    /// Who asked for the credentials.
+    pub(crate) subject: String,
+    /// The team of whoever asked.
+    pub(crate) team: String,
+    /// Folders of the warehouse, without a slash at the end.
+    pub(crate) folders: Vec<String>,
+    /// What is allowed there.
+    pub(crate) may: May,
+    /// When they were made.
+    pub(crate) issued: Timestamp,
+    /// When they end.
+    pub(crate) expires: Timestamp,
+}
+
+/// Credentials as a client sets them.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    /// Name of the key.
+    pub(crate) access_key: String,
+    /// Its secret.
+    pub(crate) secret_key: String,
+    /// The claims, authenticated.
+    pub(crate) session_token: String,
+    /// When they end.
+    pub(crate) expires: Timestamp,
+}
+
+/// Makes and checks credentials under one key of the project.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    key: [u8; 32],
+}
+
+impl Keys {
+    /// Under this key.
+    pub(crate) fn new(key: [u8; 32]) -> Self {
+        Keys { key }
+    }
+
+    /// New credentials of this caller.
+    pub(crate) fn issue(
+        &self,
+        clock: &Clock,
+        rng: &Rng,
+        who: &Principal,
+        folders: Vec<String>,
+        may: May,
+    ) -> Credentials {
+        let mut name = [0; NAME_BYTES];
+        rng.fill(&mut name);
+        let issued = clock.now();
+        let claims = Claims {
+            access_key: format!("{MARK}{}", hex(&name).to_uppercase()),
+            subject: who.subject.to_string(),
+            team: who.team.to_string(),
+            folders,
+            may,
+            issued,
+            expires: Timestamp::from_micros(issued.as_micros().saturating_add(LIFETIME_MICROS)),
+        };
+        Credentials {
+            secret_key: self.secret(&claims.access_key),
+            session_token: self.token(&claims),
+            expires: claims.expires,
+            access_key: claims.access_key,
+        }
+    }
+
+    /// The secret of an access key; any name has one, but only ours come with a token.
+    pub(crate) fn secret(&self, access_key: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.mac("s3-secret", access_key.as_bytes()))
+    }
+
+    /// The claims behind a session token, when it is ours, belongs to the access key and has not
+    /// ended.
+    pub(crate) fn claims(&self, access_key: &str, token: &str, now: Timestamp) -> Result<Claims> {
+        let refused = |text: &str| Error::new(Kind::Unauthenticated, text.to_owned());
+        let strange = || refused("the session token is not one of this project");
+        let (payload, mac) = token.split_once('.').ok_or_else(strange)?;
+        let expected = URL_SAFE_NO_PAD.encode(self.mac("s3-session", payload.as_bytes()));
+        if !is_equal(mac.as_bytes(), expected.as_bytes()) {
+            return Err(strange());
+        }
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| strange())?;
+        let claims = read(&payload).ok_or_else(strange)?;
+        if claims.access_key != access_key {
+            return Err(refused("the session token belongs to another access key"));
+        }
+        if claims.expires <= now {
+            return Err(refused("the credentials have expired")
+                .hint("load the table again, or ask the catalog for credentials"));
+        }
+        Ok(claims)
+    }
+
+    /// A value that only this project can make for these bytes; `purpose` keeps uses apart.
+    pub(crate) fn mac(&self, purpose: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut mac = hmac(&self.key);
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(bytes);
+        mac.finalize().into_bytes().to_vec()
+    }
+
+    fn token(&self, claims: &Claims) -> String {
+        let payload = URL_SAFE_NO_PAD.encode(written(claims).to_string());
+        let mac = URL_SAFE_NO_PAD.encode(self.mac("s3-session", payload.as_bytes()));
+        format!("{payload}.{mac}")
+    }
+}
+
+impl Claims {
+    /// Whether an object, or everything below a prefix, is in one of the folders.
+    pub(crate) fn covers(&self, key: &str) -> bool {
+        self.folders.iter().any(|folder| {
+            folder.is_empty()
+                || key.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        })
+    }
+}
+
+/// An HMAC under a key of any length.
+pub(super) fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    // HMAC hashes keys that are longer than a block, so that no length is refused.
+    Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
+}
+
+/// Bytes in lowercase hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn written(claims: &Claims) -> Json {
+    json!({
+        "v": 1,
+        "key": claims.access_key,
+        "sub": claims.subject,
+        "team": claims.team,
+        "in": claims.folders,
+        "may": claims.may.as_str(),
+        "iat": claims.issued.as_micros(),
+        "exp": claims.expires.as_micros(),
+    })
+}
+
+fn read(payload: &[u8]) -> Option<Claims> {
+    let json: Json = serde_json::from_slice(payload).ok()?;
+    let text = |name: &str| json.get(name)?.as_str().map(ToOwned::to_owned);
+    let time = |name: &str| Some(Timestamp::from_micros(json.get(name)?.as_i64()?));
+    if json.get("v")?.as_i64()? != 1 {
+        return None;
+    }
+    let folders = json.get("in")?.as_array()?.iter();
+    Some(Claims {
+        access_key: text("key")?,
+        subject: text("sub")?,
+        team: text("team")?,
+        folders: folders
+            .map(|folder| folder.as_str().map(ToOwned::to_owned))
+            .collect::<Option<_>>()?,
+        may: May::parse(&text("may")?)?,
+        issued: time("iat")?,
+        expires: time("exp")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issued(keys: &Keys) -> Credentials {
+        let folders = vec!["catalog/films-1".to_owned()];
+        let who = Principal::local();
+        keys.issue(&Clock::system(), &Rng::seeded(7), &who, folders, May::Add)
+    }
+
+    #[test]
+    fn claims_come_back_and_cover_their_folder_alone() {
+        let keys = Keys::new([1; 32]);
+        let made = issued(&keys);
+        let now = Clock::system().now();
+        let claims = keys.claims(&made.access_key, &made.session_token, now).expect("ours");
+        assert_eq!((claims.may, claims.team.as_str()), (May::Add, "local"));
+        assert!(claims.covers("catalog/films-1/data/a.parquet"));
+        assert!(!claims.covers("catalog/films-10/data/a.parquet"));
+        assert!(!claims.covers("catalog/films-1"));
+    }
+
+    #[test]
+    fn strange_changed_borrowed_and_expired_tokens_are_refused() {
+        let keys = Keys::new([1; 32]);
+        let made = issued(&keys);
+        let now = Clock::system().now();
+        let refused = |keys: &Keys, key: &str, token: &str, now| {
+            keys.claims(key, token, now).expect_err("refused").to_string()
+        };
+        let strange = "the session token is not one of this project";
+        let other = Keys::new([2; 32]);
+        assert_eq!(refused(&other, &made.access_key, &made.session_token, now), strange);
+        let changed = made.session_token.replacen('e', "f", 1);
+        assert_eq!(refused(&keys, &made.access_key, &changed, now), strange);
+        assert_eq!(
+            refused(&keys, "HWAK00", &made.session_token, now),
+            "the session token belongs to another access key"
+        );
+        assert_eq!(
+            refused(&keys, &made.access_key, &made.session_token, made.expires),
+            "the credentials have expired"
+        );
+    }
+}
