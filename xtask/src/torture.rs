@@ -49,6 +49,7 @@ const SUITES: &[(&str, &str)] = &[
          one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
     ),
     ("change", "ten changes of a schema over `--rows` rows while two servers are read and written"),
+    ("soak", "nothing grows: two nodes under mixed load for `--seconds`, one of them restarted"),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
