@@ -16,6 +16,8 @@ mod ledger;
 mod memory;
 #[path = "torture/serial.rs"]
 mod serial;
+#[path = "torture/soak.rs"]
+mod soak;
 
 use std::process::ExitCode;
 
@@ -63,6 +65,8 @@ enum Suite {
     Lake,
     /// Ten changes of a schema under load: no error, no wrong answer.
     Change,
+    /// Nothing grows: two nodes under mixed load, one of them restarted again and again.
+    Soak,
     /// One of the two processes.
     SerialWorker,
     /// The process that is killed.
@@ -111,6 +115,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Serial => serial::run(seed, arguments.seconds).await,
             Suite::Memory => memory::run(seed, arguments.rows).await,
             Suite::Change => change::run(seed, arguments.rows).await,
+            Suite::Soak => soak::run(seed, arguments.seconds).await,
             Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
             Suite::Lake | Suite::LakeVictim => anyhow::bail!("this suite counts for itself"),
         };

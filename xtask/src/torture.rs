@@ -53,6 +53,7 @@ const SUITES: &[(&str, &str)] = &[
         "tools",
         "Spark reads after every change, and Iceberg's own catalog tests run, on a served project",
     ),
+    ("soak", "nothing grows: two nodes under mixed load for `--seconds`, one of them restarted"),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 

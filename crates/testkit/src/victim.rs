@@ -86,6 +86,11 @@ impl Victim {
         printed
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it at once with `SIGKILL` and waits until it is gone.
     pub fn kill(&mut self) {
         // It may have ended by itself, which is as good.

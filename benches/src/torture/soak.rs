@@ -1,0 +1,379 @@
+//! Whether anything grows: two nodes under mixed load for a long time, one of them restarted again and
+//! again.
+//!
+//! ```text
+//! load (reads, searches, mutations, SQL, imports, schema changes, compactions, restarts) + samples → bounds
+//! ```
+//!
+//! In: a seed and seconds. Out: what was asked, what was answered with an error, and what the node that
+//! is never restarted held after the warm-up and at the end: memory, open files, sockets, the store and
+//! the metadata. More growth than stated is a failure. Not here: whether answers are right (`serial`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use base::rng::Rng;
+use base::size::format_bytes;
+use parking_lot::{Mutex, RwLock};
+use serde_json::{Value, json};
+use testkit::Victim;
+
+/// Keys that are written again and again.
+const KEYS: u64 = 300;
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Samples of a run, at most one a second.
+const SAMPLES: u64 = 120;
+/// What may come on top of the warmed-up state: this share, and this much.
+const MEMORY: Bound = Bound { share: 0.3, and: 96 << 20 };
+const FILES: Bound = Bound { share: 0.2, and: 48 };
+const SOCKETS: Bound = Bound { share: 0.2, and: 32 };
+const STORE: Bound = Bound { share: 0.5, and: 64 << 20 };
+const METADATA: Bound = Bound { share: 0.5, and: 24 << 20 };
+/// Codes of errors that a client of nodes that come and go must expect.
+const EXPECTED: [&str; 4] = ["UNAVAILABLE", "CONFLICT", "STALE", "CANCELLED"];
+
+const SETTINGS: &str = "[maintenance]\nretain = \"10s\"\n";
+
+/// How much a figure may grow.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    share: f64,
+    and: u64,
+}
+
+/// What one node and the project hold at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    memory: u64,
+    files: u64,
+    sockets: u64,
+    store: u64,
+    metadata: u64,
+}
+
+fn sdl(extra: bool) -> String {
+    let extra = if extra { "extra: String" } else { "" };
+    format!(
+        "extend schema @module(name: \"bank\", owner: \"bank\")\n\
+         type Account @key(fields: \"id\") @table(format: ICEBERG, plural: \"accounts\", bucket: {{ by: \"id\", count: 2 }}) {{\n\
+         id: ID! amount: Long! note: String @search {extra} }}\n"
+    )
+}
+
+/// A project, its nodes, and what is known of the load.
+struct Soak {
+    folder: PathBuf,
+    nodes: [RwLock<Node>; 2],
+    over: AtomicBool,
+    asked: Mutex<BTreeMap<&'static str, u64>>,
+    /// Answers with an error, by what was asked and the error's code.
+    refused: Mutex<BTreeMap<String, u64>>,
+}
+
+struct Node {
+    address: String,
+    process: Victim,
+}
+
+/// One run; says what it saw.
+pub(crate) async fn run(seed: u64, seconds: u64) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("schema"))?;
+    fs::write(folder.path().join("schema/bank.graphql"), sdl(false))?;
+    fs::write(folder.path().join("headwater.toml"), SETTINGS)?;
+    headwater(folder.path(), &["apply", "--yes", "--quiet"])?;
+    let nodes = [RwLock::new(start(folder.path())?), RwLock::new(start(folder.path())?)];
+    let soak = Arc::new(Soak {
+        folder: folder.path().to_path_buf(),
+        nodes,
+        over: AtomicBool::new(false),
+        asked: Mutex::default(),
+        refused: Mutex::default(),
+    });
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let workers: Vec<_> = JOBS
+        .iter()
+        .enumerate()
+        .map(|(number, job)| {
+            let (soak, job) = (Arc::clone(&soak), *job);
+            let rng = Rng::seeded(seed.wrapping_mul(100).wrapping_add(number as u64));
+            std::thread::spawn(move || soak.work(job, &rng, until))
+        })
+        .collect();
+    let samples = soak.samples(seconds, until)?;
+    soak.over.store(true, Ordering::SeqCst);
+    for worker in workers {
+        worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+    }
+    soak.report(&samples)
+}
+
+/// What one thread does.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    Read,
+    Write,
+    Sql,
+    Import,
+    Change,
+    Compact,
+    Restart,
+}
+
+const JOBS: [Job; 9] = [
+    Job::Read,
+    Job::Read,
+    Job::Write,
+    Job::Write,
+    Job::Sql,
+    Job::Import,
+    Job::Change,
+    Job::Compact,
+    Job::Restart,
+];
+
+impl Soak {
+    fn work(&self, job: Job, rng: &Rng, until: Instant) -> Result<()> {
+        let mut round = 0;
+        while !self.over.load(Ordering::SeqCst) && Instant::now() < until {
+            round += 1;
+            match job {
+                Job::Read => self.read(rng)?,
+                Job::Write => self.write(rng)?,
+                Job::Sql => self.operation(
+                    rng,
+                    "sql",
+                    &json!({ "sql": "SELECT count(*), sum(amount) FROM accounts", "at": null, "limit": null }),
+                )?,
+                Job::Import => self.import(round)?,
+                Job::Change => self.change(round)?,
+                Job::Compact => self.operation(rng, "compact", &json!({ "typeName": "Account" }))?,
+                Job::Restart => self.restart()?,
+            }
+            std::thread::sleep(pause(job));
+        }
+        Ok(())
+    }
+
+    fn read(&self, rng: &Rng) -> Result<()> {
+        let id = rng.below(KEYS);
+        let query = match rng.below(3) {
+            0 => format!("{{ account(id: \"k{id}\") {{ id amount note }} }}"),
+            1 => "{ accounts(first: 20, orderBy: [{ amount: DESC }]) { totalCount nodes { id amount } } }".to_owned(),
+            _ => format!("{{ accounts(search: \"word{}\", first: 5) {{ nodes {{ id }} }} }}", id % 20),
+        };
+        self.graphql(rng, "read", &query)
+    }
+
+    fn write(&self, rng: &Rng) -> Result<()> {
+        let (id, amount) = (rng.below(KEYS), rng.below(1 << 40));
+        let query = match rng.below(5) {
+            0 => format!("mutation {{ deleteAccount(id: \"k{id}\") {{ snapshot }} }}"),
+            _ => format!(
+                "mutation {{ upsertAccount(input: {{ id: \"k{id}\", amount: \"{amount}\", note: \"word{} of many\" }}) {{ snapshot }} }}",
+                id % 20
+            ),
+        };
+        self.graphql(rng, "write", &query)
+    }
+
+    fn graphql(&self, rng: &Rng, what: &'static str, query: &str) -> Result<()> {
+        self.post(rng, what, "/graphql", &json!({ "query": query }))
+    }
+
+    fn operation(&self, rng: &Rng, name: &'static str, request: &Value) -> Result<()> {
+        self.post(rng, name, &format!("/operations/{name}"), request)
+    }
+
+    /// Asks a node. That a node is away is no error here; that it answers with one is counted.
+    fn post(&self, rng: &Rng, what: &'static str, path: &str, body: &Value) -> Result<()> {
+        let address = self.nodes[rng.below(2) as usize].read().address.clone();
+        *self.asked.lock().entry(what).or_default() += 1;
+        let Ok(answer) = exchange(&address, path, &body.to_string()) else {
+            *self.refused.lock().entry(format!("{what}: no answer")).or_default() += 1;
+            return Ok(());
+        };
+        let code = answer["errors"][0]["extensions"]["code"].as_str().or(answer["code"].as_str());
+        if let Some(code) = code {
+            let code = code.to_uppercase();
+            *self.refused.lock().entry(format!("{what}: {code}")).or_default() += 1;
+            ensure!(EXPECTED.contains(&code.as_str()), "{what} was answered by {answer}");
+        }
+        Ok(())
+    }
+
+    fn import(&self, round: u64) -> Result<()> {
+        let mut text = String::from("id,amount,note\n");
+        for id in 0..KEYS {
+            text.push_str(&format!("k{id},{round},word{} of a file\n", id % 20));
+        }
+        fs::write(self.folder.join("accounts.csv"), text)?;
+        self.command("import", &["import", "Account", "accounts.csv", "--mode", "upsert"])
+    }
+
+    fn change(&self, round: u64) -> Result<()> {
+        fs::write(self.folder.join("schema/bank.graphql"), sdl(round % 2 == 1))?;
+        self.command("change", &["apply", "--yes", "--allow-destructive", "Account.extra"])
+    }
+
+    fn command(&self, what: &'static str, arguments: &[&str]) -> Result<()> {
+        *self.asked.lock().entry(what).or_default() += 1;
+        if let Err(error) = headwater(&self.folder, arguments) {
+            let said = format!("{error:#}");
+            *self.refused.lock().entry(format!("{what}: refused")).or_default() += 1;
+            let expected = ["changed", "meanwhile", "another", "busy", "again"];
+            ensure!(expected.iter().any(|word| said.contains(word)), "{what}: {said}");
+        }
+        Ok(())
+    }
+
+    /// Kills the second node and starts it anew.
+    fn restart(&self) -> Result<()> {
+        let mut node = self.nodes[1].write();
+        node.process.kill();
+        *node = start(&self.folder)?;
+        *self.asked.lock().entry("restart").or_default() += 1;
+        Ok(())
+    }
+
+    fn samples(&self, seconds: u64, until: Instant) -> Result<Vec<Sample>> {
+        let every = Duration::from_secs((seconds / SAMPLES).max(1));
+        let mut samples = Vec::new();
+        while Instant::now() < until {
+            samples.push(self.sample()?);
+            std::thread::sleep(every.min(until.saturating_duration_since(Instant::now())));
+        }
+        Ok(samples)
+    }
+
+    fn sample(&self) -> Result<Sample> {
+        let process = PathBuf::from(format!("/proc/{}", self.nodes[0].read().process.id()));
+        let status = fs::read_to_string(process.join("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes: u64 =
+            line.context("no memory is stated")?.trim().trim_end_matches(" kB").parse()?;
+        let mut sample = Sample { memory: kilobytes << 10, ..Sample::default() };
+        for entry in fs::read_dir(process.join("fd"))? {
+            sample.files += 1;
+            // It may have been closed meanwhile.
+            let target = fs::read_link(entry?.path()).unwrap_or_default();
+            sample.sockets += u64::from(target.to_string_lossy().starts_with("socket:"));
+        }
+        let state = self.folder.join(".headwater");
+        sample.store = bytes_below(&state.join("objects"))?;
+        sample.metadata = ["meta.db", "meta.db-wal"]
+            .map(|name| fs::metadata(state.join(name)).map_or(0, |file| file.len()))
+            .iter()
+            .sum();
+        Ok(sample)
+    }
+
+    /// Holds the last third of the samples against the second.
+    fn report(&self, samples: &[Sample]) -> Result<String> {
+        let third = samples.len() / 3;
+        ensure!(third > 0, "a soak needs some seconds more");
+        let (warm, late) = (&samples[third..2 * third], &samples[2 * third..]);
+        let mut said = Vec::new();
+        let mut grown = Vec::new();
+        type Figure = (&'static str, fn(&Sample) -> u64, Bound, bool);
+        let figures: [Figure; 5] = [
+            ("memory", |one| one.memory, MEMORY, true),
+            ("open files", |one| one.files, FILES, false),
+            ("sockets", |one| one.sockets, SOCKETS, false),
+            ("store", |one| one.store, STORE, true),
+            ("metadata", |one| one.metadata, METADATA, true),
+        ];
+        for (name, figure, bound, is_bytes) in figures {
+            let (before, after) = (median(warm, figure), median(late, figure));
+            let show = |n: u64| if is_bytes { format_bytes(n) } else { n.to_string() };
+            said.push(format!("{name} {} → {}", show(before), show(after)));
+            let most = before + (before as f64 * bound.share) as u64 + bound.and;
+            if after > most {
+                grown.push(format!("{name} grew from {} to {}", show(before), show(after)));
+            }
+        }
+        let (asked, refused) = (self.asked.lock(), self.refused.lock());
+        ensure!(grown.is_empty(), "{}; asked {asked:?}, refused {refused:?}", grown.join("; "));
+        Ok(format!("{}; asked {asked:?}, refused {refused:?}", said.join(", ")))
+    }
+}
+
+fn pause(job: Job) -> Duration {
+    match job {
+        Job::Read | Job::Write => Duration::from_millis(5),
+        Job::Sql => Duration::from_millis(100),
+        Job::Compact => Duration::from_secs(2),
+        Job::Import | Job::Change => Duration::from_secs(4),
+        Job::Restart => Duration::from_secs(9),
+    }
+}
+
+fn median(samples: &[Sample], figure: fn(&Sample) -> u64) -> u64 {
+    let mut all: Vec<u64> = samples.iter().map(figure).collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or(0)
+}
+
+fn bytes_below(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A file may go while the folder is read.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += match metadata.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => metadata.len(),
+        };
+    }
+    Ok(bytes)
+}
+
+fn command(folder: &Path) -> Result<Command> {
+    let program = std::env::current_exe()?.with_file_name("headwater");
+    ensure!(program.is_file(), "there is no `headwater` beside the torture program; build it");
+    let mut command = Command::new(program);
+    command.current_dir(folder);
+    Ok(command)
+}
+
+fn headwater(folder: &Path, arguments: &[&str]) -> Result<()> {
+    let output = command(folder)?.args(arguments).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`headwater {}`: {said}", arguments.join(" "));
+    Ok(())
+}
+
+fn start(folder: &Path) -> Result<Node> {
+    let mut up = command(folder)?;
+    up.args(["up", "--listen", "127.0.0.1:0"]).stderr(Stdio::null());
+    let process = Victim::spawn(&mut up);
+    let line = process.wait_for_line(|line| line.contains("http://"));
+    let address = line.rsplit("http://").next().context("a node names no address")?;
+    Ok(Node { address: address.trim_end_matches('/').to_owned(), process })
+}
+
+fn exchange(node: &str, path: &str, body: &str) -> Result<Value> {
+    let mut stream = TcpStream::connect(node)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: {node}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let Some((_, body)) = answer.split_once("\r\n\r\n") else { bail!("an answer without a body") };
+    // Answers of operations come line by line, the last of which counts.
+    let last = body.lines().rev().find(|line| line.starts_with('{')).unwrap_or("{}");
+    Ok(serde_json::from_str(last).unwrap_or(Value::Null))
+}
