@@ -35,11 +35,14 @@ fn base() -> String {
     sdl("id", "", FIELDS)
 }
 
+/// A field of a schema, and what it holds of a row.
+type Field = (&'static str, fn(&Row) -> Value);
+
 /// One change, and what a row is in the schema after it.
 struct Change {
     new: String,
     /// Fields of the new schema, each with what it holds of a row.
-    fields: Vec<(&'static str, fn(&Row) -> Value)>,
+    fields: Vec<Field>,
     /// The name of the type after it.
     list: &'static str,
     /// Whether clients of the schema before may write after the switch.
@@ -79,7 +82,7 @@ impl Row {
     }
 }
 
-fn old_fields() -> Vec<(&'static str, fn(&Row) -> Value)> {
+fn old_fields() -> Vec<Field> {
     vec![
         ("id", |row| json!(row.id)),
         ("name", |row| json!(row.name)),
@@ -90,10 +93,7 @@ fn old_fields() -> Vec<(&'static str, fn(&Row) -> Value)> {
 }
 
 /// The fields of the schema before, with one of them changed.
-fn with(
-    name: &str,
-    changed: Option<(&'static str, fn(&Row) -> Value)>,
-) -> Vec<(&'static str, fn(&Row) -> Value)> {
+fn with(name: &str, changed: Option<Field>) -> Vec<Field> {
     let mut fields = old_fields();
     fields.retain(|(field, _)| *field != name);
     fields.extend(changed);
@@ -101,7 +101,7 @@ fn with(
 }
 
 impl Change {
-    fn to(new: String, fields: Vec<(&'static str, fn(&Row) -> Value)>) -> Change {
+    fn to(new: String, fields: Vec<Field>) -> Change {
         Change { new, fields, list: "items", old_writes: true }
     }
 }
@@ -127,11 +127,11 @@ fn mesh_request(text: &str) -> mesh::Request {
     }
 }
 
-fn expected(row: &Row, fields: &[(&'static str, fn(&Row) -> Value)]) -> Value {
+fn expected(row: &Row, fields: &[Field]) -> Value {
     Value::Object(fields.iter().map(|(name, of)| ((*name).to_owned(), of(row))).collect())
 }
 
-fn names(fields: &[(&'static str, fn(&Row) -> Value)]) -> String {
+fn names(fields: &[Field]) -> String {
     fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
 }
 
@@ -194,7 +194,7 @@ async fn all(
     project: &Project,
     version: i64,
     list: &str,
-    fields: &[(&'static str, fn(&Row) -> Value)],
+    fields: &[Field],
 ) -> BTreeMap<String, Value> {
     let text = format!("{{ {list}(first: 500) {{ nodes {{ code {} }} }} }}", names(fields));
     let read = ask(project, version, &text).await.unwrap();
@@ -202,10 +202,7 @@ async fn all(
     nodes.into_iter().map(|node| (node["code"].as_str().unwrap().to_owned(), node)).collect()
 }
 
-fn all_expected(
-    rows: &BTreeMap<String, Row>,
-    fields: &[(&'static str, fn(&Row) -> Value)],
-) -> BTreeMap<String, Value> {
+fn all_expected(rows: &BTreeMap<String, Row>, fields: &[Field]) -> BTreeMap<String, Value> {
     let of = |row: &Row| {
         let mut node = expected(row, fields);
         node["code"] = json!(row.code());
@@ -238,7 +235,8 @@ fn check_from(old: &str, change: Change) {
             .map(|number| {
                 let project = Arc::clone(if number % 2 == 0 { &one } else { &two });
                 let until = Arc::clone(&until);
-                tokio::spawn(client(project, number, version, change.old_writes, until))
+                let work = client(project, number, version, change.old_writes, until);
+                base::task::spawn("client", work)
             })
             .collect();
         let mut request = apply_request(&change.new);
