@@ -99,7 +99,7 @@ fn versions() -> Vec<Version> {
         loses: "",
     };
     all.push(version("the first schema", sdl("id", "", &text), &fields));
-    text.push("color: String! @column(default: \"red\")");
+    text.push("color: String! @column(default: \"'red'\")");
     fields.push(("color", |_| json!("red")));
     all.push(version("a column with a default", sdl("id", "", &text), &fields));
     text[1] = "name: String! @search";
