@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use base::rng::Rng;
+use base::task::Task;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -98,7 +99,7 @@ fn versions() -> Vec<Version> {
         loses: "",
     };
     all.push(version("the first schema", sdl("id", "", &text), &fields));
-    text.push("color: String! @column(default: \"red\")");
+    text.push("color: String! @column(default: \"'red'\")");
     fields.push(("color", |_| json!("red")));
     all.push(version("a column with a default", sdl("id", "", &text), &fields));
     text[1] = "name: String! @search";
@@ -173,7 +174,7 @@ pub(crate) async fn run(seed: u64, rows: u64) -> Result<String> {
                 address: address.clone(),
                 rng: Rng::seeded(seed.wrapping_mul(1000).wrapping_add(number as u64)),
             };
-            tokio::spawn(client.work())
+            base::task::spawn("client of a schema", client.work())
         })
         .collect();
     let changed = change(folder.path(), &schema, &shared, &at, &clients).await;
@@ -212,7 +213,7 @@ async fn change(
     schema: &Path,
     shared: &Shared,
     at: &[AtomicUsize],
-    clients: &[tokio::task::JoinHandle<Result<Seen>>],
+    clients: &[Task<Result<Seen>>],
 ) -> Result<()> {
     for (number, version) in shared.versions.iter().enumerate().skip(1) {
         let start = Instant::now();
@@ -223,24 +224,20 @@ async fn change(
         }
         let folder = folder.to_owned();
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-        let apply = {
-            let folder = folder.clone();
-            tokio::task::spawn_blocking(move || {
-                headwater(&folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
-            })
-        };
+        let place = folder.clone();
+        let apply = base::task::blocking("apply", move || {
+            headwater(&place, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        });
         apply.await?.with_context(|| version.what.to_owned())?;
         shared.known.store(number, Ordering::Release);
         while at.iter().any(|known| known.load(Ordering::Acquire) < number) {
-            if clients.iter().any(tokio::task::JoinHandle::is_finished) {
+            if clients.iter().any(Task::is_finished) {
                 bail!("a client ended during `{}`", version.what);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::task::spawn_blocking(move || {
-            headwater(&folder, &["apply", "--contract", "--quiet"])
-        })
-        .await??;
+        let contract = move || headwater(&folder, &["apply", "--contract", "--quiet"]);
+        base::task::blocking("contract", contract).await??;
         eprintln!("{:>2}. {}: {:.1} s", number, version.what, start.elapsed().as_secs_f64());
     }
     Ok(())

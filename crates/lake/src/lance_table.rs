@@ -64,7 +64,11 @@ pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteRe
         match once(lake, request, &wanted).await {
             Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
             // A newer schema was deployed under the commit: the next attempt is made for that one.
-            Err(error) if error.kind() == Kind::Stale && is_newer(lake, request).await => {
+            Err(error)
+                if error.kind() == Kind::Stale
+                    && !successor::is_moved(&error)
+                    && is_newer(lake, request).await =>
+            {
                 attempts.again(error).await?;
             }
             result => return result,

@@ -177,7 +177,11 @@ async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteRec
         return Ok(batch.iter().map(|_| Err(successor::moved())).collect());
     }
     let (mut answers, fresh, twins) = replayed(lake, batch).await?;
-    let newer = successor::writer(lake, &table).await?;
+    let newer = match successor::writer(lake, &table).await {
+        Ok(newer) => newer,
+        // This process cannot learn the deployed schema, and no repetition cures that.
+        Err(error) => return Ok(batch.iter().map(|_| Err(copy(&error))).collect()),
+    };
     let (lake, table, requests) = match &newer {
         None => {
             let same = |pending: &Pending| Ok(Arc::clone(&pending.request));

@@ -159,7 +159,13 @@ pub(super) async fn fill(
         let of = *most.get_or_insert(rows);
         context.progress(of.saturating_sub(rows), of);
         let chased = units > 16 + 4 * of.div_ceil(context.control.unit_rows.max(1));
-        if rows == 0 || (!all && (rows <= context.control.unit_rows || chased)) {
+        // Writers that are always faster must not keep a change from its switch, nor a layout, which
+        // later compactions mend as well, from its end.
+        let enough = match fill {
+            Fill::Layout => chased,
+            _ => !all && (rows <= context.control.unit_rows || chased),
+        };
+        if rows == 0 || enough {
             return Ok(());
         }
         let unit = first_unit(left, context.control.unit_rows);

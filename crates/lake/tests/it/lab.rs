@@ -276,6 +276,7 @@ pub(crate) async fn rows_at(
     let table = lake.table(type_name).await.unwrap();
     let content = lake.files().content(table.iceberg().unwrap(), snapshot).await.unwrap();
     let mut all = Vec::new();
+    let columns = std::sync::Arc::clone(table.iceberg().unwrap().current_schema());
     for file in &content.data {
         let deleted = lake.files().deleted(file).await.unwrap();
         let mut position = 0;
@@ -283,8 +284,17 @@ pub(crate) async fn rows_at(
         while let Some(batch) = batches.try_next().await.unwrap() {
             for row in 0..batch.num_rows() {
                 if !deleted.contains(&position) {
+                    // Files know columns by id: a name is what a column had when they were written.
                     let value = |field: &Field| {
-                        let column = batch.column_by_name(&field.name).unwrap();
+                        let id = columns.field_id_by_name(&field.name).unwrap().to_string();
+                        let fields = batch.schema();
+                        let is = |column: &arrow::datatypes::FieldRef| {
+                            column.metadata().get("PARQUET:field_id") == Some(&id)
+                        };
+                        let Some(place) = fields.fields().iter().position(is) else {
+                            return Value::Null;
+                        };
+                        let column = batch.column(place);
                         frame::convert::value_at(column.as_ref(), row, &field.data_type).unwrap()
                     };
                     all.push(fields.iter().map(value).collect::<Vec<_>>());

@@ -286,7 +286,6 @@ fn what_is_not_offered_is_refused_before_anything_is_touched() {
     assert_eq!(refused(&Step::CreateTable { type_name: Arc::clone(&type_name) }), None);
     for step in [
         Step::ChangeKey { type_name: Arc::clone(&type_name) },
-        Step::ChangeFormat { type_name: Arc::clone(&type_name) },
         Step::RestoreColumn { type_name, field: "title".into() },
     ] {
         assert_eq!(refused(&step), Some(Kind::Unsupported), "{step:?}");

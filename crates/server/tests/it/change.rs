@@ -35,15 +35,20 @@ fn base() -> String {
     sdl("id", "", FIELDS)
 }
 
+/// A field of a schema, and what it holds of a row.
+type Field = (&'static str, fn(&Row) -> Value);
+
 /// One change, and what a row is in the schema after it.
 struct Change {
     new: String,
     /// Fields of the new schema, each with what it holds of a row.
-    fields: Vec<(&'static str, fn(&Row) -> Value)>,
+    fields: Vec<Field>,
     /// The name of the type after it.
     list: &'static str,
     /// Whether clients of the schema before may write after the switch.
     old_writes: bool,
+    /// A field that goes: rows that are written after the switch have no value of it.
+    forgets: Option<&'static str>,
 }
 
 /// What a client wrote.
@@ -79,7 +84,7 @@ impl Row {
     }
 }
 
-fn old_fields() -> Vec<(&'static str, fn(&Row) -> Value)> {
+fn old_fields() -> Vec<Field> {
     vec![
         ("id", |row| json!(row.id)),
         ("name", |row| json!(row.name)),
@@ -90,10 +95,7 @@ fn old_fields() -> Vec<(&'static str, fn(&Row) -> Value)> {
 }
 
 /// The fields of the schema before, with one of them changed.
-fn with(
-    name: &str,
-    changed: Option<(&'static str, fn(&Row) -> Value)>,
-) -> Vec<(&'static str, fn(&Row) -> Value)> {
+fn with(name: &str, changed: Option<Field>) -> Vec<Field> {
     let mut fields = old_fields();
     fields.retain(|(field, _)| *field != name);
     fields.extend(changed);
@@ -101,8 +103,8 @@ fn with(
 }
 
 impl Change {
-    fn to(new: String, fields: Vec<(&'static str, fn(&Row) -> Value)>) -> Change {
-        Change { new, fields, list: "items", old_writes: true }
+    fn to(new: String, fields: Vec<Field>) -> Change {
+        Change { new, fields, list: "items", old_writes: true, forgets: None }
     }
 }
 
@@ -127,11 +129,11 @@ fn mesh_request(text: &str) -> mesh::Request {
     }
 }
 
-fn expected(row: &Row, fields: &[(&'static str, fn(&Row) -> Value)]) -> Value {
+fn expected(row: &Row, fields: &[Field]) -> Value {
     Value::Object(fields.iter().map(|(name, of)| ((*name).to_owned(), of(row))).collect())
 }
 
-fn names(fields: &[(&'static str, fn(&Row) -> Value)]) -> String {
+fn names(fields: &[Field]) -> String {
     fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
 }
 
@@ -140,7 +142,7 @@ async fn client(
     project: Arc<Project>,
     number: usize,
     version: i64,
-    may_go_on: bool,
+    (may_go_on, forgets): (bool, Option<&'static str>),
     until: Arc<AtomicBool>,
 ) -> BTreeMap<String, Row> {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
@@ -174,6 +176,7 @@ async fn client(
         let text = format!("{{ item(id: \"{}\") {{ {} }} }}", row.id, names(&fields));
         let read = ask(&project, version, &text).await.unwrap();
         let wanted = rows.get(&row.id).map_or(Value::Null, |row| expected(row, &fields));
+        let wanted = forgotten(wanted, &read["item"], forgets);
         assert_eq!(read["item"], wanted, "turn {turn} of client {number}");
         let seed = turn * 7 % ROWS;
         let text = format!("{{ item(id: \"s{seed}\") {{ {} }} }}", names(&fields));
@@ -182,6 +185,17 @@ async fn client(
         assert_eq!(read["item"], expected(&wanted, &fields), "turn {turn} of client {number}");
     }
     rows
+}
+
+/// What is wanted, without the value of a field that may be gone, where it is.
+fn forgotten(mut wanted: Value, read: &Value, forgets: Option<&str>) -> Value {
+    if let Some(field) = forgets
+        && !wanted.is_null()
+        && read[field].is_null()
+    {
+        wanted[field] = Value::Null;
+    }
+    wanted
 }
 
 fn seeds() -> BTreeMap<String, Row> {
@@ -194,7 +208,7 @@ async fn all(
     project: &Project,
     version: i64,
     list: &str,
-    fields: &[(&'static str, fn(&Row) -> Value)],
+    fields: &[Field],
 ) -> BTreeMap<String, Value> {
     let text = format!("{{ {list}(first: 500) {{ nodes {{ code {} }} }} }}", names(fields));
     let read = ask(project, version, &text).await.unwrap();
@@ -202,10 +216,7 @@ async fn all(
     nodes.into_iter().map(|node| (node["code"].as_str().unwrap().to_owned(), node)).collect()
 }
 
-fn all_expected(
-    rows: &BTreeMap<String, Row>,
-    fields: &[(&'static str, fn(&Row) -> Value)],
-) -> BTreeMap<String, Value> {
+fn all_expected(rows: &BTreeMap<String, Row>, fields: &[Field]) -> BTreeMap<String, Value> {
     let of = |row: &Row| {
         let mut node = expected(row, fields);
         node["code"] = json!(row.code());
@@ -238,7 +249,9 @@ fn check_from(old: &str, change: Change) {
             .map(|number| {
                 let project = Arc::clone(if number % 2 == 0 { &one } else { &two });
                 let until = Arc::clone(&until);
-                tokio::spawn(client(project, number, version, change.old_writes, until))
+                let work =
+                    client(project, number, version, (change.old_writes, change.forgets), until);
+                base::task::spawn("client", work)
             })
             .collect();
         let mut request = apply_request(&change.new);
@@ -265,7 +278,11 @@ async fn judge(
     let old = old_fields();
     for node in [one, two] {
         let seen = all(node, version, "items", &old).await;
-        assert_eq!(seen, all_expected(rows, &old), "the schema before");
+        let mut wanted = all_expected(rows, &old);
+        for (code, row) in wanted.iter_mut().filter(|(code, _)| code.starts_with("code-c")) {
+            *row = forgotten(row.clone(), &seen[code], change.forgets);
+        }
+        assert_eq!(seen, wanted, "the schema before");
         let seen = all(node, version + 1, change.list, &change.fields).await;
         assert_eq!(seen, all_expected(rows, &change.fields), "the schema after");
     }
@@ -289,7 +306,7 @@ fn check(change: Change) {
 
 #[test]
 fn a_column_with_a_default_is_added() {
-    let fields = format!("{FIELDS} color: String! @column(default: \"red\")");
+    let fields = format!("{FIELDS} color: String! @column(default: \"'red'\")");
     let mut change = Change::to(sdl("id", "", &fields), old_fields());
     change.fields.push(("color", |_| json!("red")));
     check(change);
@@ -350,7 +367,8 @@ fn a_column_is_converted() {
 #[test]
 fn a_field_is_dropped() {
     let fields = FIELDS.replace("note: String ", "");
-    check(Change::to(sdl("id", "", &fields), with("note", None)));
+    let change = Change::to(sdl("id", "", &fields), with("note", None));
+    check(Change { forgets: Some("note"), ..change });
 }
 
 #[test]
