@@ -4,10 +4,12 @@
 //! it. Not here: printing the seed, choosing the suite's program (`xtask`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a report is what this is for")]
 
-#[path = "torture/crash.rs"]
-mod crash;
 #[path = "torture/change.rs"]
 mod change;
+#[path = "torture/commits.rs"]
+mod commits;
+#[path = "torture/crash.rs"]
+mod crash;
 #[path = "torture/fsync.rs"]
 mod fsync;
 #[path = "torture/ledger.rs"]
@@ -44,6 +46,12 @@ struct Arguments {
     /// Only these activities, where a suite has several.
     #[arg(long, value_delimiter = ',')]
     only: Vec<crash::Activity>,
+    /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
+    #[arg(long, default_value = "local")]
+    backend: String,
+    /// Of a worker process: the nodes.
+    #[arg(long, hide = true)]
+    node: Vec<String>,
     /// Of a worker process: the project's folder.
     #[arg(long, hide = true)]
     folder: Option<std::path::PathBuf>,
@@ -63,6 +71,10 @@ enum Suite {
     Lake,
     /// Ten changes of a schema under load: no error, no wrong answer.
     Change,
+    /// Five hundred commits at once from eight processes over two nodes.
+    Commits,
+    /// One of the eight processes.
+    CommitsWorker,
     /// One of the two processes.
     SerialWorker,
     /// The process that is killed.
@@ -103,6 +115,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if arguments.suite == Suite::Lake {
         return lake_suite(arguments).await;
     }
+    if arguments.suite == Suite::CommitsWorker {
+        commits::work(arguments.seed, &arguments.node)?;
+        return Ok(true);
+    }
     let mut survived = 0;
     for index in 0..arguments.runs {
         let seed = arguments.seed.wrapping_add(index);
@@ -111,7 +127,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Serial => serial::run(seed, arguments.seconds).await,
             Suite::Memory => memory::run(seed, arguments.rows).await,
             Suite::Change => change::run(seed, arguments.rows).await,
-            Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
+            Suite::Commits => commits::run(seed, &arguments.backend, sabotage).await,
+            Suite::SerialWorker | Suite::CommitsWorker => {
+                anyhow::bail!("a worker needs `--folder`")
+            }
             Suite::Lake | Suite::LakeVictim => anyhow::bail!("this suite counts for itself"),
         };
         match outcome {

@@ -18,6 +18,7 @@ pub mod project;
 mod rows;
 mod secrets;
 pub mod settings;
+mod stores;
 pub mod tokens;
 mod versions;
 pub mod wire;

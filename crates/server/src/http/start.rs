@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
 use super::{App, routes, system};
-use crate::maintenance;
+use crate::maintenance::{self, Debt};
 use crate::project::Project;
 use crate::settings::Settings;
 use crate::tokens;
@@ -83,6 +83,7 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
     Ok(App {
         system: system::engine(Arc::clone(&project))?,
         metrics: Metrics::new(),
+        debt: Debt::default(),
         slots: Arc::new(Semaphore::new(settings.limits.concurrent_requests)),
         hosts,
         origins: lowercase(&settings.server.allow_origins),
