@@ -116,7 +116,7 @@ async fn from_blocks(
 ) -> Result<Vec<ArrayRef>> {
     let mut blocks: Vec<Option<Vec<ArrayRef>>> = Vec::with_capacity(used.len());
     for ((file, block), used) in places.blocks.iter().zip(used) {
-        blocks.push(match used && !wanted.is_empty() {
+        blocks.push(match *used && !wanted.is_empty() {
             true => Some(provider.blocks(file, wanted, *block).await?),
             false => None,
         });
