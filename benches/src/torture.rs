@@ -6,6 +6,8 @@
 
 #[path = "torture/change.rs"]
 mod change;
+#[path = "torture/commits.rs"]
+mod commits;
 #[path = "torture/crash.rs"]
 mod crash;
 #[path = "torture/fsync.rs"]
@@ -46,6 +48,12 @@ struct Arguments {
     /// Only these activities, where a suite has several.
     #[arg(long, value_delimiter = ',')]
     only: Vec<crash::Activity>,
+    /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
+    #[arg(long, default_value = "local")]
+    backend: String,
+    /// Of a worker process: the nodes.
+    #[arg(long, hide = true)]
+    node: Vec<String>,
     /// Of a worker process: the project's folder.
     #[arg(long, hide = true)]
     folder: Option<std::path::PathBuf>,
@@ -67,6 +75,10 @@ enum Suite {
     Change,
     /// Nothing grows: two nodes under mixed load, one of them restarted again and again.
     Soak,
+    /// Five hundred commits at once from eight processes over two nodes.
+    Commits,
+    /// One of the eight processes.
+    CommitsWorker,
     /// One of the two processes.
     SerialWorker,
     /// The process that is killed.
@@ -107,6 +119,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if arguments.suite == Suite::Lake {
         return lake_suite(arguments).await;
     }
+    if arguments.suite == Suite::CommitsWorker {
+        commits::work(arguments.seed, &arguments.node)?;
+        return Ok(true);
+    }
     let mut survived = 0;
     for index in 0..arguments.runs {
         let seed = arguments.seed.wrapping_add(index);
@@ -116,7 +132,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Memory => memory::run(seed, arguments.rows).await,
             Suite::Change => change::run(seed, arguments.rows).await,
             Suite::Soak => soak::run(seed, arguments.seconds).await,
-            Suite::SerialWorker => anyhow::bail!("a worker needs `--folder`"),
+            Suite::Commits => commits::run(seed, &arguments.backend, sabotage).await,
+            Suite::SerialWorker | Suite::CommitsWorker => {
+                anyhow::bail!("a worker needs `--folder`")
+            }
             Suite::Lake | Suite::LakeVictim => anyhow::bail!("this suite counts for itself"),
         };
         match outcome {

@@ -12,6 +12,7 @@ const PAGES = [
   ["schema plan", "/schema?view=plan", "text=Nothing to apply"],
   ["explore", "/explore", ".graphiql-execute-button"],
   ["lake", "/lake", "a:has-text('films')"],
+  ["maintenance", "/lake", ".maintenance:has-text('.headwater/objects') >> text=rows to index"],
   ["rows", "/lake/Film", "td >> text=Film number 2"],
   ["rows without key", "/lake/Rating", "td >> text=2026-01-01"],
   ["pictures", "/lake/Photo", ".grid img"],

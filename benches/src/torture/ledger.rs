@@ -17,7 +17,8 @@ use schema::load::Sources;
 /// The type's name.
 pub(crate) const TYPE: &str = "Account";
 
-const SDL: &str = r#"extend schema @module(name: "bank", owner: "bank")
+/// Its module.
+pub(crate) const SDL: &str = r#"extend schema @module(name: "bank", owner: "bank")
 type Account @key(fields: "id") @table(format: ICEBERG, plural: "accounts", bucket: { by: "id", count: 4 }) {
   id: ID!
   amount: Long!

@@ -36,7 +36,7 @@ const SHARED: u64 = 6;
 
 /// What a worker did and saw, one JSON line each.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-enum Event {
+pub(crate) enum Event {
     /// Rows set by an acknowledged upsert, insert or import.
     Set { snapshot: i64, rows: Vec<(String, i64)> },
     /// Rows removed by an acknowledged delete.
@@ -232,7 +232,7 @@ struct Happened {
 }
 
 /// Replays the chain of snapshots and holds everything that was seen against it.
-async fn judge(lake: &Lake, events: &[Event]) -> Result<String> {
+pub(crate) async fn judge(lake: &Lake, events: &[Event]) -> Result<String> {
     let mut happened: BTreeMap<i64, Happened> = BTreeMap::new();
     for event in events {
         match event {

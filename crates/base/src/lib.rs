@@ -9,9 +9,11 @@ pub mod error;
 pub mod ids;
 pub mod principal;
 pub mod rng;
+pub mod secret;
 pub mod size;
 pub mod task;
 
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, Kind, Place, Result, error_chain};
 pub use principal::{Principal, Scope, Team};
+pub use secret::Secret;

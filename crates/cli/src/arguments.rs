@@ -1,12 +1,15 @@
 //! The command line as types; the one registry of environment variables, too.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use base::Secret;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use server::settings::{Secrets, Settings};
+
 use crate::commands::{
-    apply, backup, check, compact, connect, explain, export, generate, import, init, plan, query,
-    rollback, snapshots, sql, token, undo, up,
+    apply, backup, check, compact, connect, explain, export, generate, import, init, migrate_store,
+    plan, query, rollback, snapshots, sql, token, undo, up,
 };
 
 /// One data platform in one binary: a GraphQL schema drives tables, API, search and clients.
@@ -55,9 +58,44 @@ pub(crate) struct Global {
         hide = true
     )]
     pub(crate) log: String,
+    /// The password of the metadata database.
+    #[arg(
+        long,
+        global = true,
+        env = "HEADWATER_METADATA_PASSWORD",
+        hide = true,
+        hide_env_values = true
+    )]
+    metadata_password: Option<Secret>,
+    /// The name of the key of the object store.
+    #[arg(long, global = true, env = "AWS_ACCESS_KEY_ID", hide = true, hide_env_values = true)]
+    access_key_id: Option<String>,
+    /// The key of the object store.
+    #[arg(long, global = true, env = "AWS_SECRET_ACCESS_KEY", hide = true, hide_env_values = true)]
+    secret_access_key: Option<Secret>,
+    /// What goes with a temporary key.
+    #[arg(long, global = true, env = "AWS_SESSION_TOKEN", hide = true, hide_env_values = true)]
+    session_token: Option<Secret>,
     /// Set by many terminals and CI systems to turn colours off.
     #[arg(long, global = true, env = "NO_COLOR", hide = true, value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
     pub(crate) no_color: bool,
+}
+
+impl Global {
+    /// The settings of a project, with the secrets of the environment.
+    pub(crate) fn settings(&self, folder: &Path) -> base::Result<Settings> {
+        Ok(Settings { secrets: self.secrets(), ..Settings::read(folder)? })
+    }
+
+    /// The secrets of the environment.
+    pub(crate) fn secrets(&self) -> Secrets {
+        Secrets {
+            metadata_password: self.metadata_password.clone(),
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key: self.secret_access_key.clone(),
+            session_token: self.session_token.clone(),
+        }
+    }
 }
 
 /// When to use colours.
@@ -111,6 +149,8 @@ pub(crate) enum Command {
     Backup(backup::BackupOptions),
     /// Make a project from a backup.
     Restore(backup::RestoreOptions),
+    /// Move all objects to another place while the project is served.
+    MigrateStore(migrate_store::Options),
     /// Bring stored formats up to this version.
     Upgrade,
     /// Make, list and revoke access tokens.

@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod migrate_store;
 pub(crate) mod plan;
 pub(crate) mod query;
 pub(crate) mod rollback;
@@ -50,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
         Command::Connect(options) => connect::run(global, options, printer).await,
         Command::Backup(options) => backup::backup(global, options, printer).await,
         Command::Restore(options) => backup::restore(global, options, printer).await,
+        Command::MigrateStore(options) => migrate_store::run(global, options, printer).await,
         Command::Upgrade => upgrade::run(global, printer).await,
         Command::Token(command) => token::run(global, command, printer).await,
     }

@@ -30,7 +30,7 @@ impl Target {
             return Ok(Target::Remote(Remote::new(url, global.token.clone())?));
         }
         let folder = project_folder(global)?;
-        let mut settings = Settings::read(&folder)?;
+        let mut settings = global.settings(&folder)?;
         // A compaction would be cut off when this command ends.
         settings.maintenance.compact = false;
         Ok(Target::Local(Box::new(Project::open(&folder, settings).await?)))

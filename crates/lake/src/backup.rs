@@ -146,6 +146,8 @@ impl Lake {
             report.bytes += bytes;
         }
         config.database.restore_from(&folder.join("meta.db")).await?;
+        // The place of the objects was copied with the metadata; these ones lie where the settings say.
+        crate::place::forget(&config.database).await?;
         release_held(config, &stored).await?;
         let lake = Lake::open(config.clone(), Arc::new(schema::Schema::empty())).await?;
         lake.verify().await?;
@@ -211,7 +213,7 @@ async fn release_held(config: &Config, stored: &Stored) -> Result<()> {
 }
 
 /// Copies one object in parts; its bytes and their hash.
-async fn copy(
+pub(crate) async fn copy(
     from: &dyn ObjectStore,
     source: &Path,
     to: &dyn ObjectStore,

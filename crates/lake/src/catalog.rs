@@ -10,7 +10,7 @@ mod seen;
 
 pub(crate) use change::Turn;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base::ids::TableId;
 use base::{Clock, Error, Kind, Result, Timestamp};
@@ -22,6 +22,7 @@ use schema::TableFormat;
 
 use crate::cache::Cache;
 use crate::failure::failed;
+use crate::place::Place;
 use crate::table::{Seen, Table};
 
 /// The tables of the lake in the metadata database, one migration a line of history.
@@ -124,6 +125,8 @@ pub struct Catalog {
     io: FileIO,
     clock: Clock,
     metadata: Arc<Cache<TableMetadata>>,
+    /// Where the objects are, when they may move.
+    place: Arc<OnceLock<Place>>,
 }
 
 impl Catalog {
@@ -131,7 +134,8 @@ impl Catalog {
     pub async fn open(database: Database, io: FileIO, clock: Clock) -> Result<Catalog> {
         database.migrate("lake", MIGRATIONS).await?;
         database.migrate("lake_change", change::MIGRATIONS).await?;
-        Ok(Catalog { database, io, clock, metadata: Arc::new(Cache::new(256)) })
+        let metadata = Arc::new(Cache::new(256));
+        Ok(Catalog { database, io, clock, metadata, place: Arc::default() })
     }
 
     /// The table of this type as it is now, as a version of the schema sees it.
@@ -200,8 +204,19 @@ impl Catalog {
         }
         let (swaps, also, writer) = (swaps.to_vec(), also.to_vec(), writer.clone());
         let now = self.clock.now();
+        let place = self.place.get().cloned();
         self.database
-            .write(move |tx| swap_all(tx, swaps.clone(), also.clone(), writer.clone(), now).boxed())
+            .write(move |tx| {
+                let (swaps, also) = (swaps.clone(), also.clone());
+                let (writer, place) = (writer.clone(), place.clone());
+                async move {
+                    if let Some(place) = &place {
+                        place.check(tx).await?;
+                    }
+                    swap_all(tx, swaps, also, writer, now).await
+                }
+                .boxed()
+            })
             .await
     }
 
@@ -238,6 +253,12 @@ impl Catalog {
     pub async fn forget(&self, id: TableId) -> Result<()> {
         let sql = "DELETE FROM lake_dropped WHERE id = $1";
         self.database.execute(sql, &[id.to_string().into()]).await.map(|_| ())
+    }
+
+    /// Lets every commit check that this node knows where the objects are.
+    pub(crate) fn set_place(&self, place: Place) {
+        // Set once, when the project is opened.
+        let _again = self.place.set(place);
     }
 
     /// The database, for the other owners of rows beside the tables.

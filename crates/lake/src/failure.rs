@@ -19,6 +19,10 @@ where
     }
 }
 
+/// What to do when the object store answers nothing, or nothing that makes sense.
+const UNREACHABLE: &str =
+    "check that the object store runs and can be reached, then repeat the request";
+
 /// The kind and hint of the first cause that has one.
 fn kind_of(error: &(dyn std::error::Error + 'static)) -> (Kind, Option<String>) {
     let mut next = Some(error);
@@ -30,6 +34,9 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> (Kind, Option<String>) 
             Some(object_store::Error::NotFound { .. }) => return (Kind::NotFound, None),
             Some(object_store::Error::PermissionDenied { .. }) => return (Kind::Denied, None),
             Some(object_store::Error::Unauthenticated { .. }) => return (Kind::Denied, None),
+            Some(object_store::Error::Generic { store: "S3", .. }) => {
+                return (Kind::Unavailable, Some(UNREACHABLE.to_owned()));
+            }
             _ => {}
         }
         next = error.source();

@@ -1,8 +1,10 @@
 //! The handle to a lake: what it stands on, and the stages that it calls.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use base::ids::NodeId;
 use base::rng::Rng;
 use base::{Clock, Error, Kind, Result};
 use futures::future::BoxFuture;
@@ -16,6 +18,9 @@ use crate::commit::group::Queues;
 use crate::companion::Companions;
 use crate::files::Files;
 use crate::lance_table;
+use crate::maintain::budget::{BYTES_A_MINUTE, Budget};
+use crate::maintain::doomed::{self, Observed, Scans};
+use crate::place::Place;
 use crate::query::engine::Engine;
 use crate::query::suggest::did_you_mean;
 use crate::storage::{LakeStorage, Locations, Traffic};
@@ -102,6 +107,13 @@ pub(crate) struct Inner {
     pub(crate) queues: Mutex<Queues>,
     learn: RwLock<Option<Learn>>,
     learned: Mutex<Option<Pin>>,
+    /// This process, to whom it leases turns.
+    pub(crate) node: NodeId,
+    pub(crate) budget: Budget,
+    pub(crate) scans: Arc<Scans>,
+    /// Whether this process has a pin.
+    pub(crate) pinned: AtomicBool,
+    pub(crate) observed: Mutex<Observed>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -122,7 +134,10 @@ impl Lake {
             Catalog::open(config.database.clone(), io.clone(), config.clock.clone()).await?;
         let locations = Locations::new(&config.warehouse);
         let files = Files::new(io.clone(), Arc::clone(&config.objects), locations.clone());
-        let query = Arc::new(Engine::new(&config)?);
+        config.database.migrate("lake_maintain", doomed::MIGRATIONS).await?;
+        let scans = Arc::new(Scans::default());
+        let query = Arc::new(Engine::new(&config, Arc::clone(&scans))?);
+        let node = NodeId::generate(&config.rng);
         let companions = Companions::open(&config).await?;
         Lake::open_rest(&config.database).await?;
         Ok(Lake {
@@ -139,6 +154,11 @@ impl Lake {
                 queues: Mutex::default(),
                 learn: RwLock::default(),
                 learned: Mutex::default(),
+                node,
+                budget: Budget::new(BYTES_A_MINUTE),
+                scans,
+                pinned: AtomicBool::new(false),
+                observed: Mutex::default(),
             }),
             pin: None,
             holder: None,
@@ -202,6 +222,18 @@ impl Lake {
     /// Switches to a newer deployed schema; requests in flight finish on the old one.
     pub fn set_schema(&self, schema: Arc<Schema>) {
         *self.inner.schema.write() = schema;
+    }
+
+    /// Bytes a minute that background work of this process may read.
+    pub fn set_budget(&self, bytes_a_minute: u64) {
+        self.inner.budget.set(bytes_a_minute);
+    }
+
+    /// Names the place of the objects, which may move: from now on, every commit checks that this
+    /// node knows of it.
+    pub fn set_place(&self, place: Place) {
+        self.inner.companions.lance.set_place(place.clone());
+        self.inner.catalog.set_place(place);
     }
 
     /// What the lake stands on.

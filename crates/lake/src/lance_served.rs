@@ -33,7 +33,7 @@ impl Lake {
     /// ours.
     pub async fn lance_manifest(&self, name: &str) -> Result<Option<Path>> {
         let Some((dataset, version)) = version_of(name) else { return Ok(None) };
-        self.inner.companions.lance.manifest(dataset, version).await
+        self.inner.companions.lance.manifest_path(dataset, version).await
     }
 
     /// The names of all versions of a dataset, and where each is; nothing when it is not ours.

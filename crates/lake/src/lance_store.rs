@@ -6,7 +6,7 @@
 //! writes. Not here: what is in the datasets (`lance_table`, `companion`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use base::rng::Rng;
@@ -31,6 +31,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use url::Url;
 
+use crate::place::Place;
 use crate::{Config, Snapshot};
 
 /// The scheme of our datasets.
@@ -79,12 +80,19 @@ impl LanceStore {
             database: config.database.clone(),
             rng: config.rng.clone(),
             clock: config.clock.clone(),
+            place: Arc::default(),
         };
         Ok(LanceStore {
             session: Arc::new(Session::new(INDEX_BYTES, METADATA_BYTES, Arc::new(registry))),
             commits,
             warehouse: config.warehouse.clone(),
         })
+    }
+
+    /// Lets every new version check that this node knows where the objects are.
+    pub(crate) fn set_place(&self, place: Place) {
+        // Set once, when the project is opened.
+        let _again = self.commits.place.set(place);
     }
 
     /// How Lance names a dataset.
@@ -180,8 +188,8 @@ impl LanceStore {
         rows.iter().map(snapshot).collect()
     }
 
-    /// Where the manifest of a version is.
-    pub(crate) async fn manifest(&self, dataset: &str, version: u64) -> Result<Option<Path>> {
+    /// The object with the manifest of a version; none when the version is gone.
+    pub(crate) async fn manifest_path(&self, dataset: &str, version: u64) -> Result<Option<Path>> {
         match self.commits.version(dataset, version).await {
             Ok(location) => Ok(Some(location.path)),
             Err(lance::Error::NotFound { .. }) => Ok(None),
@@ -303,6 +311,8 @@ struct Commits {
     database: Database,
     rng: Rng,
     clock: Clock,
+    /// Where the objects are, when they may move.
+    place: Arc<OnceLock<Place>>,
 }
 
 /// A version whose manifest is stored but that nobody can see before its row is inserted.
@@ -356,6 +366,23 @@ impl Prepared {
 }
 
 impl Commits {
+    /// Makes a version visible that belongs to no table's pointer.
+    async fn insert(&self, statement: (String, Vec<Param>)) -> Result<u64> {
+        let place = self.place.get().cloned();
+        self.database
+            .write(move |tx| {
+                let (statement, place) = (statement.clone(), place.clone());
+                async move {
+                    if let Some(place) = &place {
+                        place.check(tx).await?;
+                    }
+                    tx.execute(&statement.0, &statement.1).await
+                }
+                .boxed()
+            })
+            .await
+    }
+
     async fn newest(&self, dataset: &str) -> lance::Result<Option<ManifestLocation>> {
         let sql = "SELECT version, path, size FROM lake_lance_versions WHERE dataset = $1 \
                    ORDER BY version DESC LIMIT 1";
@@ -475,8 +502,7 @@ impl Versions {
         }
         let (at, operation) = (self.commits.clock.now(), "append");
         let note = VersionNote { at, operation, author: "headwater", summary: "companion" };
-        let (sql, params) = prepared.statement(&note);
-        match self.commits.database.execute(&sql, &params).await {
+        match self.commits.insert(prepared.statement(&note)).await {
             Ok(_) => Ok(location),
             Err(error) if error.kind() == Kind::AlreadyExists => {
                 // What stays behind when this fails is an object that nothing names.

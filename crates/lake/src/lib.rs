@@ -29,6 +29,7 @@ mod lance_store;
 mod lance_table;
 mod layout;
 pub mod maintain;
+pub mod place;
 pub mod profile;
 pub mod query;
 mod read;

@@ -5,18 +5,25 @@
 //! of them changes what a query answers, except a rollback. Not here: when they run (`server`), other
 //! than the compaction that follows commits by itself.
 
+pub(crate) mod budget;
 mod compact;
+pub(crate) mod doomed;
 mod expire;
+mod lance_versions;
 mod needed;
 mod orphans;
 mod rollback;
 mod round;
 mod status;
+mod texts;
+mod turn;
 
+pub use budget::BYTES_A_MINUTE;
 pub use compact::Compacted;
 pub use expire::Expired;
 pub(crate) use orphans::HELD;
 pub use orphans::{Cleaned, GRACE};
+pub use round::Running;
 pub use status::TableStatus;
 
 pub(crate) use compact::after_commit;

@@ -9,7 +9,9 @@
 
 mod disk;
 mod list;
+pub(crate) mod moving;
 mod read;
+mod s3;
 mod upload;
 
 use std::fmt;
@@ -28,6 +30,7 @@ use object_store::{
 };
 
 use disk::Disk;
+pub use s3::{S3Keys, S3Options, S3Place, open_s3};
 
 /// Called after each sync with the file or folder that is now durable; an error counts as the
 /// sync's own. Tests model crashes and full disks with it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::rng::Rng;
-use base::{Kind, Result};
+use base::{Error, Kind, Result, Secret};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -28,12 +28,19 @@ pub struct Options {
     pub connections: u32,
     /// Where the pauses between attempts are drawn from.
     pub rng: Rng,
+    /// The password of a Postgres-wire database, when it is not in the URL.
+    pub password: Option<Secret>,
 }
 
 impl Options {
     /// Thirty seconds of patience and eight connections.
     pub fn new() -> Self {
-        Options { patience: Duration::from_secs(30), connections: 8, rng: Rng::from_entropy() }
+        Options {
+            patience: Duration::from_secs(30),
+            connections: 8,
+            rng: Rng::from_entropy(),
+            password: None,
+        }
     }
 }
 
@@ -164,7 +171,23 @@ impl Database {
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
     {
-        insist(&self.shared.options, || self.attempt(mode, &f)).await
+        insist(&self.shared.options, || self.bounded(mode, &f)).await
+    }
+
+    /// One attempt, which a network that swallows every packet does not hold up for ever. SQLite has
+    /// no network in between, and its own waiting is bounded.
+    async fn bounded<T, F>(&self, mode: Mode, f: &F) -> Result<T, Failure>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
+    {
+        if !self.is_postgres() {
+            return self.attempt(mode, f).await;
+        }
+        let limit = self.shared.options.patience;
+        match tokio::time::timeout(limit, self.attempt(mode, f)).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::last(silent(self.place(), limit, mode))),
+        }
     }
 
     async fn attempt<T, F>(&self, mode: Mode, f: &F) -> Result<T, Failure>
@@ -174,6 +197,19 @@ impl Database {
         let mut tx = Tx::begin(&self.shared.pool, mode).await?;
         let outcome = f(&mut tx).await;
         tx.finish(outcome).await
+    }
+}
+
+/// The error for a database that takes what it is sent and answers nothing.
+fn silent(place: &str, limit: Duration, mode: Mode) -> Error {
+    let text = format!("the metadata database at `{place}` gave no answer within {limit:?}");
+    let error =
+        Error::new(Kind::Unavailable, text).hint("check that the database runs and can be reached");
+    match mode {
+        Mode::Read => error,
+        Mode::Write => Error::new(Kind::Unavailable, "a change may or may not have happened")
+            .hint("read the state again before you repeat the change")
+            .caused_by(error),
     }
 }
 

@@ -25,6 +25,9 @@ use crate::failure::{Failure, failure};
 /// SQLite's own sleeps grow to 100 ms and are not fair, and a call that waits cannot be cancelled.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// How long a connection that is given back may take to answer before it is thrown away.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+
 /// Callers that may wait for a connection; more are turned away at once.
 const WAITING_LIMIT: usize = 4096;
 
@@ -222,17 +225,34 @@ async fn open_postgres(url: &str, options: &Options) -> Result<Pool, Failure> {
                 .caused_by(error),
         )
     })?;
-    let connect = connect.application_name("headwater").disable_statement_logging();
+    let mut connect = connect.application_name("headwater").disable_statement_logging();
+    if let Some(password) = &options.password {
+        connect = connect.password(password.reveal());
+    }
     let place = postgres_place(&connect);
     // The pool tries a refused connection again and again; whoever opens wants to know at once.
-    let probe = sqlx::PgConnection::connect_with(&connect).await;
+    let probe = sqlx::PgConnection::connect_with(&connect);
+    let probe = tokio::time::timeout(options.patience, probe).await;
+    let probe = probe.unwrap_or(Err(sqlx::Error::PoolTimedOut));
     let probe =
         probe.map_err(|error| Failure { again: false, ..failure(&place, "open", error) })?;
     probe.close().await.map_err(|error| failure(&place, "open", error))?;
     let opened = PgPoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.patience)
+        // Waiting is what the queue is for; who waits in vain is told.
+        .acquire_slow_threshold(options.patience)
         .test_before_acquire(true)
+        // A connection that was left in the middle of a call rolls back with this ping. One that a
+        // network swallows would hold its place in the pool until the system gives up on it.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                match tokio::time::timeout(RELEASE_LIMIT, connection.ping()).await {
+                    Ok(answered) => answered.map(|()| true),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            })
+        })
         .connect_lazy_with(connect);
     Ok(pool(place, Backend::Postgres(opened)))
 }
@@ -249,6 +269,7 @@ fn sqlite_pool(connections: u32, options: &Options) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(options.patience)
+        .acquire_slow_threshold(options.patience)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use mesh::Engine;
 use tokio::sync::Semaphore;
 
+use crate::maintenance::Debt;
 use crate::project::Project;
 use crate::s3::S3;
 use metrics::Metrics;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) system: Engine,
     /// Counters.
     pub(crate) metrics: Metrics,
+    /// What maintenance owes.
+    pub(crate) debt: Debt,
     /// Requests at once.
     pub(crate) slots: Arc<Semaphore>,
     /// Hosts that requests may name, lowercase, without port.

@@ -19,6 +19,7 @@ mod rows;
 mod s3;
 mod secrets;
 pub mod settings;
+mod stores;
 pub mod tokens;
 mod versions;
 pub mod wire;

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::Result;
 use base::task::{self, Task};
+use lake::maintain::TableStatus;
+use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::project::Project;
 
-/// Between two rounds. Compaction follows commits by itself; rounds find what was left.
-const PERIOD: Duration = Duration::from_secs(600);
+/// How old a count of what maintenance owes may be before it is made again.
+const FRESH: Duration = Duration::from_secs(60);
 
-/// Makes rounds until its handle is dropped.
+/// Makes rounds until its handle is dropped. Compaction follows commits by itself; rounds find what
+/// was left.
 pub(crate) fn start(project: Arc<Project>) -> Task<()> {
+    let period = project.settings.maintenance.every.0;
     task::spawn("maintain tables", async move {
-        let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
+        let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -26,4 +31,24 @@ pub(crate) fn start(project: Arc<Project>) -> Task<()> {
             }
         }
     })
+}
+
+/// What maintenance owes, counted once a minute at most however often it is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Debt {
+    last: Mutex<Option<(Instant, Arc<Vec<TableStatus>>)>>,
+}
+
+impl Debt {
+    /// The debt of all tables.
+    pub(crate) async fn of(&self, project: &Project) -> Result<Arc<Vec<TableStatus>>> {
+        if let Some((at, tables)) = self.last.lock().as_ref()
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(tables));
+        }
+        let tables = Arc::new(project.lake.status().await?);
+        *self.last.lock() = Some((Instant::now(), Arc::clone(&tables)));
+        Ok(tables)
+    }
 }

@@ -5,23 +5,25 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base::ids::NodeId;
 use base::rng::Rng;
+use base::task::{self, Task};
 use base::{Clock, Error, Kind, Result};
 use lake::Lake;
 use lake::backup::BackupReport;
-use lake::store::LocalStore;
+use lake::place::{self, Place};
 use mesh::Engine;
 use meta::Database;
-use object_store::ObjectStore;
 use parking_lot::{Mutex, RwLock};
+use tokio::time::MissedTickBehavior;
 
 use crate::s3::credentials::Keys;
 use crate::settings::Settings;
 use crate::versions::{self, Deployed};
-use crate::{apply, secrets, tokens};
+use crate::{apply, secrets, stores, tokens};
 
 /// Folder of a project that holds what Headwater writes.
 pub const STATE: &str = ".headwater";
@@ -31,6 +33,12 @@ const MIGRATIONS: &[&str] =
     &[tokens::MIGRATION, versions::MIGRATION, apply::MIGRATION, secrets::MIGRATION];
 /// Migrations of the journal of applies, which came later.
 const APPLY_MIGRATIONS: &[&str] = apply::PHASES;
+
+/// What every request looks at: the counters of the schema and of the objects' place.
+const TOPICS: &[&str] = &[versions::TOPIC, place::TOPIC];
+
+/// A node without requests follows the objects' place this often.
+const FOLLOW: Duration = Duration::from_secs(1);
 
 /// An open project.
 pub struct Project {
@@ -52,6 +60,10 @@ pub struct Project {
     pub upgraded: Vec<String>,
     /// Makes and checks credentials.
     pub(crate) keys: Keys,
+    /// Where the objects are, on all nodes.
+    pub place: Place,
+    /// Stops with the project.
+    _following: Task<()>,
     cursor_key: [u8; 32],
     live: RwLock<Arc<Live>>,
     fitting: Mutex<HashMap<(String, i64), bool>>,
@@ -78,22 +90,34 @@ impl Project {
     /// Opens the project in `folder`, making `.headwater` when it is missing.
     pub async fn open(folder: &Path, settings: Settings) -> Result<Project> {
         let folder = std::path::absolute(folder)?;
-        let config = config(&folder, &settings).await?;
-        let (database, clock, rng) =
-            (config.database.clone(), config.clock.clone(), config.rng.clone());
+        let state = make_state(&folder)?;
+        let database = stores::database(&folder, &state, &settings).await?;
         let before = database.versions().await?;
+        let (clock, rng) = (Clock::system(), Rng::from_entropy());
+        let node = NodeId::generate(&rng);
+        let place = Place::open(
+            database.clone(),
+            node,
+            stores::objects(&settings),
+            stores::opener(&folder, &settings),
+        )
+        .await?;
+        let config = config(&settings, place.objects(), &database, &clock, &rng);
         database.migrate("server", MIGRATIONS).await?;
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;
         let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
         let keys = Keys::new(secrets::get_or_make(&database, &rng, "credentials").await?);
-        let counter = meta::changes::poll(&database, versions::TOPIC).await?;
+        let counter = meta::changes::poll_all(&database, TOPICS).await?;
         let deployed = versions::current(&database).await?;
         let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
         lake.set_learn(learn(database.clone()));
+        lake.set_place(place.clone());
+        lake.set_budget(settings.maintenance.budget.0);
         let live = Live::of(deployed, &lake, &clock, cursor_key, counter).await?;
+        let following = follow(place.clone(), lake.clone(), node);
         let upgraded = upgraded(&before, &database.versions().await?);
         Ok(Project {
-            node: NodeId::generate(&rng),
+            node,
             folder,
             settings,
             database,
@@ -102,6 +126,8 @@ impl Project {
             rng,
             upgraded,
             keys,
+            _following: following,
+            place,
             cursor_key,
             live: RwLock::new(Arc::new(live)),
             fitting: Mutex::default(),
@@ -116,7 +142,12 @@ impl Project {
             return Err(Error::new(Kind::AlreadyExists, text)
                 .hint("restore into an empty folder with `--to FOLDER`"));
         }
-        Lake::restore(from, &config(&folder, settings).await?).await
+        let state = make_state(&folder)?;
+        let database = stores::database(&folder, &state, settings).await?;
+        let objects = stores::opener(&folder, settings)(stores::objects(settings).to_owned());
+        let (clock, rng) = (Clock::system(), Rng::from_entropy());
+        let config = config(settings, objects.await?, &database, &clock, &rng);
+        Lake::restore(from, &config).await
     }
 
     /// The deployed schema with its engine, as they are now; hold it for one request.
@@ -124,13 +155,15 @@ impl Project {
         Arc::clone(&self.live.read())
     }
 
-    /// Looks whether another process deployed a schema, and switches to it. One small read of the
-    /// metadata database; every request starts with it.
+    /// Looks whether another process deployed a schema or moves the objects, and follows it. One
+    /// small read of the metadata database; every request starts with it, so that no answer is older
+    /// than its own start.
     pub async fn refresh(&self) -> Result<()> {
-        let counter = meta::changes::poll(&self.database, versions::TOPIC).await?;
+        let counter = meta::changes::poll_all(&self.database, TOPICS).await?;
         if counter == self.live.read().counter {
             return Ok(());
         }
+        self.place.follow().await?;
         let deployed = versions::current(&self.database).await?;
         self.lake.set_schema(Arc::clone(&deployed.schema));
         let live = Live::of(deployed, &self.lake, &self.clock, self.cursor_key, counter).await?;
@@ -257,41 +290,50 @@ fn upgraded(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> Ve
     newer.map(|(owner, steps)| format!("the metadata of `{owner}` is at version {steps}")).collect()
 }
 
-/// What the lake stands on.
-async fn config(folder: &Path, settings: &Settings) -> Result<lake::Config> {
+/// The folder that holds what Headwater writes.
+fn make_state(folder: &Path) -> Result<PathBuf> {
     let state = folder.join(STATE);
     std::fs::create_dir_all(&state).map_err(|error| {
         Error::from(error).context(format!("failed to make `{}`", state.display()))
     })?;
-    Ok(lake::Config {
+    Ok(state)
+}
+
+/// What the lake stands on.
+fn config(
+    settings: &Settings,
+    objects: Arc<dyn object_store::ObjectStore>,
+    database: &Database,
+    clock: &Clock,
+    rng: &Rng,
+) -> lake::Config {
+    lake::Config {
         warehouse: settings.storage.warehouse.clone().unwrap_or_else(|| "headwater".to_owned()),
-        objects: objects(folder, &state, settings)?,
-        database: Database::open(&metadata_url(&state, settings)).await?,
-        clock: Clock::system(),
-        rng: Rng::from_entropy(),
+        objects,
+        database: database.clone(),
+        clock: clock.clone(),
+        rng: rng.clone(),
         limits: limits(settings),
         compact: settings.maintenance.compact,
         retain: settings.maintenance.retain.0,
+    }
+}
+
+/// Follows the place of the objects also when no request comes, and pins what long scans may need.
+fn follow(place: Place, lake: Lake, node: NodeId) -> Task<()> {
+    task::spawn("follow the other nodes", async move {
+        let mut ticks = tokio::time::interval(FOLLOW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = place.follow().await {
+                tracing::warn!(%error, "failed to follow the place of the objects");
+            }
+            if let Err(error) = lake.pin_scans(node).await {
+                tracing::warn!(%error, "failed to pin what long scans may need");
+            }
+        }
     })
-}
-
-fn metadata_url(state: &Path, settings: &Settings) -> String {
-    match &settings.storage.metadata {
-        Some(url) => url.clone(),
-        None => format!("sqlite://{}", state.join("meta.db").display()),
-    }
-}
-
-fn objects(folder: &Path, state: &Path, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
-    match &settings.storage.objects {
-        None => Ok(Arc::new(LocalStore::open(&state.join("objects"))?)),
-        Some(url) if url.contains("://") => Err(Error::new(
-            Kind::Unsupported,
-            format!("objects at `{url}` are not offered by this version"),
-        )
-        .hint("name a folder, or leave `storage.objects` out")),
-        Some(path) => Ok(Arc::new(LocalStore::open(&folder.join(path))?)),
-    }
 }
 
 fn limits(settings: &Settings) -> lake::Limits {

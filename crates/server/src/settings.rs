@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use base::{Error, Place, Result, size};
+use base::{Error, Place, Result, Secret, size};
 use serde::Deserialize;
 
 /// The settings file in a project's folder.
@@ -26,18 +26,90 @@ pub struct Settings {
     pub limits: Limits,
     /// What runs without being asked.
     pub maintenance: Maintenance,
+    /// Passwords and keys, which no settings file holds.
+    #[serde(skip)]
+    pub secrets: Secrets,
+}
+
+/// Passwords and keys out of the environment; they win over the files that settings name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Secrets {
+    /// Of the metadata database.
+    pub metadata_password: Option<Secret>,
+    /// The name of the key of the object store.
+    pub access_key_id: Option<String>,
+    /// The key.
+    pub secret_access_key: Option<Secret>,
+    /// What goes with a temporary key.
+    pub session_token: Option<Secret>,
 }
 
 /// What the project stands on.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Storage {
     /// `sqlite:///path` or `postgres://…`; by default `.headwater/meta.db`.
     pub metadata: Option<String>,
+    /// A file with the password of the metadata database and nothing else.
+    pub metadata_password_file: Option<PathBuf>,
+    /// How long one call may wait for the metadata database, all its repetitions together.
+    pub metadata_patience: Span,
+    /// Connections of this node to the metadata database.
+    pub metadata_connections: u32,
     /// A folder or `s3://bucket/prefix`; by default `.headwater/objects`.
     pub objects: Option<String>,
     /// The logical name of the warehouse in all locations.
     pub warehouse: Option<String>,
+    /// How places `s3://…` are reached.
+    pub s3: S3,
+}
+
+/// How an object store that speaks S3 is reached.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3 {
+    /// Another server than Amazon's.
+    pub endpoint: Option<String>,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// A TOML file with `access_key_id`, `secret_access_key` and, if need be, `session_token`.
+    pub credentials_file: Option<PathBuf>,
+    /// Take the role of the machine when there is no key.
+    pub machine_role: bool,
+    /// Buckets are host names instead of the first part of the path.
+    pub bucket_in_host: bool,
+    /// How long one request may take.
+    pub request_timeout: Span,
+    /// How long one call may take, all its repetitions together.
+    pub patience: Span,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage {
+            metadata: None,
+            metadata_password_file: None,
+            metadata_patience: Span(std::time::Duration::from_secs(30)),
+            metadata_connections: 8,
+            objects: None,
+            warehouse: None,
+            s3: S3::default(),
+        }
+    }
+}
+
+impl Default for S3 {
+    fn default() -> Self {
+        S3 {
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            credentials_file: None,
+            machine_role: false,
+            bucket_in_host: false,
+            request_timeout: Span(std::time::Duration::from_secs(20)),
+            patience: Span(std::time::Duration::from_secs(45)),
+        }
+    }
 }
 
 /// How the project is served.
@@ -86,6 +158,10 @@ pub struct Limits {
 pub struct Maintenance {
     /// Merge small files after commits.
     pub compact: bool,
+    /// Bytes a minute that background work of one node may read.
+    pub budget: Size,
+    /// Between two rounds over all tables.
+    pub every: Span,
     /// How long snapshots are kept where a type does not say.
     pub retain: Span,
 }
@@ -128,6 +204,7 @@ impl Default for Settings {
             server: Server::default(),
             limits: Limits::default(),
             maintenance: Maintenance::default(),
+            secrets: Secrets::default(),
         }
     }
 }
@@ -162,7 +239,12 @@ impl Default for Limits {
 
 impl Default for Maintenance {
     fn default() -> Self {
-        Maintenance { compact: true, retain: Span(std::time::Duration::from_secs(7 * 86_400)) }
+        Maintenance {
+            compact: true,
+            budget: Size(lake::maintain::BYTES_A_MINUTE),
+            every: Span(std::time::Duration::from_secs(600)),
+            retain: Span(std::time::Duration::from_secs(7 * 86_400)),
+        }
     }
 }
 
@@ -203,6 +285,7 @@ impl Settings {
                 "`storage.warehouse` must be letters, digits, `-` and `_`, not `{name}`"
             ));
         }
+        self.storage.validate()?;
         if self.limits.concurrent_requests == 0 {
             return Err("`limits.concurrent_requests` must be at least 1".to_owned());
         }
@@ -214,11 +297,64 @@ impl Settings {
                 "`limits.request_body` and `limits.upload_body` must be at least `1KiB`".to_owned()
             );
         }
+        if self.maintenance.budget.0 < 1 << 20 {
+            return Err("`maintenance.budget` must be at least `1MiB`".to_owned());
+        }
+        if self.maintenance.every.0 < std::time::Duration::from_secs(1) {
+            return Err("`maintenance.every` must be at least `1s`".to_owned());
+        }
         if self.limits.query_memory.0 < 16 << 20 {
             return Err("`limits.query_memory` must be at least `16MiB`".to_owned());
         }
         if self.limits.import_memory.0 < 64 << 20 {
             return Err("`limits.import_memory` must be at least `64MiB`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Storage {
+    fn validate(&self) -> Result<(), String> {
+        let url = self.metadata.as_deref().unwrap_or_default();
+        let who = url.split_once("://").map_or("", |(_, rest)| rest);
+        let who = who.split_once('@').map_or("", |(who, _)| who);
+        if who.contains(':') || url.contains("password=") {
+            return Err("`storage.metadata` must not hold a password: set \
+                        HEADWATER_METADATA_PASSWORD or `storage.metadata_password_file`"
+                .to_owned());
+        }
+        let known = ["sqlite://", "postgres://", "postgresql://"];
+        if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err("`storage.metadata` must be `sqlite:///path/to/meta.db` or \
+                        `postgres://user@host/database`"
+                .to_owned());
+        }
+        if self.metadata_connections == 0 || self.metadata_connections > 1000 {
+            return Err("`storage.metadata_connections` must be between 1 and 1000".to_owned());
+        }
+        if let Some(objects) = &self.objects
+            && objects.contains("://")
+        {
+            lake::store::S3Place::parse(objects)
+                .map_err(|error| format!("`storage.objects`: {}", error.message()))?;
+        }
+        if let Some(endpoint) = &self.s3.endpoint
+            && !endpoint.starts_with("http://")
+            && !endpoint.starts_with("https://")
+        {
+            return Err(format!(
+                "`storage.s3.endpoint` must begin with `http://` or `https://`, not `{endpoint}`"
+            ));
+        }
+        let shortest = std::time::Duration::from_millis(100);
+        for (name, span) in [
+            ("metadata_patience", self.metadata_patience),
+            ("s3.request_timeout", self.s3.request_timeout),
+            ("s3.patience", self.s3.patience),
+        ] {
+            if span.0 < shortest {
+                return Err(format!("`storage.{name}` must be at least `100ms`"));
+            }
         }
         Ok(())
     }
@@ -275,6 +411,25 @@ mod tests {
         check(
             "[limits]\nconcurrent_requests = 0",
             "headwater.toml `limits.concurrent_requests` must be at least 1",
+        );
+        check(
+            "[storage]\nmetadata = \"postgres://ann:swordfish@db/lake\"",
+            "headwater.toml `storage.metadata` must not hold a password: set \
+             HEADWATER_METADATA_PASSWORD or `storage.metadata_password_file`",
+        );
+        check(
+            "[storage]\nmetadata = \"mysql://db/lake\"",
+            "headwater.toml `storage.metadata` must be `sqlite:///path/to/meta.db` or \
+             `postgres://user@host/database`",
+        );
+        check(
+            "[storage]\nobjects = \"gs://films\"",
+            "headwater.toml `storage.objects`: `gs://films` is no place of objects",
+        );
+        check(
+            "[storage.s3]\nendpoint = \"127.0.0.1:8333\"",
+            "headwater.toml `storage.s3.endpoint` must begin with `http://` or `https://`, not \
+             `127.0.0.1:8333`",
         );
     }
 

@@ -507,6 +507,8 @@ pub struct StatusAnswer {
     pub running: Vec<String>,
     /// `sqlite` or `postgres`.
     pub metadata: String,
+    /// Where the objects are: a folder, or `s3://bucket/prefix`.
+    pub objects: String,
     /// Bytes of all tables with their media and vectors, without older snapshots.
     pub bytes: u64,
 }
@@ -527,6 +529,10 @@ pub struct TableDebt {
     pub delete_files: u64,
     /// Snapshots older than the retention.
     pub expired_snapshots: u64,
+    /// Rows that a text or vector index does not cover yet.
+    pub unindexed_rows: u64,
+    /// Bytes of files that nothing needs, as the last round counted them.
+    pub orphan_bytes: u64,
 }
 
 /// Make a token.
@@ -582,6 +588,29 @@ pub struct BackupAnswer {
     /// Tables.
     pub tables: u64,
     /// Objects copied.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Move the objects to another place.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MoveRequest {
+    /// `s3://bucket/prefix`, or a folder of the nodes: start a move there, or go on with it.
+    pub to: Option<String>,
+    /// End a move: remove the old objects.
+    pub finish: bool,
+}
+
+/// What a move did.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MoveAnswer {
+    /// Where the objects are now.
+    pub place: String,
+    /// Where the old ones are kept; empty when they were removed.
+    pub kept: String,
+    /// Objects copied, or removed.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,

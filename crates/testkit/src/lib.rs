@@ -12,7 +12,9 @@ pub mod hasty_store;
 pub mod port;
 pub mod postgres;
 pub mod project;
+pub mod proxy;
 pub mod redact;
+pub mod seaweed;
 pub mod transcript;
 pub mod unsynced_store;
 pub mod victim;
@@ -22,6 +24,8 @@ pub use golden::check;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use project::TempProject;
+pub use proxy::Proxy;
+pub use seaweed::Seaweed;
 pub use victim::Victim;
 pub use wait::{wait_for, wait_for_async};
 

@@ -38,8 +38,10 @@ export function tables() {
 /** Reads the project at a glance. */
 export function status() {
   return system.status({}, {
-    version: true, schemaVersion: true, fingerprint: true, pendingChanges: true, running: true, metadata: true, bytes: true,
-    tables: { typeName: true, rows: true, files: true, smallFiles: true, deleteFiles: true, expiredSnapshots: true },
+    version: true, schemaVersion: true, fingerprint: true, pendingChanges: true, running: true, metadata: true, objects: true, bytes: true,
+    tables: {
+      typeName: true, rows: true, files: true, smallFiles: true, deleteFiles: true, expiredSnapshots: true, unindexedRows: true, orphanBytes: true,
+    },
   });
 }
 

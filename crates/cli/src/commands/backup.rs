@@ -53,9 +53,12 @@ pub(crate) async fn restore(
         ));
     }
     let bar = Bar::new(printer);
-    let answer = server::operations::restore(&options.from, &options.to, &mut |progress| {
-        bar.report(&progress)
-    })
+    let answer = server::operations::restore(
+        &options.from,
+        &options.to,
+        global.secrets(),
+        &mut |progress| bar.report(&progress),
+    )
     .await?;
     drop(bar);
     printer.answer(&answer, || summary("restored", &answer));

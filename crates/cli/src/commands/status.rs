@@ -17,11 +17,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Outcome {
 fn text(status: &StatusAnswer) -> String {
     let pending = if status.pending_changes { ", files differ: run `headwater plan`" } else { "" };
     let mut text = format!(
-        "headwater {}\nschema version {} ({}){pending}\n{} in tables, metadata in {}\n",
+        "headwater {}\nschema version {} ({}){pending}\n{} in tables at {}, metadata in {}\n",
         status.version,
         status.schema_version,
         &status.fingerprint[..status.fingerprint.len().min(12)],
         format_bytes(status.bytes),
+        status.objects,
         status.metadata,
     );
     let rows: Vec<Vec<String>> = status
@@ -34,15 +35,19 @@ fn text(status: &StatusAnswer) -> String {
                 table.small_files,
                 table.delete_files,
                 table.expired_snapshots,
+                table.unindexed_rows,
             ];
             let mut cells = vec![table.type_name.clone()];
             cells.extend(counts.map(format_count));
+            cells.push(format_bytes(table.orphan_bytes));
             cells
         })
         .collect();
     if !rows.is_empty() {
         text.push('\n');
-        text.push_str(&table(&["type", "rows", "files", "small", "deletes", "expired"], &rows));
+        let names =
+            ["type", "rows", "files", "small", "deletes", "expired", "unindexed", "orphans"];
+        text.push_str(&table(&names, &rows));
         text.push('\n');
     }
     for run in &status.running {

@@ -40,7 +40,7 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
         return Err(Failure::user("`up` serves a project of this machine", "leave `--server` out"));
     }
     let folder = project_folder(global)?;
-    let settings = settings(&folder, options)?;
+    let settings = settings(global, &folder, options)?;
     let project = Project::open(&folder, settings).await?;
     let serving = server::serve(project).await?;
     printer.text(&format!("serving {} at {}", folder.display(), serving.url()));
@@ -50,8 +50,12 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
     Ok(())
 }
 
-fn settings(folder: &std::path::Path, options: Options) -> Result<Settings, Failure> {
-    let mut settings = Settings::read(folder)?;
+fn settings(
+    global: &Global,
+    folder: &std::path::Path,
+    options: Options,
+) -> Result<Settings, Failure> {
+    let mut settings = global.settings(folder)?;
     let server = &mut settings.server;
     if let Some(listen) = options.listen {
         server.listen = listen;

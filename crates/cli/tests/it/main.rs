@@ -1,5 +1,7 @@
 //! Whole runs of the binary, as data: the README's tour, and the transcripts in `tests/cli`.
 
+mod cluster;
+mod nodes;
 mod reference;
 
 use std::path::{Path, PathBuf};

@@ -30,6 +30,27 @@ impl Companions {
         self.index_from(space, INDEXED_ROWS).await
     }
 
+    /// Vectors that an index should cover and does not.
+    pub(crate) async fn unindexed(&self, space: &VectorSpace) -> Result<u64> {
+        let wrong = |error| failed("look at a vector index", error);
+        let Some(dataset) = self.lance.dataset(&space.dataset, None, None).await? else {
+            return Ok(0);
+        };
+        let rows = dataset.count_rows(None).await.map_err(wrong)?;
+        if rows < INDEXED_ROWS {
+            return Ok(0);
+        }
+        let indexes = dataset.load_indices().await.map_err(wrong)?;
+        let covered = |fragment: u64| {
+            let fragment = u32::try_from(fragment).unwrap_or(u32::MAX);
+            let of = indexes.iter().filter(|index| index.name == NAME);
+            of.filter_map(|index| index.fragment_bitmap.as_ref())
+                .any(|fragments| fragments.contains(fragment))
+        };
+        let missing = dataset.fragments().iter().filter(|fragment| !covered(fragment.id));
+        Ok(missing.filter_map(|fragment| fragment.num_rows()).sum::<usize>() as u64)
+    }
+
     async fn index_from(&self, space: &VectorSpace, least: usize) -> Result<()> {
         let wrong = |error| failed("index vectors", error);
         let Some(dataset) = self.lance.dataset(&space.dataset, None, None).await? else {

@@ -11,6 +11,7 @@ use base::{Error, Kind, Result};
 use iceberg::spec::Operation;
 use schema::TableFormat;
 
+use super::budget::Budget;
 use crate::binding;
 use crate::commit::CommitInfo;
 use crate::commit::delta::Delta;
@@ -57,13 +58,15 @@ pub(crate) fn is_small(file: &LiveFile) -> bool {
 impl Lake {
     /// Compacts a table: every partition with more than one small file or with deletes.
     pub async fn compact(&self, type_name: &str) -> Result<Compacted> {
-        self.unpinned().compact_when(type_name, |files, deletes| files > 1 || deletes > 0).await
+        let worth = |files: usize, deletes: usize| files > 1 || deletes > 0;
+        self.unpinned().compact_when(type_name, worth, None).await
     }
 
     async fn compact_when(
         &self,
         type_name: &str,
         worth: impl Fn(usize, usize) -> bool + Send,
+        budget: Option<&Budget>,
     ) -> Result<Compacted> {
         let mut attempts = Attempts::new(self);
         let mut done = Compacted::default();
@@ -78,6 +81,10 @@ impl Lake {
             let table = Arc::new(table.whole());
             let content = present(self, &table).await?;
             let Some(chosen) = choose(&content, &worth, &mut passed) else { return Ok(done) };
+            if let Some(budget) = budget {
+                let bytes = chosen.iter().map(|file| file.data().file_size_in_bytes()).sum();
+                budget.take(bytes).await;
+            }
             match self.compact_files(&table, &content, chosen).await {
                 Ok(one) => done = done.plus(one),
                 Err(error) if error.kind() == Kind::Conflict => {
@@ -273,7 +280,7 @@ fn unchanged(
 /// nothing; the next commit tries again.
 pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
     let worth = |files: usize, deletes: usize| files >= MANY || deletes >= MANY_DELETES;
-    match lake.unpinned().compact_when(type_name, worth).await {
+    match lake.unpinned().compact_when(type_name, worth, Some(&lake.inner.budget)).await {
         Ok(done) if done != Compacted::default() => {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
         }

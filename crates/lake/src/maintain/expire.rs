@@ -1,13 +1,13 @@
-//! Lets old snapshots go, and removes the files that only they needed.
+//! Lets old snapshots go, and dooms the files that only they needed: a running scan may still read
+//! them (`doomed`).
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Kind, Result};
 use iceberg::spec::{Snapshot as IcebergSnapshot, SnapshotRef, TableMetadata};
 
-use super::RETENTION;
+use super::{RETENTION, doomed};
 use crate::commit::CommitInfo;
 use crate::commit::delta::{Alter, Delta};
 use crate::commit::retry::Attempts;
@@ -19,7 +19,7 @@ use crate::lake::Lake;
 pub struct Expired {
     /// Snapshots that can no longer be read.
     pub snapshots: u64,
-    /// Files that were removed.
+    /// Files that nothing but them needed; they are removed when no scan can read them any more.
     pub files: u64,
 }
 
@@ -27,13 +27,6 @@ impl Lake {
     /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's); the
     /// present one always stays.
     pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
-        let removal = self.hold_removal().await?;
-        let result = self.expire_held(type_name, keep).await;
-        meta::leases::release(self.catalog().database(), &removal).await?;
-        result
-    }
-
-    async fn expire_held(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
         let mut attempts = Attempts::new(self);
         loop {
             match self.try_expire(type_name, keep).await {
@@ -60,7 +53,9 @@ impl Lake {
 
     async fn try_expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
         let table = self.table(type_name).await?;
-        let metadata = Arc::clone(table.iceberg()?);
+        let Some(metadata) = table.iceberg.clone() else {
+            return self.expire_versions(&table, keep).await;
+        };
         let old: Vec<_> = self.expired(&metadata, keep).collect();
         if old.is_empty() {
             return Ok(Expired::default());
@@ -79,12 +74,11 @@ impl Lake {
         let alter: Alter = Box::new(move |builder| Ok(builder.remove_snapshots(&ids)));
         let delta = Delta { alter: Some(alter), ..Delta::default() };
         let written = snapshot::write(self, &table, delta, &CommitInfo::default()).await?;
-        self.publish(vec![written], &[]).await?;
-        let mut gone: Vec<String> = gone.into_iter().collect();
-        gone.sort_unstable();
-        for location in &gone {
-            self.discard_location(location).await;
-        }
+        let path = |location: &String| Ok(self.locations().path(location)?.to_string());
+        let mut paths: Vec<String> = gone.iter().map(path).collect::<Result<_>>()?;
+        paths.sort_unstable();
+        let doomed = doomed::statements(&paths, self.config().clock.now());
+        self.publish(vec![written], &doomed).await?;
         Ok(Expired { snapshots: count, files: gone.len() as u64 })
     }
 

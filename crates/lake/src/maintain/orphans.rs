@@ -8,7 +8,7 @@
 //! Everything that is younger than the grace period stays, because a running stage may be about to
 //! commit it. Not here: what is needed (`needed`), letting snapshots go (`expire`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use base::ids::{NodeId, TableId};
@@ -17,11 +17,12 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::REMOVAL_LEASE;
 use super::expire::retention;
 use super::needed::{Needed, Owner, folder_of};
+use super::{REMOVAL_LEASE, doomed};
 use crate::failure::failed;
 use crate::lake::Lake;
+use crate::table::Table;
 
 /// How old a file must be before it counts as left: longer than any import runs.
 pub const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
@@ -34,6 +35,9 @@ pub(crate) const HELD: Duration = Duration::from_secs(3600);
 
 /// Folders whose parts belong to a table each, by its id.
 const BESIDE: [&str; 3] = ["_tables", "_companions", "_text"];
+
+/// The folder of objects that are made to ask the store for its time.
+const CLOCK: &str = "_clock";
 
 /// What a clean-up did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,25 +63,77 @@ impl Lake {
         let mut cleaned = Cleaned::default();
         self.bury_old_tables().await?;
         self.remove_buried(&mut cleaned).await?;
+        self.remove_doomed(grace.min(doomed::GRACE), &mut cleaned).await?;
         let owners = self.owners().await?;
-        let limit = before(self.config().clock.now(), grace);
+        let limit = before(self.store_now().await?, grace);
         // Parts of uploads that no client has completed.
         for meta in self.files_below(&Path::from(UPLOADS), limit).await? {
             self.remove(&meta, &mut cleaned).await?;
         }
+        let doomed = doomed::paths(self.catalog().database()).await?;
         for folder in self.owned_folders().await? {
-            // The files are listed before it is read what is needed, so that what is committed
-            // meanwhile is among what is needed.
-            let found = self.files_below(&folder, limit).await?;
-            if found.is_empty() {
-                continue;
-            }
-            let needed = Needed::of(self, &folder, owner(&folder, &owners), &found).await?;
-            for meta in found.iter().filter(|meta| !needed.contains(&meta.location)) {
+            let left = self.left_in(&folder, owner(&folder, &owners), limit, &doomed).await?;
+            for meta in &left {
                 self.remove(meta, &mut cleaned).await?;
             }
         }
+        for meta in self.files_below(&Path::from(CLOCK), limit).await? {
+            self.remove(&meta, &mut cleaned).await?;
+        }
         Ok(cleaned)
+    }
+
+    /// Files of a folder that nothing needs, that are not doomed already, and that are not younger
+    /// than `limit`.
+    async fn left_in(
+        &self,
+        folder: &Path,
+        owner: Owner,
+        limit: Timestamp,
+        doomed: &HashSet<Path>,
+    ) -> Result<Vec<ObjectMeta>> {
+        // The files are listed before it is read what is needed, so that what is committed meanwhile
+        // is among what is needed.
+        let mut found = self.files_below(folder, limit).await?;
+        if !found.is_empty() {
+            let needed = Needed::of(self, folder, owner, &found).await?;
+            found.retain(|meta| {
+                !needed.contains(&meta.location) && !doomed.contains(&meta.location)
+            });
+        }
+        Ok(found)
+    }
+
+    /// Bytes of a table that a clean-up would remove.
+    pub(super) async fn left_bytes(&self, table: &Table) -> Result<u64> {
+        let limit = before(self.store_now().await?, GRACE);
+        let doomed = doomed::paths(self.catalog().database()).await?;
+        let beside = |name: &str| Path::from(format!("{name}/{}", table.id));
+        let mut folders = vec![
+            (beside("_companions"), Owner::Datasets),
+            (beside("_text"), Owner::Texts(table.id)),
+            (Path::from(crate::lance_table::dataset_name(table)), Owner::Datasets),
+        ];
+        let own = folder_of(self, &table.metadata_location)?.filter(|_| table.iceberg.is_some());
+        folders.extend(own.map(|folder| (folder, Owner::Rows(table.id))));
+        let mut bytes = 0;
+        for (folder, owner) in folders {
+            let left = self.left_in(&folder, owner, limit, &doomed).await?;
+            bytes += left.iter().map(|meta| meta.size).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
+    /// The present by the clock of the object store, which says how old its objects are: a clock of
+    /// ours that jumped must not make files look old.
+    async fn store_now(&self) -> Result<Timestamp> {
+        let path = Path::from(format!("{CLOCK}/{}", self.config().rng.uuid()));
+        let objects = &self.config().objects;
+        let doing = || "ask the object store for its time";
+        objects.put(&path, "now".into()).await.map_err(failed(doing()))?;
+        let meta = objects.head(&path).await;
+        objects.delete(&path).await.map_err(failed(format!("remove `{path}`")))?;
+        Ok(Timestamp::from_micros(meta.map_err(failed(doing()))?.last_modified.timestamp_micros()))
     }
 
     /// Dropped tables whose time is over cannot be restored from now on.
@@ -117,7 +173,7 @@ impl Lake {
         Ok(())
     }
 
-    async fn remove(&self, meta: &ObjectMeta, cleaned: &mut Cleaned) -> Result<()> {
+    pub(super) async fn remove(&self, meta: &ObjectMeta, cleaned: &mut Cleaned) -> Result<()> {
         let failed = |error| failed(format!("remove `{}`", meta.location))(error);
         let objects = &self.config().objects;
         // A text index that a dead builder left may be under way again, under the same names.
@@ -210,7 +266,7 @@ fn owner(folder: &Path, owners: &BTreeMap<Path, TableId>) -> Owner {
     }
 }
 
-fn before(now: Timestamp, age: Duration) -> Timestamp {
+pub(super) fn before(now: Timestamp, age: Duration) -> Timestamp {
     let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(now.as_micros().saturating_sub(micros))
 }

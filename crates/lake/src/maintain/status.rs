@@ -35,6 +35,10 @@ pub struct TableStatus {
     pub snapshots: u64,
     /// Snapshots that an expiry would let go.
     pub expired_snapshots: u64,
+    /// Rows that an index should cover and does not yet.
+    pub unindexed_rows: u64,
+    /// Bytes that nothing needs, as the last round of maintenance counted them.
+    pub orphan_bytes: u64,
 }
 
 impl Lake {
@@ -78,6 +82,9 @@ impl Lake {
             deleted_rows: 0,
             snapshots: 0,
             expired_snapshots: 0,
+            unindexed_rows: self.unindexed_texts(table).await?
+                + self.unindexed_vectors(table).await?,
+            orphan_bytes: self.orphan_bytes(table).await?,
         };
         let Some(metadata) = &table.iceberg else {
             let snapshots = self.snapshots(&table.type_name).await?;
@@ -85,6 +92,7 @@ impl Lake {
             status.rows = present.map_or(0, |last| last.rows);
             status.files = present.map_or(0, |last| last.files);
             status.snapshots = snapshots.len() as u64;
+            status.expired_snapshots = self.expired_versions(table).await?;
             return Ok(status);
         };
         let snapshots = table.snapshots();

@@ -35,6 +35,7 @@ use super::manifests::{Manifests, SnapshotFiles};
 use super::provider::{IcebergProvider, immutable_object, store_url};
 use crate::binding::shown_of;
 use crate::failure::failed;
+use crate::maintain::doomed::Scans;
 use crate::search::TextIndexes;
 use crate::shape;
 use crate::{Config, Table};
@@ -57,13 +58,14 @@ pub(crate) struct Engine {
     pub(crate) blocks: Cache<BlockKey, ArrayRef>,
     /// Page statistics of files, for look-ups.
     pub(crate) zones: Cache<(Arc<str>, i32), Arc<Zones>>,
+    scans: Arc<Scans>,
     runtime: Arc<RuntimeEnv>,
     state: SessionState,
 }
 
 impl Engine {
     /// For the lake with this configuration.
-    pub(crate) fn new(config: &Config) -> Result<Engine> {
+    pub(crate) fn new(config: &Config, scans: Arc<Scans>) -> Result<Engine> {
         let store_url = store_url(&config.warehouse)?;
         let runtime = runtime(config)
             .map_err(|error| failure::internal("failed to set up the query engine", error))?;
@@ -80,6 +82,7 @@ impl Engine {
             texts: TextIndexes::new(Arc::clone(&config.objects)),
             blocks: Cache::new(blocks::HELD_BYTES),
             zones: Cache::new(ZONE_BYTES),
+            scans,
             runtime,
             state,
         })
@@ -129,10 +132,16 @@ impl Engine {
         state: &SessionState,
         plan: &LogicalPlan,
     ) -> Result<(SchemaRef, BatchStream)> {
+        let scan = self.scans.begin();
         let physical = state.create_physical_plan(plan).await.map_err(failure::of_query)?;
         let schema = physical.schema();
         let stream = execute_stream(physical, state.task_ctx()).map_err(failure::of_query)?;
-        Ok((schema, Box::pin(stream.map(|batch| batch.map_err(failure::of_query)))))
+        let batches = stream.map(move |batch| {
+            // The scan runs until the last batch was taken or nobody wants more.
+            let _running = &scan;
+            batch.map_err(failure::of_query)
+        });
+        Ok((schema, Box::pin(batches)))
     }
 }
 

@@ -66,8 +66,10 @@ fn worded(error: DataFusionError) -> Error {
         DataFusionError::NotImplemented(message) => {
             Error::new(Kind::Unsupported, lowercase(&first_line(&message)))
         }
-        DataFusionError::ObjectStore(inner) => {
-            Error::new(Kind::Io, "failed to read stored files").caused_by(inner)
+        DataFusionError::ObjectStore(inner) => crate::failure::failed("read stored files")(*inner),
+        // A store that cannot be reached leaves every file as it is.
+        DataFusionError::ParquetError(inner) if comes_from_store(inner.as_ref()) => {
+            crate::failure::failed("read stored files")(*inner)
         }
         DataFusionError::ParquetError(inner) => {
             Error::new(Kind::Corrupt, "failed to read a Parquet file").caused_by(inner)
@@ -84,6 +86,17 @@ fn worded(error: DataFusionError) -> Error {
         }
         other => Error::invalid(lowercase(&first_line(&other.strip_backtrace()))),
     }
+}
+
+fn comes_from_store(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<object_store::Error>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// A cause that several streams share cannot be moved out of its pointer.

@@ -125,6 +125,29 @@ impl Lake {
     }
 }
 
+/// A data file with searched texts.
+pub(crate) struct SearchedFile {
+    pub(crate) texts: FileTexts,
+    /// Bytes of the file.
+    pub(crate) bytes: u64,
+}
+
+/// The data files of a snapshot of a table.
+pub(crate) async fn searched_files(
+    lake: &Lake,
+    table: &Table,
+    object: &ObjectType,
+) -> Result<Vec<SearchedFile>> {
+    let engine = &lake.inner.query;
+    let provider = iceberg_provider(engine, table, Some(object), None, View::Current).await?;
+    let texts = provider.text_columns(object, &searched_fields(object)?)?;
+    let file = |entry: &Arc<FileEntry>| SearchedFile {
+        texts: file_texts(&provider, entry, &texts),
+        bytes: entry.file.file_size_in_bytes(),
+    };
+    Ok(provider.files.data.iter().map(file).collect())
+}
+
 /// API names of all fields that an expression reads.
 pub(crate) fn fields_of(expr: &frame::Expr, names: &mut Vec<String>) {
     match &expr.node {

@@ -19,6 +19,7 @@ use tantivy::{Index, ReloadPolicy, Searcher};
 
 use super::build::{PartBuilder, tokenizers};
 use super::bundle::Bundle;
+use crate::failure::failed as store_failed;
 use crate::query::cache::Cache;
 
 /// The format of bundles and of how texts are cut; another one gives other names.
@@ -82,8 +83,7 @@ impl TextIndexes {
 
     /// The parts of a file below `folder`, built when they are missing.
     pub(crate) async fn parts(&self, folder: &Path, file: &FileTexts) -> Result<Arc<Vec<Part>>> {
-        let name = blake3::hash(format!("{FORMAT}\n{}", file.key).as_bytes()).to_hex();
-        let key = format!("{folder}/{name}");
+        let key = key_of(folder, file);
         if let Some(parts) = self.parts.get(&key) {
             return Ok(parts);
         }
@@ -109,7 +109,7 @@ impl TextIndexes {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => Err(error),
         };
-        let bytes = found.map_err(|error| unreadable(&path).caused_by(error))?;
+        let bytes = found.map_err(store_failed(format!("read the text index `{path}`")))?;
         let stored: StoredParts =
             serde_json::from_slice(&bytes).map_err(|error| unreadable(&path).caused_by(error))?;
         Ok(Some(stored))
@@ -178,9 +178,8 @@ impl TextIndexes {
     }
 
     async fn put(&self, path: &Path, bytes: Vec<u8>) -> Result<()> {
-        self.objects.put(path, bytes.into()).await.map_err(|error| {
-            Error::new(Kind::Io, format!("failed to store `{path}`")).caused_by(error)
-        })?;
+        let stored = self.objects.put(path, bytes.into()).await;
+        stored.map_err(store_failed(format!("store `{path}`")))?;
         Ok(())
     }
 
@@ -189,9 +188,9 @@ impl TextIndexes {
         if let Some(searcher) = self.opened.get(&part.path) {
             return Ok(searcher);
         }
-        let failed = |error: object_store::Error| unreadable(&part.path).caused_by(error);
-        let bytes = self.objects.get(&part.path).await.map_err(failed)?.bytes().await;
-        let bytes = bytes.map_err(failed)?.to_vec();
+        let doing = || format!("read the text index `{}`", part.path);
+        let found = self.objects.get(&part.path).await.map_err(store_failed(doing()))?;
+        let bytes = found.bytes().await.map_err(store_failed(doing()))?.to_vec();
         let weight = bytes.len() + 4096;
         let searcher = base::task::blocking("open-text-index", move || open(bytes)).await??;
         self.opened.put(part.path.clone(), searcher.clone(), weight);
@@ -225,6 +224,17 @@ fn open(bytes: Vec<u8>) -> Result<Searcher> {
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into();
     let reader: tantivy::IndexReader = reader.map_err(failed)?;
     Ok(reader.searcher())
+}
+
+/// What the names of a file's parts begin with.
+fn key_of(folder: &Path, file: &FileTexts) -> String {
+    let name = blake3::hash(format!("{FORMAT}\n{}", file.key).as_bytes()).to_hex();
+    format!("{folder}/{name}")
+}
+
+/// The object that is there when all parts of a file are.
+pub(crate) fn list_of(folder: &Path, file: &FileTexts) -> Path {
+    list_path(&key_of(folder, file))
 }
 
 fn list_path(key: &str) -> Path {

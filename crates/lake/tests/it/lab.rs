@@ -10,7 +10,7 @@ use base::{Clock, Place, Principal, Result, Team, Timestamp};
 use frame::{DataType, Field, Value, Write, WriteOp, WriteReceipt, WriteRequest};
 use futures::TryStreamExt;
 use indexmap::IndexMap;
-use lake::store::LocalStore;
+use lake::store::{LocalStore, S3Keys, S3Options};
 use lake::{CommitInfo, Config, Lake, Limits, StagedFiles};
 use schema::plan::Step;
 use schema::{
@@ -35,11 +35,21 @@ impl Lab {
         let clock = Clock::fixed(Timestamp::parse(START).unwrap());
         let schema = Arc::new(schema_of(types));
         let lake = open(folder.path(), Arc::clone(&schema), &clock, 1).await;
-        for (name, _) in &schema.types {
-            let step = Step::CreateTable { type_name: Arc::clone(name) };
-            lake.execute_step(&step, &schema_of(vec![]), &schema, &|_| {}).await.unwrap();
-        }
+        create_tables(&lake).await;
         Lab { folder, lake, clock }
+    }
+
+    /// Likewise on PostgreSQL and an S3 server; `None` when they are not installed.
+    pub(crate) async fn on_servers(types: Vec<ObjectType>) -> Option<Lab> {
+        let (postgres, seaweed) = (testkit::Postgres::shared()?, testkit::Seaweed::shared()?);
+        let clock = Clock::fixed(Timestamp::parse(START).unwrap());
+        let place = format!("s3://{}/lab", seaweed.new_bucket());
+        let objects = lake::store::open_s3(&place, &s3_options(&seaweed.endpoint())).await.unwrap();
+        let database = meta::Database::open(&postgres.new_database()).await.unwrap();
+        let schema = Arc::new(schema_of(types));
+        let lake = open_on(objects, database, schema, &clock, 1).await;
+        create_tables(&lake).await;
+        Some(Lab { folder: tempfile::tempdir().unwrap(), lake, clock })
     }
 
     /// Another handle on the same folder, as another process has it.
@@ -58,13 +68,50 @@ impl Lab {
     }
 }
 
+/// How the test's object store is reached.
+fn s3_options(endpoint: &str) -> S3Options {
+    let keys = S3Keys {
+        id: testkit::seaweed::KEY_ID.into(),
+        secret: base::Secret::new(testkit::seaweed::KEY),
+        token: None,
+    };
+    S3Options {
+        endpoint: Some(endpoint.into()),
+        region: "us-east-1".into(),
+        keys: Some(keys),
+        bucket_in_host: false,
+        request: std::time::Duration::from_secs(20),
+        patience: std::time::Duration::from_secs(45),
+    }
+}
+
+async fn create_tables(lake: &Lake) {
+    let schema = lake.schema();
+    for (name, _) in &schema.types {
+        let step = Step::CreateTable { type_name: Arc::clone(name) };
+        lake.execute_step(&step, &schema_of(vec![]), &schema, &|_| {}).await.unwrap();
+    }
+}
+
 /// Opens a lake over a folder.
 pub(crate) async fn open(folder: &Path, schema: Arc<Schema>, clock: &Clock, seed: u64) -> Lake {
     let url = format!("sqlite://{}", folder.join("meta.db").display());
+    let database = meta::Database::open(&url).await.unwrap();
+    let objects = Arc::new(LocalStore::open(&folder.join("objects")).unwrap());
+    open_on(objects, database, schema, clock, seed).await
+}
+
+async fn open_on(
+    objects: Arc<dyn object_store::ObjectStore>,
+    database: meta::Database,
+    schema: Arc<Schema>,
+    clock: &Clock,
+    seed: u64,
+) -> Lake {
     let config = Config {
         warehouse: "test".into(),
-        objects: Arc::new(LocalStore::open(&folder.join("objects")).unwrap()),
-        database: meta::Database::open(&url).await.unwrap(),
+        objects,
+        database,
         clock: clock.clone(),
         rng: Rng::seeded(seed),
         limits: Limits::default(),

@@ -11,6 +11,7 @@ mod lance;
 mod maintain;
 mod model;
 mod orphans;
+mod place;
 mod query;
 mod slt;
 mod staging;

@@ -179,3 +179,187 @@ async fn a_damaged_backup_is_refused() {
     let refused = Lake::restore(&target, &config).await.unwrap_err();
     assert_eq!(refused.kind(), base::Kind::Corrupt);
 }
+
+/// How many objects there are below a folder.
+async fn objects(lake: &Lake, folder: &str) -> usize {
+    let listed = lake.config().objects.list(Some(&Path::from(folder)));
+    futures::TryStreamExt::try_collect::<Vec<_>>(listed).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_scan_that_runs_keeps_the_files_of_an_expired_snapshot() {
+    let lab = busy().await;
+    let other = lab.other(2).await;
+    let sql = "SELECT count(*) FROM films";
+    // A scan of the other node reads the files that the compaction and the expiry give up.
+    let node = base::ids::NodeId::generate(&base::rng::Rng::seeded(9));
+    other.pin_scans(node).await.unwrap();
+    let options = lake::SqlOptions::new(base::Principal::local());
+    let scan = other.sql("SELECT id FROM films ORDER BY id", options).await.unwrap();
+    lab.lake.compact("Film").await.unwrap();
+    lab.clock.advance(DAY);
+    insert(&lab.lake, &[row("new", "t", 1)]).await;
+    let expired = lab.lake.expire("Film", Some(Duration::from_secs(3600))).await.unwrap();
+    assert!(expired.files > 20, "{expired:?}");
+    let before = objects(&lab.lake, "").await;
+    // Nobody has pinned anything, but the grace has not passed either.
+    let cleaned = lab.lake.clean_orphans(Duration::from_secs(3600)).await.unwrap();
+    assert_eq!((cleaned.files, objects(&lab.lake, "").await), (0, before));
+    // A long scan holds them even when the grace has passed.
+    pin(&other, node, 0).await;
+    let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!(cleaned.files, 0, "what a scan may read is kept");
+    let rows: Vec<_> = futures::TryStreamExt::try_collect(scan.stream).await.unwrap();
+    let rows: usize =
+        rows.iter().map(|batch: &arrow::record_batch::RecordBatch| batch.num_rows()).sum();
+    assert_eq!(rows, 97);
+    // The scan has ended, and with it the pin.
+    other.pin_scans(node).await.unwrap();
+    unpin(&other, node).await;
+    let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!(cleaned.files, expired.files);
+    lab.lake.verify().await.unwrap();
+    let options = lake::SqlOptions::new(base::Principal::local());
+    let answer = other.sql(sql, options).await.unwrap();
+    let count: Vec<_> = futures::TryStreamExt::try_collect(answer.stream).await.unwrap();
+    assert!(format!("{:?}", count[0].column(0)).contains("98"));
+}
+
+/// As a scan of more than a minute pins, which no test waits for.
+async fn pin(lake: &Lake, node: base::ids::NodeId, number: i64) {
+    let sql = "INSERT INTO lake_pins (node, number, beat) VALUES ($1, $2, 1)";
+    let params = [node.to_string().into(), number.into()];
+    lake.catalog().database().execute(sql, &params).await.unwrap();
+}
+
+async fn unpin(lake: &Lake, node: base::ids::NodeId) {
+    let sql = "DELETE FROM lake_pins WHERE node = $1";
+    lake.catalog().database().execute(sql, &[node.to_string().into()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn old_versions_of_lance_tables_go_with_the_files_that_only_they_needed() {
+    let lab = Lab::new(vec![lab::lance(film())]).await;
+    for part in 0..6 {
+        let rows: Vec<_> =
+            (0..20).map(|n| row(&format!("{part}-{n:02}"), "t", i64::from(n))).collect();
+        let op = WriteOp::Upsert(vec![batch(&lab.lake, "Film", &rows)]);
+        write(&lab.lake, "Film", op).await.unwrap();
+    }
+    for n in 0..4 {
+        let op = WriteOp::Delete(vec![vec![Value::from(format!("0-{n:02}").as_str())]]);
+        write(&lab.lake, "Film", op).await.unwrap();
+    }
+    let versions = lab.lake.snapshots("Film").await.unwrap();
+    assert_eq!((versions.len(), versions.last().unwrap().rows), (10, 116));
+    let table = lab.lake.table("Film").await.unwrap();
+    let folder = format!("_tables/{}.lance", table.id);
+    let before = objects(&lab.lake, &folder).await;
+    // What is younger than is kept stays.
+    assert_eq!(lab.lake.expire("Film", Some(Duration::from_secs(60))).await.unwrap().snapshots, 0);
+    lab.clock.advance(DAY);
+    let expired = lab.lake.expire("Film", Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(expired.snapshots, 9);
+    assert!(expired.files >= 12, "{expired:?}");
+    assert_eq!(objects(&lab.lake, &folder).await, before, "a scan may still read them");
+    let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!(
+        (cleaned.files, objects(&lab.lake, &folder).await),
+        (expired.files, before - expired.files as usize)
+    );
+    // The table is whole, and can be changed and read by another node.
+    let other = lab.other(2).await;
+    let op = WriteOp::Upsert(vec![batch(&other, "Film", &[row("new", "t", 1)])]);
+    write(&other, "Film", op).await.unwrap();
+    let snapshots = other.snapshots("Film").await.unwrap();
+    assert_eq!((snapshots.len(), snapshots.last().unwrap().rows), (2, 117));
+}
+
+#[tokio::test]
+async fn a_file_that_a_crash_left_in_a_lance_table_is_an_orphan() {
+    let lab = Lab::new(vec![lab::lance(film())]).await;
+    let op = WriteOp::Upsert(vec![batch(&lab.lake, "Film", &[row("a", "t", 1)])]);
+    write(&lab.lake, "Film", op).await.unwrap();
+    let table = lab.lake.table("Film").await.unwrap();
+    let left = Path::from(format!("_tables/{}.lance/data/left.lance", table.id));
+    lab.lake.config().objects.put(&left, "left".into()).await.unwrap();
+    let cleaned = lab.lake.clean_orphans(Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(cleaned.files, 0, "a stage may be about to commit it");
+    let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!((cleaned.files, cleaned.bytes), (1, 4));
+    assert_eq!(lab.lake.snapshots("Film").await.unwrap().last().unwrap().rows, 1);
+}
+
+#[tokio::test]
+async fn one_node_maintains_a_table_at_a_time() {
+    let lab = busy().await;
+    lab.clock.advance(30 * DAY);
+    let table = lab.lake.table("Film").await.unwrap();
+    let (database, clock) = (lab.lake.catalog().database(), &lab.clock);
+    let name = format!("maintain {}", table.id);
+    let node = base::ids::NodeId::generate(&base::rng::Rng::seeded(5));
+    let minute = Duration::from_secs(60);
+    let lease = meta::leases::acquire(database, clock, &name, node, minute).await.unwrap().unwrap();
+    lab.lake.maintain().await.unwrap();
+    let snapshots = async || lab.lake.snapshots("Film").await.unwrap().len();
+    assert_eq!(snapshots().await, 6, "another node has its turn");
+    meta::leases::release(database, &lease).await.unwrap();
+    lab.lake.maintain().await.unwrap();
+    assert_eq!(snapshots().await, 1);
+    assert_eq!(lab.lake.running().await.unwrap(), []);
+}
+
+/// Films whose titles are searched.
+fn searched_film() -> schema::ObjectType {
+    let mut object = film();
+    object.fields.get_mut("title").unwrap().search = true;
+    object
+}
+
+#[tokio::test]
+async fn text_indexes_are_made_before_anybody_asks_and_go_with_their_files() {
+    let lab = Lab::new(vec![searched_film()]).await;
+    for part in 0..3 {
+        let rows: Vec<_> = (0..20).map(|n| row(&format!("{part}-{n:02}"), "moon", n)).collect();
+        insert(&lab.lake, &rows).await;
+    }
+    let unindexed = async || lab.lake.status_of("Film").await.unwrap().unindexed_rows;
+    assert_eq!(unindexed().await, 60);
+    lab.lake.maintain().await.unwrap();
+    assert_eq!(unindexed().await, 0);
+    let table = lab.lake.table("Film").await.unwrap();
+    let folder = format!("_text/{}", table.id);
+    assert_eq!(objects(&lab.lake, &folder).await, 24);
+    // Joined files have indexes of their own; those of before go when no snapshot needs them.
+    lab.lake.compact("Film").await.unwrap();
+    assert_eq!(unindexed().await, 60);
+    lab.lake.maintain().await.unwrap();
+    assert_eq!(objects(&lab.lake, &folder).await, 32);
+    lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!(objects(&lab.lake, &folder).await, 32, "older snapshots are searched, too");
+    lab.clock.advance(DAY);
+    lab.lake.expire("Film", Some(Duration::from_secs(3600))).await.unwrap();
+    lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!((objects(&lab.lake, &folder).await, unindexed().await), (8, 0));
+}
+
+#[tokio::test]
+async fn dropped_tables_of_both_formats_can_be_restored_until_their_time_is_over() {
+    for object in [searched_film(), lab::lance(film())] {
+        let lab = Lab::new(vec![object]).await;
+        let op = WriteOp::Upsert(vec![batch(&lab.lake, "Film", &[row("a", "moon", 1)])]);
+        write(&lab.lake, "Film", op).await.unwrap();
+        lab.lake.maintain().await.unwrap();
+        let drop = schema::plan::Step::DropTable { type_name: "Film".into() };
+        let (schema, none) = (lab.lake.schema(), lab::schema_of(vec![]));
+        lab.lake.execute_step(&drop, &schema, &none, &|_| {}).await.unwrap();
+        let before = objects(&lab.lake, "").await;
+        assert!(before > 2, "{before}");
+        let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+        assert_eq!((cleaned.tables, objects(&lab.lake, "").await), (0, before));
+        let config = Config { retain: Duration::ZERO, ..lab.lake.config().clone() };
+        let strict = Lake::open(config, schema).await.unwrap();
+        let cleaned = strict.clean_orphans(Duration::ZERO).await.unwrap();
+        assert_eq!((cleaned.tables, objects(&lab.lake, "").await), (1, 0), "{cleaned:?}");
+    }
+}

@@ -46,8 +46,7 @@ fn texts(batch: &RecordBatch) -> Vec<Vec<String>> {
         .collect()
 }
 
-async fn lab() -> Lab {
-    let lab = Lab::new(vec![film(), play()]).await;
+async fn filled(lab: Lab) -> Lab {
     let films = [
         row("a", "Alien", 1979),
         row("b", "Brazil", 1985),
@@ -73,7 +72,17 @@ async fn lab() -> Lab {
 
 #[tokio::test]
 async fn sql_files_give_what_they_say() {
-    let lab = lab().await;
+    check(&filled(Lab::new(vec![film(), play()]).await).await).await;
+}
+
+#[tokio::test]
+async fn sql_files_give_what_they_say_on_postgres_and_s3() {
+    if let Some(lab) = Lab::on_servers(vec![film(), play()]).await {
+        check(&filled(lab).await).await;
+    }
+}
+
+async fn check(lab: &Lab) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/sql");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

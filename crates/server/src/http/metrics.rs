@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use lake::maintain::TableStatus;
 use parking_lot::Mutex;
 
 /// Upper bounds of the time buckets, in seconds.
@@ -111,6 +112,33 @@ impl Metrics {
         ));
         page
     }
+}
+
+/// What maintenance owes to each table, as gauges.
+pub(crate) fn render_debt(tables: &[TableStatus]) -> String {
+    type Count = fn(&TableStatus) -> u64;
+    let gauges: [(&str, Count); 6] = [
+        ("small_files", |table| table.small_files),
+        ("delete_files", |table| table.delete_files),
+        ("expired_snapshots", |table| table.expired_snapshots),
+        ("unindexed_rows", |table| table.unindexed_rows),
+        ("orphan_bytes", |table| table.orphan_bytes),
+        ("rows", |table| table.rows),
+    ];
+    let mut page = String::new();
+    for (name, count) in gauges {
+        // Writing into a string cannot fail.
+        let _infallible = writeln!(page, "# TYPE headwater_table_{name} gauge");
+        for table in tables {
+            let _infallible = writeln!(
+                page,
+                "headwater_table_{name}{{type=\"{}\"}} {}",
+                table.type_name,
+                count(table)
+            );
+        }
+    }
+    page
 }
 
 #[cfg(test)]

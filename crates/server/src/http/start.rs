@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
 use super::{App, routes, system};
-use crate::maintenance;
+use crate::maintenance::{self, Debt};
 use crate::project::Project;
 use crate::s3::S3;
 use crate::settings::Settings;
@@ -84,6 +84,7 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
     Ok(App {
         system: system::engine(Arc::clone(&project))?,
         metrics: Metrics::new(),
+        debt: Debt::default(),
         slots: Arc::new(Semaphore::new(settings.limits.concurrent_requests)),
         hosts,
         origins: lowercase(&settings.server.allow_origins),

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use base::{Error, Principal, Result};
 use lake::backup::BackupReport;
+use lake::place::{self, MoveReport, Phase};
 use lake::{Snapshot, Table};
 use parking_lot::Mutex;
 
 use super::Report;
 use crate::project::Project;
-use crate::settings::{FILE as SETTINGS, Settings};
+use crate::settings::{FILE as SETTINGS, Secrets, Settings};
 use crate::wire::{
-    BackupAnswer, BackupRequest, CompactAnswer, CompactRequest, ErrorBody, OfType, Progress,
-    RollbackRequest, SchemaText, SnapshotInfo, StatusAnswer, TableDebt, TableInfo, UpgradeAnswer,
+    BackupAnswer, BackupRequest, CompactAnswer, CompactRequest, ErrorBody, MoveAnswer, MoveRequest,
+    OfType, Progress, RollbackRequest, SchemaText, SnapshotInfo, StatusAnswer, TableDebt,
+    TableInfo, UpgradeAnswer,
 };
 
 pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody> {
@@ -33,10 +35,13 @@ pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody>
                 small_files: debt.small_files,
                 delete_files: debt.delete_files,
                 expired_snapshots: debt.expired_snapshots,
+                unindexed_rows: debt.unindexed_rows,
+                orphan_bytes: debt.orphan_bytes,
             })
             .collect(),
         running: running(project).await?,
         metadata: if project.database.is_postgres() { "postgres" } else { "sqlite" }.to_owned(),
+        objects: project.place.stored().await?.place,
     })
 }
 
@@ -68,7 +73,25 @@ async fn running(project: &Project) -> Result<Vec<String>> {
             "schema version {version} is still served: `headwater apply --contract` ends that"
         ));
     }
+    lines.extend(moving(&project.place.stored().await?));
+    for one in project.lake.running().await? {
+        let (type_name, doing, since) = (&one.type_name, &one.doing, one.since);
+        lines.push(format!("maintenance of {type_name} since {since}: {doing}"));
+    }
     Ok(lines)
+}
+
+/// A move of the objects, in words.
+fn moving(stored: &place::Stored) -> Option<String> {
+    let (place, other) = (&stored.place, &stored.other);
+    match stored.phase {
+        Phase::Settled => None,
+        Phase::Copying => Some(format!("moving the objects from {place} to {other}")),
+        Phase::Switched => Some(format!(
+            "the objects are at {place}; those at {other} are kept until \
+             `headwater migrate-store --finish`"
+        )),
+    }
 }
 
 pub(super) async fn tables(project: &Project) -> Result<Vec<TableInfo>, ErrorBody> {
@@ -192,6 +215,48 @@ pub(super) async fn backup(
     Ok(BackupAnswer { folder: request.folder, tables, objects, bytes })
 }
 
+/// Moves the objects to another place, or ends a move.
+pub(super) async fn migrate(
+    project: &Project,
+    request: MoveRequest,
+    report: Report<'_>,
+) -> Result<MoveAnswer, ErrorBody> {
+    let report = Mutex::new(report);
+    let on_progress = |done: MoveReport| {
+        let what = match done.objects {
+            0 => done.what,
+            objects => format!("{} {objects} objects", done.what),
+        };
+        (report.lock())(Progress { what, bytes: done.bytes, ..Progress::default() });
+    };
+    let moved = match (&request.to, request.finish) {
+        (Some(to), false) => {
+            let to = place_named(to)?;
+            project.place.migrate(&project.clock, &to, &on_progress).await?
+        }
+        (None, true) => project.place.finish(&project.clock, &on_progress).await?,
+        _ => {
+            return Err(Error::invalid("give either `to` or `finish`")
+                .hint("`to` starts a move or goes on with one, `finish` removes the old objects")
+                .into());
+        }
+    };
+    let (objects, bytes) = (moved.objects, moved.bytes);
+    Ok(MoveAnswer { place: moved.place, kept: moved.kept, objects, bytes })
+}
+
+/// The name of a place, checked before anything else is done.
+fn place_named(to: &str) -> Result<String> {
+    if to.contains("://") {
+        lake::store::S3Place::parse(to)?;
+    }
+    match to.trim_end_matches('/') {
+        "" => Err(Error::invalid("the new place has no name")
+            .hint("name a folder or `s3://bucket/prefix`")),
+        name => Ok(name.to_owned()),
+    }
+}
+
 /// The settings travel with a backup: they name the warehouse that its objects belong to.
 fn keep_settings(from: &Path, to: &Path) -> Result<()> {
     let (from, to) = (from.join(SETTINGS), to.join(SETTINGS));
@@ -207,10 +272,11 @@ fn keep_settings(from: &Path, to: &Path) -> Result<()> {
 pub async fn restore(
     from: &Path,
     to: &Path,
+    secrets: Secrets,
     report: Report<'_>,
 ) -> Result<BackupAnswer, ErrorBody> {
     report(Progress { what: format!("restore {}", from.display()), ..Progress::default() });
-    let settings = Settings::read(from)?;
+    let settings = Settings { secrets, ..Settings::read(from)? };
     let done = Project::restore(from, to, &settings).await?;
     keep_settings(from, to)?;
     let project = Project::open(to, settings).await?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod applies;
+mod backends;
 mod change;
 mod client;
 mod data;
@@ -17,6 +18,7 @@ mod noise;
 mod operations;
 mod scenarios;
 mod settings;
+mod stores;
 mod system_client;
 mod tls;
 mod tokens;

@@ -16,6 +16,7 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "explain" => (json!({}), "INVALID_INPUT", "either `query` or `sql`"),
         "generate" => (json!({"target": "cobol"}), "INVALID_INPUT", "nothing generates `cobol`"),
         "import" => (json!({}), "INVALID_INPUT", "`POST /import`"),
+        "migrateStore" => (json!({}), "INVALID_INPUT", "give either `to` or `finish`"),
         "query" => (json!({"query": 1}), "INVALID_INPUT", "wrong shape"),
         "rollback" => {
             (json!({"typeName": "Item", "snapshot": "x"}), "INVALID_INPUT", "`x` is no snapshot id")
@@ -59,6 +60,7 @@ fn every_operation_does_its_work() {
             "columns" | "snapshots" | "compact" => json!({"typeName": "Item"}),
             "explain" => json!({"sql": "SELECT id FROM items"}),
             "generate" => json!({"target": "typescript"}),
+            "migrateStore" => json!({ "to": "elsewhere" }),
             "query" => json!({"query": "{ items { nodes { id } } }"}),
             "rollback" => json!({"typeName": "Item", "snapshot": first}),
             "sql" => json!({"sql": "SELECT 1"}),

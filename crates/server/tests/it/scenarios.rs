@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use server::{Project, Settings, operations};
 use testkit::TempProject;
 
+use crate::backends::Backend;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/graphql")
 }
@@ -32,8 +34,8 @@ fn schema_in(format: &str) -> String {
 }
 
 /// A project with the rows of the fixture.
-async fn filled(folder_of: &TempProject, format: &str) -> Project {
-    let project = Project::open(folder_of.path(), Settings::default()).await.unwrap();
+async fn filled(folder_of: &TempProject, format: &str, settings: Settings) -> Project {
+    let project = Project::open(folder_of.path(), settings).await.unwrap();
     let schema = json!({ "files": [["catalog.graphql", schema_in(format)]] });
     call(&project, "apply", json!({ "schema": schema })).await;
     let rows: Value = serde_json::from_str(&read(&folder().join("fixture/rows.json"))).unwrap();
@@ -95,7 +97,7 @@ fn comparable(answer: &mut Value) {
     }
 }
 
-async fn differences(path: &Path, format: &str) -> Vec<String> {
+async fn differences(path: &Path, format: &str, settings: Settings) -> Vec<String> {
     let text = read(path);
     let variables = path.with_extension("vars.json");
     let variables: Map<String, Value> = match std::fs::read_to_string(&variables) {
@@ -103,7 +105,7 @@ async fn differences(path: &Path, format: &str) -> Vec<String> {
         Err(_) => Map::new(),
     };
     let folder_of = TempProject::empty();
-    let project = filled(&folder_of, format).await;
+    let project = filled(&folder_of, format, settings).await;
     let mut found = Vec::new();
     let names = operation_names(&text);
     let expected = golden(&read(&path.with_extension("out.json")));
@@ -123,7 +125,7 @@ async fn differences(path: &Path, format: &str) -> Vec<String> {
     found
 }
 
-async fn check(format: &str) {
+async fn check(format: &str, backend: Backend) {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -136,17 +138,28 @@ async fn check(format: &str) {
     assert!(paths.len() > 10, "{paths:?}");
     let mut found = Vec::new();
     for path in &paths {
-        found.extend(differences(path, format).await);
+        let Some(settings) = backend.settings() else { return };
+        found.extend(differences(path, format, settings).await);
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn iceberg_tables_answer_as_tables_in_memory_do() {
-    check("ICEBERG").await;
+    check("ICEBERG", Backend::Local).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lance_tables_answer_as_tables_in_memory_do() {
-    check("LANCE").await;
+    check("LANCE", Backend::Local).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn iceberg_tables_on_postgres_and_s3_answer_as_tables_in_memory_do() {
+    check("ICEBERG", Backend::Servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lance_tables_on_postgres_and_s3_answer_as_tables_in_memory_do() {
+    check("LANCE", Backend::Servers).await;
 }

@@ -1,10 +1,11 @@
 /** Lake: the tables, and what is in each of them. */
 import { useResource } from "../../api/resource";
-import { type TableInfo, tables } from "../../api/system";
-import { Badge, Page } from "../../design/parts/layout";
+import { type Status, status, type TableInfo, tables } from "../../api/system";
+import { Badge, Page, Panel } from "../../design/parts/layout";
 import { Bones, Empty, Loaded } from "../../design/parts/states";
 import { ago, bytes, count, moment, plural } from "../../design/words";
 import { href, type Place } from "../../router";
+import { owed } from "../overview/attention";
 import { TablePage } from "./table";
 import "./lake.css";
 
@@ -23,8 +24,36 @@ function Tables() {
           {(list) => (list.length ? <TableList tables={list} /> : <NoTables />)}
         </Loaded>
       </section>
+      {found.value?.length ? <Maintenance /> : null}
     </Page>
   );
+}
+
+/** How often the state of maintenance is asked for, in milliseconds. */
+const PULSE = 5000;
+
+/** What maintenance owes, what runs now, and what everything stands on. */
+function Maintenance() {
+  const found = useResource("maintenance", status, PULSE);
+  return (
+    <Panel title="Maintenance">
+      <Loaded of={found} bones={<Bones rows={3} height="1.6rem" />}>
+        {(now) => (
+          <div className="maintenance">
+            <p className="faint">Objects at <code>{now.objects}</code>, metadata in {now.metadata === "postgres" ? "PostgreSQL" : "SQLite"}.</p>
+            {now.running.length > 0 && <ul>{now.running.map((running) => <li key={running}><Badge tone="good">Runs</Badge> {running}</li>)}</ul>}
+            <DebtList tables={now.tables} />
+          </div>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+function DebtList({ tables: list }: { tables: Status["tables"] }) {
+  const owing = list.map((table) => ({ table, parts: owed(table) })).filter(({ parts }) => parts.length > 0);
+  if (!owing.length) return <p>Nothing is owed: files are merged, indexes know every row, nothing is past its retention.</p>;
+  return <ul>{owing.map(({ table, parts }) => <li key={table.typeName}><a href={href(["lake", table.typeName, "snapshots"])}>{table.typeName}</a>: {parts.join(", ")}</li>)}</ul>;
 }
 
 function NoTables() {

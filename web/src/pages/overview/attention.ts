@@ -1,6 +1,6 @@
 /** What the project owes: changes that wait, work that runs, tables that maintenance should look after. */
 import type { Status } from "../../api/system";
-import { plural } from "../../design/words";
+import { bytes, plural } from "../../design/words";
 import { href } from "../../router";
 
 export interface Debt {
@@ -24,14 +24,21 @@ export function debts(status: Status): Debt[] {
     found.push({ id: running, title: running, remark: "runs, or waits to be resumed", href: href(["overview"]), isUrgent: true });
   }
   for (const table of status.tables) {
-    const parts = [
-      table.smallFiles > FEW ? plural(table.smallFiles, "small file") : "",
-      table.deleteFiles > 0 ? plural(table.deleteFiles, "delete file") : "",
-      table.expiredSnapshots > 0 ? plural(table.expiredSnapshots, "snapshot") + " past retention" : "",
-    ].filter(Boolean);
+    const parts = owed(table);
     if (parts.length) {
-      found.push({ id: table.typeName, title: `${table.typeName}: ${parts.join(", ")}`, remark: "Maintenance merges and expires them", href: href(["lake", table.typeName, "snapshots"]), isUrgent: false });
+      found.push({ id: table.typeName, title: `${table.typeName}: ${parts.join(", ")}`, remark: "Maintenance looks after it by itself", href: href(["lake", table.typeName, "snapshots"]), isUrgent: false });
     }
   }
   return found;
+}
+
+/** What maintenance owes to a table, in words; nothing when all is well. */
+export function owed(table: Status["tables"][number]): string[] {
+  return [
+    table.smallFiles > FEW ? plural(table.smallFiles, "small file") : "",
+    table.deleteFiles > 0 ? plural(table.deleteFiles, "delete file") : "",
+    table.expiredSnapshots > 0 ? plural(table.expiredSnapshots, "snapshot") + " past retention" : "",
+    table.unindexedRows > 0 ? plural(table.unindexedRows, "row") + " to index" : "",
+    table.orphanBytes > 0 ? bytes(table.orphanBytes) + " that nothing needs" : "",
+  ].filter(Boolean);
 }

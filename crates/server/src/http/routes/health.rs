@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::super::Shared;
 use super::super::authenticate::principal;
+use super::super::metrics::render_debt;
 use super::super::respond::failure;
 
 /// Healthy when the metadata database answers.
@@ -26,7 +27,12 @@ pub(super) async fn metrics(State(app): State<Shared>, headers: HeaderMap) -> Re
     if let Err(error) = principal(&app, &headers).await {
         return failure(error.into());
     }
-    let mut response = app.metrics.render().into_response();
+    let debt = match app.debt.of(&app.project).await {
+        Ok(debt) => debt,
+        Err(error) => return failure(error.into()),
+    };
+    let page = app.metrics.render() + &render_debt(&debt);
+    let mut response = page.into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
