@@ -41,9 +41,13 @@ def run_duckdb(text):
     return found.to_arrow_table()
 
 
+# Polars leaves columns out when it prints, but says how many rows and columns there are.
+PRINTED = {"pyiceberg": "lamp", "polars": "shape: (4, 16)"}
+
+
 @pytest.mark.parametrize("title", ["PyIceberg", "Polars"])
 def test_programs_of_the_guide_print_the_rows(lab, title, capsys):
-    assert "lamp" in run_python(here(program(title), lab), capsys)
+    assert PRINTED[title.lower()] in run_python(here(program(title), lab), capsys)
 
 
 def test_duckdbs_statements_of_the_guide_give_the_rows(lab):
@@ -58,7 +62,7 @@ def test_the_program_for_lance_reads_the_rows(lab, capsys):
 @pytest.mark.parametrize("tool", ["pyiceberg", "polars"])
 def test_what_connect_prints_runs(lab, tool, capsys):
     text = lab.run("connect", tool, "--table", "lab.things", "--server-url", lab.origin)
-    assert "lamp" in run_python(text, capsys)
+    assert PRINTED[tool] in run_python(text, capsys)
 
 
 def test_what_connect_prints_for_duckdb_runs(lab):
