@@ -34,6 +34,7 @@ use objects::Objects;
 
 /// Answers signed requests.
 pub(crate) struct S3 {
+    project: Arc<Project>,
     service: S3Service,
 }
 
@@ -43,11 +44,15 @@ impl S3 {
         let mut builder = S3ServiceBuilder::new(Objects::new(Arc::clone(project)));
         builder.set_auth(Auth { keys: project.keys.clone() });
         builder.set_access(Access { keys: project.keys.clone(), clock: project.clock.clone() });
-        S3 { service: builder.build() }
+        S3 { project: Arc::clone(project), service: builder.build() }
     }
 
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request) -> Response {
+        // Another node may have moved the objects, or committed a version of a table.
+        if let Err(error) = self.project.refresh().await {
+            return (StatusCode::SERVICE_UNAVAILABLE, words::text(&error)).into_response();
+        }
         let request = request.map(s3s::Body::http_body_unsync);
         match self.service.call(request).await {
             Ok(response) => response.map(Body::new),
