@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use base::Clock;
 use s3s::access::{S3Access, S3AccessContext};
@@ -53,9 +53,19 @@ impl S3 {
         if let Err(error) = self.project.refresh().await {
             return (StatusCode::SERVICE_UNAVAILABLE, words::text(&error)).into_response();
         }
+        let uploads = request.version() < Version::HTTP_2
+            && matches!(*request.method(), Method::PUT | Method::POST);
         let request = request.map(s3s::Body::http_body_unsync);
         match self.service.call(request).await {
-            Ok(response) => response.map(Body::new),
+            Ok(response) => {
+                let mut response = response.map(Body::new);
+                // The rest of a refused body is not read, so that the connection is of no more use.
+                if uploads && !response.status().is_success() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                response
+            }
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }

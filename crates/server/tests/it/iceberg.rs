@@ -16,7 +16,7 @@ fn check(name: &str) {
     let lab = Lab::new().with_items();
     let mut redact = Redactor::new(lab.folder.path());
     redact.rule(r#"("(?:last-updated-ms|timestamp-ms)": )\d+"#, "${1}0").unwrap();
-    redact.rule(r"-[0-9a-f]{8}\b", "-[SHORT]").unwrap();
+    redact.rule(r#"-[0-9a-f]{8}(["/])"#, "-[SHORT]$1").unwrap();
     redact.rule(r#""total-files-size": "\d+""#, r#""total-files-size": "[SIZE]""#).unwrap();
     let mut out = String::new();
     for line in requests.lines() {
