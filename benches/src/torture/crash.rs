@@ -375,6 +375,7 @@ impl Session {
         let database = self.project.database().await?;
         database.snapshot_to(&after.folder.join("meta.db")).await?;
         folder.crash(&after.objects())?;
+        store.release();
         self.project = after;
         Ok(())
     }

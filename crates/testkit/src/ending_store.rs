@@ -29,6 +29,15 @@ pub enum End {
     Freeze,
 }
 
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Alive,
+    Frozen,
+    /// Calls fail, so that whoever waits for one comes to an end.
+    Over,
+}
+
 /// When it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -52,14 +61,14 @@ struct Doom {
     end: End,
     moment: Moment,
     calls: AtomicU64,
-    ended: watch::Sender<bool>,
+    state: watch::Sender<State>,
 }
 
 impl EndingStore {
     /// Passes calls on to `inner` until the moment.
     pub fn new(inner: Arc<dyn ObjectStore>, end: End, moment: Moment) -> Self {
-        let (ended, _) = watch::channel(false);
-        let doom = Doom { end, moment, calls: AtomicU64::new(0), ended };
+        let (state, _) = watch::channel(State::Alive);
+        let doom = Doom { end, moment, calls: AtomicU64::new(0), state };
         EndingStore { inner, doom: Arc::new(doom) }
     }
 
@@ -70,9 +79,15 @@ impl EndingStore {
 
     /// Waits until it has ended; only a freeze can be waited for.
     pub async fn ended(&self) {
-        let mut ended = self.doom.ended.subscribe();
+        let mut state = self.doom.state.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
-        let _ended = ended.wait_for(|ended| *ended).await;
+        let _ended = state.wait_for(|state| *state != State::Alive).await;
+    }
+
+    /// Lets all calls that never return fail instead: when everything was judged, tasks that wait for
+    /// them must not live on.
+    pub fn release(&self) {
+        self.doom.state.send_replace(State::Over);
     }
 }
 
@@ -83,30 +98,40 @@ impl Doom {
                 let _dead = kill(Pid::this(), Signal::SIGKILL);
             }
             End::Freeze => {
-                self.ended.send_replace(true);
+                self.state.send_if_modified(|state| {
+                    let alive = *state == State::Alive;
+                    if alive {
+                        *state = State::Frozen;
+                    }
+                    alive
+                });
             }
         }
     }
 
-    /// Never returns once it has ended.
-    async fn alive(&self) {
-        if *self.ended.borrow() {
-            std::future::pending::<()>().await;
+    /// Does not return once it has ended, and fails once everything is over.
+    async fn alive(&self) -> Result<()> {
+        if *self.state.borrow() == State::Alive {
+            return Ok(());
         }
+        let mut state = self.state.subscribe();
+        let _over = state.wait_for(|state| *state == State::Over).await;
+        let source = std::io::Error::other("the power is gone").into();
+        Err(object_store::Error::Generic { store: "EndingStore", source })
     }
 
     /// Counts a changing call; gives its number.
-    async fn enter(&self) -> u64 {
-        self.alive().await;
+    async fn enter(&self) -> Result<u64> {
+        self.alive().await?;
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         if number == self.moment.call && self.moment.before {
             self.strike();
-            self.alive().await;
+            self.alive().await?;
         }
-        number
+        Ok(number)
     }
 
-    async fn leave(self: &Arc<Self>, number: u64) {
+    async fn leave(self: &Arc<Self>, number: u64) -> Result<()> {
         if number != self.moment.call || self.moment.before {
             return self.alive().await;
         }
@@ -120,6 +145,7 @@ impl Doom {
             std::thread::sleep(doom.moment.later);
             doom.strike();
         });
+        Ok(())
     }
 }
 
@@ -137,9 +163,9 @@ impl ObjectStore for EndingStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
-        let number = self.doom.enter().await;
+        let number = self.doom.enter().await?;
         let result = self.inner.put_opts(to, payload, opts).await;
-        self.doom.leave(number).await;
+        self.doom.leave(number).await?;
         result
     }
 
@@ -148,14 +174,14 @@ impl ObjectStore for EndingStore {
         to: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let number = self.doom.enter().await;
+        let number = self.doom.enter().await?;
         let inner = self.inner.put_multipart_opts(to, opts).await?;
-        self.doom.leave(number).await;
+        self.doom.leave(number).await?;
         Ok(Box::new(EndingUpload { inner, doom: Arc::clone(&self.doom) }))
     }
 
     async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
-        self.doom.alive().await;
+        self.doom.alive().await?;
         self.inner.get_opts(from, options).await
     }
 
@@ -168,11 +194,11 @@ impl ObjectStore for EndingStore {
             .then(move |location| {
                 let store = store.clone();
                 async move {
-                    let number = store.doom.enter().await;
+                    let number = store.doom.enter().await?;
                     let one = futures::stream::once(std::future::ready(location)).boxed();
                     let mut deleted = store.inner.delete_stream(one);
                     let result = deleted.next().await;
-                    store.doom.leave(number).await;
+                    store.doom.leave(number).await?;
                     result.unwrap_or_else(|| {
                         let source = std::io::Error::other("a deletion gave no answer").into();
                         Err(object_store::Error::Generic { store: "EndingStore", source })
@@ -187,21 +213,21 @@ impl ObjectStore for EndingStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.doom.alive().await;
+        self.doom.alive().await?;
         self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let number = self.doom.enter().await;
+        let number = self.doom.enter().await?;
         let result = self.inner.copy_opts(from, to, options).await;
-        self.doom.leave(number).await;
+        self.doom.leave(number).await?;
         result
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        let number = self.doom.enter().await;
+        let number = self.doom.enter().await?;
         let result = self.inner.rename_opts(from, to, options).await;
-        self.doom.leave(number).await;
+        self.doom.leave(number).await?;
         result
     }
 }
@@ -218,23 +244,23 @@ impl MultipartUpload for EndingUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         let (part, doom) = (self.inner.put_part(data), Arc::clone(&self.doom));
         async move {
-            let number = doom.enter().await;
+            let number = doom.enter().await?;
             let result = part.await;
-            doom.leave(number).await;
+            doom.leave(number).await?;
             result
         }
         .boxed()
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let number = self.doom.enter().await;
+        let number = self.doom.enter().await?;
         let result = self.inner.complete().await;
-        self.doom.leave(number).await;
+        self.doom.leave(number).await?;
         result
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.doom.alive().await;
+        self.doom.alive().await?;
         self.inner.abort().await
     }
 }

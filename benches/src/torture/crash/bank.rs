@@ -58,8 +58,8 @@ type Photo @key(fields: "id") @table(format: ICEBERG, plural: "photos") {
 }
 "#;
 
-/// Bytes of the text that makes rows of files long, so that short files have several parts.
-const PAD: usize = 4096;
+/// Bytes of the text that rows of files have and rows of mutations do not.
+const PAD: usize = 256;
 /// Pixels of a side of a picture.
 const SIDE: u32 = 12;
 

@@ -26,6 +26,8 @@ pub(crate) const KEEP: Duration = Duration::from_secs(1800);
 const GRACE: Duration = Duration::from_secs(1800);
 /// Ids that a worker changes again and again.
 const POOL: u64 = 12;
+/// Rows of a part of an import.
+const PIECE_ROWS: usize = 20;
 /// Ids of files that are imported over themselves.
 const FILE_POOL: u64 = 60;
 
@@ -298,7 +300,8 @@ pub(crate) fn import_request(operation: &Operation, path: &Path) -> ImportReques
         Kind::ImportReplace => ImportMode::Replace,
         _ => ImportMode::Append,
     };
-    // Every piece that the decoder gives is a part of its own.
+    // Every piece that the decoder gives is a part of its own, and a piece is short.
     request.part_rows = 1;
+    request.options.limits.rows = PIECE_ROWS;
     request
 }

@@ -132,12 +132,14 @@ async fn the_removal_of_dropped_tables_that_was_cut_off_is_finished_by_the_next(
     lab.clock.advance(8 * DAY);
     let store = CountingStore::new(Arc::clone(&lab.lake.config().objects));
     let config = Config { objects: Arc::new(store.clone()), ..lab.lake.config().clone() };
-    let lake = Lake::open(config, Arc::new(none)).await.unwrap();
+    let lake = Lake::open(config, Arc::new(none.clone())).await.unwrap();
+    let restore = Step::RestoreTable { type_name: "Film".into() };
     for nth in [1, 3, 5] {
         store.fail_nth(Call::Delete, nth, Fault::Broken);
         lake.clean_orphans(Duration::ZERO).await.unwrap_err();
-        let restored = lake.catalog().restore_table("Film").await.unwrap();
-        assert!(!restored, "a table that lost files came back");
+        // A table that lost files does not come back.
+        let refused = lake.execute_step(&restore, &none, &old, &|_| {}).await.unwrap_err();
+        assert_eq!(refused.kind(), base::Kind::NotFound);
     }
     store.heal();
     lake.clean_orphans(Duration::ZERO).await.unwrap();
