@@ -140,6 +140,8 @@ async fn the_removal_of_dropped_tables_that_was_cut_off_is_finished_by_the_next(
         // A table that lost files does not come back.
         let refused = lake.execute_step(&restore, &none, &old, &|_| {}).await.unwrap_err();
         assert_eq!(refused.kind(), base::Kind::NotFound);
+        let restorable = lake.catalog().dropped().await.unwrap();
+        assert_eq!(restorable.len(), 0, "a table that lost files could come back");
     }
     store.heal();
     lake.clean_orphans(Duration::ZERO).await.unwrap();
