@@ -276,7 +276,7 @@ pub(crate) async fn rows_at(
     let table = lake.table(type_name).await.unwrap();
     let content = lake.files().content(table.iceberg().unwrap(), snapshot).await.unwrap();
     let mut all = Vec::new();
-    let columns = std::sync::Arc::clone(table.iceberg().unwrap().current_schema());
+    let columns = Arc::clone(table.iceberg().unwrap().current_schema());
     for file in &content.data {
         let deleted = lake.files().deleted(file).await.unwrap();
         let mut position = 0;
