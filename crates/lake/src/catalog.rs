@@ -198,10 +198,7 @@ impl Catalog {
         also: &[Statement],
         writer: &Writer,
     ) -> Result<()> {
-        if let Some(swap) = swaps.iter().find(|swap| swap.base.seen.binding.is_some()) {
-            let text = format!("the schema of table `{}` was changed meanwhile", swap.base.name);
-            return Err(Error::new(Kind::Stale, text).hint("repeat the command"));
-        }
+        swaps.iter().try_for_each(|swap| swap.base.refuse_earlier())?;
         let (swaps, also, writer) = (swaps.to_vec(), also.to_vec(), writer.clone());
         let now = self.clock.now();
         let place = self.place.get().cloned();

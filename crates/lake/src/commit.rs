@@ -161,6 +161,7 @@ impl Lake {
         found: &mut locate::Found,
     ) -> Result<Written> {
         let table = self.table(&change.type_name).await?;
+        table.refuse_earlier()?;
         let delta = resolve::resolve(self, &table, &change.change, found).await?;
         snapshot::write(self, &table, delta, info).await
     }

@@ -101,6 +101,16 @@ impl Table {
         }
     }
 
+    /// Refuses to change a table through an earlier version of the schema than the deployed one: what
+    /// was staged for it has other columns.
+    pub(crate) fn refuse_earlier(&self) -> Result<()> {
+        if self.seen.binding.is_none() {
+            return Ok(());
+        }
+        let text = format!("the schema of table `{}` was changed meanwhile", self.name);
+        Err(Error::new(Kind::Stale, text).hint("repeat the command"))
+    }
+
     /// The same table with all its columns, for whoever rewrites files and may lose none of them.
     pub(crate) fn whole(&self) -> Table {
         let mut whole = self.clone();
