@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use base::rng::Rng;
 use base::size::format_bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testkit::Victim;
 
@@ -72,7 +72,7 @@ fn sdl(extra: bool) -> String {
 /// A project, its nodes, and what is known of the load.
 struct Soak {
     folder: PathBuf,
-    nodes: [RwLock<Node>; 2],
+    nodes: [Mutex<Node>; 2],
     over: AtomicBool,
     asked: Mutex<BTreeMap<&'static str, u64>>,
     /// Answers with an error, by what was asked and the error's code.
@@ -91,7 +91,7 @@ pub(crate) async fn run(seed: u64, seconds: u64) -> Result<String> {
     fs::write(folder.path().join("schema/bank.graphql"), sdl(false))?;
     fs::write(folder.path().join("headwater.toml"), SETTINGS)?;
     headwater(folder.path(), &["apply", "--yes", "--quiet"])?;
-    let nodes = [RwLock::new(start(folder.path())?), RwLock::new(start(folder.path())?)];
+    let nodes = [Mutex::new(start(folder.path())?), Mutex::new(start(folder.path())?)];
     let soak = Arc::new(Soak {
         folder: folder.path().to_path_buf(),
         nodes,
@@ -196,7 +196,7 @@ impl Soak {
 
     /// Asks a node. That a node is away is no error here; that it answers with one is counted.
     fn post(&self, rng: &Rng, what: &'static str, path: &str, body: &Value) -> Result<()> {
-        let address = self.nodes[rng.below(2) as usize].read().address.clone();
+        let address = self.nodes[rng.below(2) as usize].lock().address.clone();
         *self.asked.lock().entry(what).or_default() += 1;
         let Ok(answer) = exchange(&address, path, &body.to_string()) else {
             *self.refused.lock().entry(format!("{what}: no answer")).or_default() += 1;
@@ -238,9 +238,9 @@ impl Soak {
 
     /// Kills the second node and starts it anew.
     fn restart(&self) -> Result<()> {
-        let mut node = self.nodes[1].write();
-        node.process.kill();
-        *node = start(&self.folder)?;
+        self.nodes[1].lock().process.kill();
+        let started = start(&self.folder)?;
+        *self.nodes[1].lock() = started;
         *self.asked.lock().entry("restart").or_default() += 1;
         Ok(())
     }
@@ -256,7 +256,7 @@ impl Soak {
     }
 
     fn sample(&self) -> Result<Sample> {
-        let process = PathBuf::from(format!("/proc/{}", self.nodes[0].read().process.id()));
+        let process = PathBuf::from(format!("/proc/{}", self.nodes[0].lock().process.id()));
         let status = fs::read_to_string(process.join("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes: u64 =
