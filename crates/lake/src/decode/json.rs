@@ -497,11 +497,8 @@ mod tests {
         #[test]
         fn the_scanner_agrees_with_serde_json(text in "[\\[\\]{}:,\" \\\\a-f0-9.eE+-]{0,24}") {
             let ours = validate(text.as_bytes(), 64).is_ok();
-            // Numbers beyond the range of a float are valid JSON that `serde_json` cannot hold.
-            let theirs = match serde_json::from_str::<serde_json::Value>(&text) {
-                Ok(_) => true,
-                Err(error) => error.to_string().contains("out of range"),
-            };
+            // Values that are not kept have no range: a number beyond that of a float is valid.
+            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             proptest::prop_assert_eq!(ours, theirs, "{}", text);
         }
     }

@@ -27,8 +27,10 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "tokenRevoke" => (json!({"id": "nobody"}), "NOT_FOUND", "there is no token `nobody`"),
         "undo" => (json!({"expectedBase": "x"}), "STALE", "changed since it was planned"),
         "undoPlan" => (json!({"dryRun": "x"}), "INVALID_INPUT", "wrong shape"),
-        "pendingPlan" | "schema" | "schemaVersions" | "status" | "tables" | "tokenList"
-        | "upgrade" => (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request"),
+        "applyContract" | "applyPause" | "pendingPlan" | "schema" | "schemaVersions" | "status"
+        | "tables" | "tokenList" | "upgrade" => {
+            (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request")
+        }
         other => panic!("`{other}` has no bad request here"),
     }
 }
@@ -68,8 +70,9 @@ fn every_operation_does_its_work() {
             "sql" => json!({"sql": "SELECT 1"}),
             "tokenCreate" => json!({"subject": "c", "team": "b", "scope": "read"}),
             "tokenRevoke" => json!({ "id": token }),
-            // These two have tests of their own: one needs a file, the other a schema to go back to.
-            "import" | "undo" => continue,
+            // These have tests of their own: one needs a file, one a schema to go back to, one an apply
+            // that runs.
+            "import" | "undo" | "applyPause" => continue,
             _ => json!({}),
         };
         let answer = lab.call(operation, request);
@@ -77,6 +80,16 @@ fn every_operation_does_its_work() {
         assert!(done.is_object() || done.is_array(), "{operation}: {done}");
     }
     assert!(backup.join("meta.db").is_file() || backup.read_dir().unwrap().next().is_some());
+}
+
+#[test]
+fn nothing_is_paused_while_no_apply_runs() {
+    let lab = Lab::new().with_items();
+    let error = lab.call("applyPause", json!({})).error();
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (&json!("NOT_FOUND"), &json!("no apply is running"))
+    );
 }
 
 #[test]
