@@ -105,7 +105,7 @@ pub(crate) fn whole(command: &mut Command) -> Result<Usage> {
         }
         match child.try_wait()? {
             Some(ended) => break ended,
-            None => std::thread::sleep(Duration::from_millis(5)),
+            None => std::thread::park_timeout(Duration::from_millis(5)),
         }
     };
     let wall = started.elapsed().as_secs_f64();

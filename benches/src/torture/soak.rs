@@ -159,7 +159,7 @@ impl Soak {
                 Job::Compact => self.operation(rng, "compact", &json!({ "typeName": "Account" }))?,
                 Job::Restart => self.restart()?,
             }
-            std::thread::sleep(pause(job));
+            std::thread::park_timeout(pause(job));
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl Soak {
         let mut samples = Vec::new();
         while Instant::now() < until {
             samples.push(self.sample()?);
-            std::thread::sleep(every.min(until.saturating_duration_since(Instant::now())));
+            std::thread::park_timeout(every.min(until.saturating_duration_since(Instant::now())));
         }
         Ok(samples)
     }
