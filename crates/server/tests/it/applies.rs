@@ -1,6 +1,8 @@
 //! Applying a schema: resumed after it broke off, refused when its base moved or rows would be lost
 //! unnamed, one at a time, and undone.
 
+use std::sync::mpsc;
+
 use base::Principal;
 use serde_json::{Value, json};
 use server::operations;
@@ -198,24 +200,31 @@ fn a_schema_that_was_never_applied_cannot_be_undone() {
 #[test]
 fn of_two_applies_at_once_one_is_refused() {
     let folder = TempProject::with_schema(SHOP);
-    let runtime = runtime();
-    let outcome = runtime.block_on(async {
-        let (first, _) = open(&folder, "").await;
-        let (second, _) = open(&folder, "").await;
-        let began = tokio::sync::Notify::new();
-        let mut report = |_| began.notify_one();
-        let owner = Principal::local();
-        let work = operations::call(&first, &owner, "apply", apply_request(SHOP), &mut report);
-        tokio::pin!(work);
-        // The first is held between two steps while the second tries.
-        tokio::select! {
-            biased;
-            () = began.notified() => {}
-            done = &mut work => panic!("it ended: {done:?}"),
-        }
-        let refused = run(&second, "apply", apply_request(SHOP)).await;
-        let done = work.await;
-        (done, refused)
+    let ((began, has_begun), (go_on, may_go_on)) =
+        (mpsc::sync_channel(1), mpsc::sync_channel::<()>(1));
+    let outcome = std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            runtime().block_on(async {
+                let (first, _) = open(&folder, "").await;
+                let mut held = Some((began, may_go_on));
+                // It is held between two steps, where it has no transaction open.
+                let mut report = move |_| {
+                    if let Some((began, may_go_on)) = held.take() {
+                        began.send(()).unwrap();
+                        may_go_on.recv().unwrap();
+                    }
+                };
+                let owner = Principal::local();
+                operations::call(&first, &owner, "apply", apply_request(SHOP), &mut report).await
+            })
+        });
+        has_begun.recv().unwrap();
+        let refused = runtime().block_on(async {
+            let (second, _) = open(&folder, "").await;
+            run(&second, "apply", apply_request(SHOP)).await
+        });
+        go_on.send(()).unwrap();
+        (first.join().unwrap(), refused)
     });
     assert_eq!(outcome.0.unwrap()["version"], 1);
     let refused = outcome.1.unwrap_err();
