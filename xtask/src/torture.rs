@@ -76,7 +76,6 @@ const SAMPLE: &[&[&str]] = &[
     &["commits", "--runs", "1", "--seed", "2", "--backend", "servers"],
     &["commits", "--runs", "1", "--seed", "3", "--sabotage", "lose-commit"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
-    &["change", "--runs", "1", "--seed", "2", "--rows", "500"],
 ];
 
 /// Runs the sample; the programs are built already.
