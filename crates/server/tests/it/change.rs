@@ -372,6 +372,35 @@ fn a_field_is_dropped() {
 }
 
 #[test]
+fn two_dropped_fields_of_one_type_keep_their_own_values() {
+    let wider = format!("{FIELDS} remark: String");
+    let old = sdl("id", "", &wider);
+    let folder = TempProject::with_schema(&old);
+    runtime().block_on(async {
+        let (one, _) = open(&folder, "").await;
+        run(&one, "apply", apply_request(&old)).await.unwrap();
+        let version = one.live().deployed.version;
+        let input = Row::new("a".to_owned(), 1).input();
+        let input = input.trim_end_matches('}');
+        let text = format!(
+            "mutation {{ upsertItem(input: {input}, remark: \"remark 1\"}}) {{ node {{ id }} }} }}"
+        );
+        ask(&one, version, &text).await.unwrap();
+        let fields = FIELDS.replace("note: String ", "");
+        let mut request = apply_request(&sdl("id", "", &fields));
+        request["keepOld"] = json!(3_600_000);
+        request["allowDestructive"] = json!(["Item.note", "Item.remark"]);
+        run(&one, "apply", request).await.unwrap();
+        // One after the other: what was read of the first must not be found for the second.
+        for (field, value) in [("note", "note 1"), ("remark", "remark 1"), ("note", "note 1")] {
+            let text = format!("{{ item(id: \"a\") {{ {field} }} }}");
+            let read = ask(&one, version, &text).await.unwrap();
+            assert_eq!(read["item"][field], json!(value));
+        }
+    });
+}
+
+#[test]
 fn partitions_and_buckets_change() {
     let table = ", bucket: {by: \"id\", count: 4}";
     check(Change::to(sdl("id", table, FIELDS), old_fields()));

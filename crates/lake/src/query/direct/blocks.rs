@@ -55,12 +55,12 @@ impl IcebergProvider {
         block: usize,
     ) -> Result<Vec<ArrayRef>> {
         let path = Arc::<str>::from(file.file.file_path());
-        let key = |index: usize| {
+        let key = |index: usize| -> Option<BlockKey> {
             let number = u32::try_from(block).unwrap_or(u32::MAX);
-            (Arc::clone(&path), self.columns.id(index).unwrap_or(-1), number)
+            Some((Arc::clone(&path), self.held_id(index)?, number))
         };
         let held = |index: &usize| {
-            let held = self.engine.blocks.get(&key(*index))?;
+            let held = self.engine.blocks.get(&key(*index)?)?;
             // A column that was widened since has another type now.
             (held.data_type() == self.columns.schema.field(*index).data_type()).then_some(held)
         };
@@ -75,12 +75,22 @@ impl IcebergProvider {
             let mut read = self.read_block(file, &missing, block).await?.into_iter();
             for (index, slot) in wanted.iter().zip(&mut found).filter(|(_, slot)| slot.is_none()) {
                 let array = read.next().ok_or_else(|| Error::internal("a column was not read"))?;
-                let weight = array.get_array_memory_size() + 128;
-                self.engine.blocks.put(key(*index), Arc::clone(&array), weight);
+                if let Some(key) = key(*index) {
+                    let weight = array.get_array_memory_size() + 128;
+                    self.engine.blocks.put(key, Arc::clone(&array), weight);
+                }
                 *slot = Some(array);
             }
         }
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The id under which blocks of a column are held. Nothing for a column that an earlier version
+    /// of the schema reads in its own way, which others would find, and nothing for nested ones, whose
+    /// parts have ids of their own.
+    fn held_id(&self, index: usize) -> Option<i32> {
+        let nested = self.columns.schema.field(index).data_type().is_nested();
+        self.columns.id(index).filter(|_| !nested)
     }
 
     /// Whether a block of the column is too large to be held.
