@@ -1,4 +1,4 @@
-"""PyIceberg: one row appended to a table in a SQLite catalog, again and again."""
+"""PyIceberg: one row appended to a table in a catalog in SQL, again and again."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ import pyiceberg
 from peer import serve
 from pyiceberg.catalog.sql import SqlCatalog
 
-warehouse = json.loads(sys.argv[1])["warehouse"]
-catalog = SqlCatalog("peer", uri=f"sqlite:///{warehouse}/catalog.db", warehouse=f"file://{warehouse}")
+given = json.loads(sys.argv[1])
+catalog = SqlCatalog("peer", uri=given.pop("catalog"), **given)
 catalog.create_namespace("bench")
 schema = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("amount", pa.int64(), nullable=False)])
 table = catalog.create_table("bench.accounts", schema)

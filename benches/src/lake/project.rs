@@ -11,6 +11,7 @@ use base::{Clock, Principal};
 use frame::ScanRequest;
 use lake::store::LocalStore;
 use lake::{Config, Lake, Limits};
+use object_store::ObjectStore;
 use schema::load::Sources;
 
 /// The binary beside this program.
@@ -24,9 +25,14 @@ pub(crate) fn binary() -> Result<PathBuf> {
 /// Makes an empty project with the tables of a schema; what was there is removed.
 pub(crate) fn make(folder: &Path, sdl: &str) -> Result<()> {
     clear(folder)?;
-    fs::create_dir_all(folder.join("schema"))?;
-    fs::write(folder.join("schema/bench.graphql"), sdl)?;
+    add_schema(folder, sdl)?;
     run(folder, &["apply", "--yes", "--quiet"])
+}
+
+/// Writes the schema of a project.
+pub(crate) fn add_schema(folder: &Path, sdl: &str) -> Result<()> {
+    fs::create_dir_all(folder.join("schema"))?;
+    Ok(fs::write(folder.join("schema/bench.graphql"), sdl)?)
 }
 
 /// Makes a folder, or empties it.
@@ -54,15 +60,24 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Result<()> {
 
 /// Opens the project's lake in process.
 pub(crate) async fn open(folder: &Path, sdl: &str) -> Result<Lake> {
+    let state = folder.join(".headwater");
+    let url = format!("sqlite://{}", state.join("meta.db").display());
+    open_over(Arc::new(LocalStore::open(&state.join("objects"))?), &url, sdl).await
+}
+
+/// Opens the lake of a project whose objects and metadata are there.
+pub(crate) async fn open_over(
+    objects: Arc<dyn ObjectStore>,
+    metadata: &str,
+    sdl: &str,
+) -> Result<Lake> {
     let sources = Sources::from_texts([("bench.graphql", sdl)]);
     let schema = schema::compile(&sources)
         .map_err(|found| anyhow::anyhow!("{}", found.render(&sources, false)))?;
-    let state = folder.join(".headwater");
-    let url = format!("sqlite://{}", state.join("meta.db").display());
     let config = Config {
         warehouse: "headwater".to_owned(),
-        objects: Arc::new(LocalStore::open(&state.join("objects"))?),
-        database: meta::Database::open(&url).await?,
+        objects,
+        database: meta::Database::open(metadata).await?,
         clock: Clock::system(),
         rng: Rng::from_entropy(),
         limits: Limits::default(),

@@ -10,12 +10,15 @@
 //! them; what no row names is garbage. Not here: which rows have a hash (`query::near`).
 
 pub(crate) mod content;
+pub(crate) mod held;
 pub(crate) mod index;
+mod lists;
 pub(crate) mod media;
 pub(crate) mod nearest;
 pub(crate) mod steps;
 pub(crate) mod vectors;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,10 +30,15 @@ pub use media::MediaVariant;
 use crate::Config;
 use crate::lance_store::LanceStore;
 use crate::query::cache::Cache;
-use vectors::VectorSet;
+use held::VectorSet;
 
-/// Bytes of vectors that are held for exact search.
+/// Bytes of vectors that are held.
 pub(crate) const HELD_VECTOR_BYTES: usize = 256 << 20;
+/// Bytes of names of files whose vectors are all made that are held.
+const SEEN_BYTES: usize = 16 << 20;
+
+/// The vectors of companions, by companion.
+type HeldSets = Cache<String, Arc<VectorSet>>;
 
 /// The companions of all tables.
 #[derive(Debug)]
@@ -38,7 +46,14 @@ pub(crate) struct Companions {
     pub(crate) lance: LanceStore,
     models_folder: RwLock<Option<PathBuf>>,
     models: Mutex<Vec<Arc<::media::Model>>>,
-    held: Cache<(String, u64), Arc<VectorSet>>,
+    /// The vectors of companions that are small enough, by companion.
+    held: Arc<HeldSets>,
+    /// The work that puts vectors into lists.
+    tidying: Mutex<Option<base::task::Task<()>>>,
+    /// One reader of vectors at a time, so that none is read twice.
+    reading: tokio::sync::Mutex<()>,
+    /// Files whose vectors are all made, by companion.
+    seen: Cache<String, Arc<HashSet<String>>>,
     database: meta::Database,
     /// One maker of vectors at a time, so that memory is bounded.
     making: tokio::sync::Mutex<()>,
@@ -58,7 +73,10 @@ impl Companions {
             lance: LanceStore::open(config).await?,
             models_folder: RwLock::default(),
             models: Mutex::default(),
-            held: Cache::new(HELD_VECTOR_BYTES),
+            held: Arc::new(Cache::new(HELD_VECTOR_BYTES)),
+            tidying: Mutex::default(),
+            reading: tokio::sync::Mutex::new(()),
+            seen: Cache::new(SEEN_BYTES),
             database: config.database.clone(),
             making: tokio::sync::Mutex::new(()),
         })

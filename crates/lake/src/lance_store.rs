@@ -70,6 +70,14 @@ impl fmt::Debug for LanceStore {
     }
 }
 
+/// The newest version of a dataset.
+pub(crate) struct Newest {
+    /// Its number, which begins anew when a dataset is dropped and made again.
+    pub(crate) version: u64,
+    /// Its manifest, whose name nothing else ever has.
+    pub(crate) path: String,
+}
+
 impl LanceStore {
     /// Over the lake's objects and database.
     pub(crate) async fn open(config: &Config) -> Result<LanceStore> {
@@ -186,6 +194,12 @@ impl LanceStore {
             })
         };
         rows.iter().map(snapshot).collect()
+    }
+
+    /// Which version is the newest; none when there is none.
+    pub(crate) async fn newest_manifest(&self, dataset: &str) -> Result<Option<Newest>> {
+        let newest = self.commits.newest(dataset).await.map_err(|error| opening(dataset, error))?;
+        Ok(newest.map(|found| Newest { version: found.version, path: found.path.to_string() }))
     }
 
     /// The object with the manifest of a version; none when the version is gone.

@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 use crate::backoff::Backoff;
 use crate::failure::{Failure, gave_up};
 use crate::pool::{Mode, Pool};
+use crate::transaction::{at_most_one, read_once};
 use crate::{Param, Row, Tx};
 
 /// How a database is used by this process.
@@ -95,24 +96,15 @@ impl Database {
         self.run(Mode::Write, f).await
     }
 
-    /// One query in a read transaction of its own.
+    /// One query, which sees one snapshot.
     pub async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
-        let (sql, params) = (Arc::<str>::from(sql), Arc::<[Param]>::from(params));
-        self.read(move |tx| {
-            let (sql, params) = (Arc::clone(&sql), Arc::clone(&params));
-            async move { tx.query(&sql, &params).await }.boxed()
-        })
-        .await
+        let read = || read_once(&self.shared.pool, sql, params);
+        insist(&self.shared.options, || self.bounded(Mode::Read, read())).await
     }
 
-    /// One query for at most one row, in a read transaction of its own.
+    /// One query for at most one row, which sees one snapshot.
     pub async fn query_one(&self, sql: &str, params: &[Param]) -> Result<Option<Row>> {
-        let (sql, params) = (Arc::<str>::from(sql), Arc::<[Param]>::from(params));
-        self.read(move |tx| {
-            let (sql, params) = (Arc::clone(&sql), Arc::clone(&params));
-            async move { tx.query_one(&sql, &params).await }.boxed()
-        })
-        .await
+        at_most_one(sql, self.query(sql, params).await?)
     }
 
     /// One statement in a write transaction of its own; gives the number of changed rows.
@@ -171,20 +163,21 @@ impl Database {
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
     {
-        insist(&self.shared.options, || self.bounded(mode, &f)).await
+        insist(&self.shared.options, || self.bounded(mode, self.attempt(mode, &f))).await
     }
 
     /// One attempt, which a network that swallows every packet does not hold up for ever. SQLite has
     /// no network in between, and its own waiting is bounded.
-    async fn bounded<T, F>(&self, mode: Mode, f: &F) -> Result<T, Failure>
-    where
-        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
-    {
+    async fn bounded<T>(
+        &self,
+        mode: Mode,
+        attempt: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         if !self.is_postgres() {
-            return self.attempt(mode, f).await;
+            return attempt.await;
         }
         let limit = self.shared.options.patience;
-        match tokio::time::timeout(limit, self.attempt(mode, f)).await {
+        match tokio::time::timeout(limit, attempt).await {
             Ok(done) => done,
             Err(_) => Err(Failure::last(silent(self.place(), limit, mode))),
         }

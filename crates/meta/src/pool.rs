@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base::{Error, Kind, Result};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::Options;
 use crate::failure::{Failure, failure};
@@ -31,6 +32,10 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 /// Callers that may wait for a connection; more are turned away at once.
 const WAITING_LIMIT: usize = 4096;
 
+/// How Postgres reads where no transaction says otherwise.
+const READ_BY_DEFAULT: &str =
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY";
+
 /// What a transaction may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -42,6 +47,12 @@ pub(crate) enum Mode {
 pub(crate) enum Begun {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
+}
+
+/// A connection that reads without a transaction, on either database.
+pub(crate) enum Reader {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
 }
 
 /// An open database.
@@ -109,7 +120,8 @@ impl Pool {
                 reader.begin_with("BEGIN").await.map(Begun::Sqlite)
             }
             (Backend::Postgres(pool), Mode::Write) => {
-                pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.map(Begun::Postgres)
+                let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE";
+                pool.begin_with(begin).await.map(Begun::Postgres)
             }
             (Backend::Postgres(pool), Mode::Read) => pool
                 .begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY")
@@ -117,6 +129,16 @@ impl Pool {
                 .map(Begun::Postgres),
         };
         begun.map_err(|error| failure(&self.place, "begin a transaction on", error))
+    }
+
+    /// Waits for a connection to read on, one statement at a time.
+    pub(crate) async fn reader(&self) -> Result<Reader, Failure> {
+        let _waiting = self.queue()?;
+        let acquired = match &self.backend {
+            Backend::Sqlite { reader, .. } => reader.acquire().await.map(Reader::Sqlite),
+            Backend::Postgres(pool) => pool.acquire().await.map(Reader::Postgres),
+        };
+        acquired.map_err(|error| failure(&self.place, "connect to", error))
     }
 
     /// Lets SQLite copy itself into a new file, as of one moment; `None` when this is Postgres.
@@ -243,6 +265,10 @@ async fn open_postgres(url: &str, options: &Options) -> Result<Pool, Failure> {
         // Waiting is what the queue is for; who waits in vain is told.
         .acquire_slow_threshold(options.patience)
         .test_before_acquire(true)
+        // What is read without a transaction is read by the same rules as inside of one.
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(READ_BY_DEFAULT).await.map(|_| ()) })
+        })
         // A connection that was left in the middle of a call rolls back with this ping. One that a
         // network swallows would hold its place in the pool until the system gives up on it.
         .after_release(|connection, _| {

@@ -16,11 +16,13 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo};
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Encode, Executor, Postgres, Type};
+use sqlx::{
+    Arguments, AssertSqlSafe, Encode, Executor, PgConnection, Postgres, SqliteConnection, Type,
+};
 
 use crate::dialect::for_postgres;
 use crate::failure::{Failure, failure};
-use crate::pool::{Begun, Mode, Pool};
+use crate::pool::{Begun, Mode, Pool, Reader};
 use crate::row::{from_postgres, from_sqlite};
 use crate::{Param, Row};
 
@@ -77,17 +79,8 @@ impl Tx {
     pub async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
         self.check_usable()?;
         let rows = match &mut self.begun {
-            Begun::Sqlite(tx) => {
-                let query = sqlx::query_with(AssertSqlSafe(sql), sqlite_arguments(params)?);
-                let mut names = None;
-                collect((&mut **tx).fetch(query), |row| from_sqlite(&row, &mut names)).await
-            }
-            Begun::Postgres(tx) => {
-                let text = for_postgres(sql).into_owned();
-                let query = sqlx::query_with(AssertSqlSafe(text), postgres_arguments(params)?);
-                let mut names = None;
-                collect((&mut **tx).fetch(query), |row| from_postgres(&row, &mut names)).await
-            }
+            Begun::Sqlite(tx) => rows_of_sqlite(tx, sql, params).await,
+            Begun::Postgres(tx) => rows_of_postgres(tx, sql, params).await,
         };
         match rows {
             Ok(rows) => rows,
@@ -97,14 +90,7 @@ impl Tx {
 
     /// Runs one statement that returns at most one row; more are an internal error.
     pub async fn query_one(&mut self, sql: &str, params: &[Param]) -> Result<Option<Row>> {
-        let mut rows = self.query(sql, params).await?;
-        if rows.len() > 1 {
-            return Err(Error::internal(format!(
-                "a query for at most one row gave {}: {sql}",
-                rows.len()
-            )));
-        }
-        Ok(rows.pop())
+        at_most_one(sql, self.query(sql, params).await?)
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -176,23 +162,87 @@ impl Tx {
 
     /// Notes that the transaction is lost and words why.
     fn fail(&mut self, sql: &str, error: sqlx::Error) -> Error {
-        let code = error.as_database_error().and_then(|e| e.code()).map(|c| c.into_owned());
-        if self.mode == Mode::Read && matches!(code.as_deref(), Some("25006" | "8")) {
-            return self.refuse("a read transaction was asked to change data").caused_by(error);
-        }
-        let failed = failure(&self.place, "run a statement on", error);
+        let failed = failed(&self.place, self.mode, sql, error);
         self.failed = Some(Verdict { again: failed.again });
-        match failed.error.kind() {
-            // The statement helps whoever wrote it; users can do nothing with it.
-            Kind::Internal => failed.error.context(format!("failed to run the statement: {sql}")),
-            _ => failed.error,
-        }
+        failed.error
     }
 
     fn refuse(&mut self, message: &str) -> Error {
         self.failed = Some(Verdict { again: false });
         Error::internal(message)
     }
+}
+
+/// Words why a statement failed.
+fn failed(place: &str, mode: Mode, sql: &str, error: sqlx::Error) -> Failure {
+    let code = error.as_database_error().and_then(|e| e.code()).map(|c| c.into_owned());
+    if mode == Mode::Read && matches!(code.as_deref(), Some("25006" | "8")) {
+        let refused = Error::internal("a read transaction was asked to change data");
+        return Failure::last(refused.caused_by(error));
+    }
+    let failed = failure(place, "run a statement on", error);
+    match failed.error.kind() {
+        // The statement helps whoever wrote it; users can do nothing with it.
+        Kind::Internal => {
+            let error = failed.error.context(format!("failed to run the statement: {sql}"));
+            Failure { error, again: failed.again }
+        }
+        _ => failed,
+    }
+}
+
+/// One reading statement without a transaction around it: a single statement sees one snapshot by
+/// itself, and beginning and ending a transaction would each be a way to the database and back.
+pub(crate) async fn read_once(
+    pool: &Pool,
+    sql: &str,
+    params: &[Param],
+) -> Result<Vec<Row>, Failure> {
+    let rows = match &mut pool.reader().await? {
+        Reader::Sqlite(connection) => rows_of_sqlite(connection, sql, params).await,
+        Reader::Postgres(connection) => rows_of_postgres(connection, sql, params).await,
+    };
+    match rows {
+        Ok(rows) => rows.map_err(Failure::last),
+        Err(error) => Err(failed(pool.place(), Mode::Read, sql, error)),
+    }
+}
+
+async fn rows_of_sqlite(
+    connection: &mut SqliteConnection,
+    sql: &str,
+    params: &[Param],
+) -> sqlx::Result<Result<Vec<Row>>> {
+    let arguments = match sqlite_arguments(params) {
+        Ok(arguments) => arguments,
+        Err(error) => return Ok(Err(error)),
+    };
+    let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+    let mut names = None;
+    collect(connection.fetch(query), |row| from_sqlite(&row, &mut names)).await
+}
+
+async fn rows_of_postgres(
+    connection: &mut PgConnection,
+    sql: &str,
+    params: &[Param],
+) -> sqlx::Result<Result<Vec<Row>>> {
+    let arguments = match postgres_arguments(params) {
+        Ok(arguments) => arguments,
+        Err(error) => return Ok(Err(error)),
+    };
+    let query = sqlx::query_with(AssertSqlSafe(for_postgres(sql).into_owned()), arguments);
+    let mut names = None;
+    collect(connection.fetch(query), |row| from_postgres(&row, &mut names)).await
+}
+
+/// The only row, if there is one.
+pub(crate) fn at_most_one(sql: &str, mut rows: Vec<Row>) -> Result<Option<Row>> {
+    if rows.len() > 1 {
+        let count = rows.len();
+        return Err(Error::internal(format!("a query for at most one row gave {count}: {sql}")));
+    }
+    Ok(rows.pop())
 }
 
 fn ignored() -> Error {

@@ -13,6 +13,19 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+/// The address of a content, as the bytes that its hash writes in hex.
+pub(crate) type Content = [u8; 32];
+
+/// The content that a hash in hex names; nothing when it is no such hash.
+pub(crate) fn content_named(hash: &str) -> Option<Content> {
+    blake3::Hash::from_hex(hash).ok().map(|hash| *hash.as_bytes())
+}
+
+/// The hash of a content, in hex.
+pub(crate) fn name_of(content: &Content) -> String {
+    blake3::Hash::from_bytes(*content).to_hex().to_string()
+}
+
 /// The hash of a text.
 pub(crate) fn hash_of_text(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
@@ -20,11 +33,35 @@ pub(crate) fn hash_of_text(text: &str) -> String {
 
 /// The hash of a vector.
 pub(crate) fn hash_of_vector(vector: &[f32]) -> String {
+    content_of_vector(vector).to_hex().to_string()
+}
+
+fn content_of_vector(vector: &[f32]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for number in vector {
         hasher.update(&number.to_le_bytes());
     }
-    hasher.finalize().to_hex().to_string()
+    hasher.finalize()
+}
+
+/// The contents of a column of media, text or vectors; nothing where there is none.
+pub(crate) fn contents(column: &ArrayRef) -> DfResult<Vec<Option<Content>>> {
+    match column.data_type() {
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>().iter();
+            Ok(texts.map(|text| Some(*blake3::hash(text?.as_bytes()).as_bytes())).collect())
+        }
+        DataType::FixedSizeList(..) => Ok(column
+            .as_fixed_size_list()
+            .iter()
+            .map(|vector| {
+                let numbers = vector?;
+                let numbers = numbers.as_primitive_opt::<Float32Type>()?;
+                Some(*content_of_vector(numbers.values()).as_bytes())
+            })
+            .collect()),
+        _ => Ok(hashes(column)?.iter().map(|hash| content_named(hash?)).collect()),
+    }
 }
 
 /// The hashes of a column of media, text or vectors; null where there is none.

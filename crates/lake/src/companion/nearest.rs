@@ -1,11 +1,12 @@
 //! The contents whose vectors are near.
 //!
-//! In: query vectors and a companion. Out: for each query the nearest contents with their distances:
-//! exact as long as the vectors fit into memory, or when the candidates are few; by the index of the
-//! companion beyond. Not here: making vectors (`vectors`), rows (`query::near`).
+//! In: query vectors and a companion. Out: for each query the nearest contents with their exact
+//! distances: as long as the vectors fit into memory, of all or of the lists that are likely to have
+//! them; by the index of the companion beyond. Not here: making vectors (`vectors`), rows (`query::near`).
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Float32Array};
@@ -13,10 +14,11 @@ use arrow::datatypes::Float32Type;
 use base::{Error, Kind, Result};
 use futures::TryStreamExt;
 use lance::Dataset;
-use lance_linalg::distance::DistanceType;
+use lance_linalg::distance::{DistanceType, dot, l2_f32};
 use schema::Metric;
 
-use super::vectors::{VectorSet, VectorSpace};
+use super::held::{Part, Position, VectorSet};
+use super::vectors::VectorSpace;
 use crate::lance_store::failed;
 
 /// How many times more candidates than wanted are compared exactly after the index has chosen.
@@ -33,78 +35,100 @@ pub(crate) struct Near {
     pub(crate) distance: f32,
 }
 
-/// Which contents are compared.
+/// Which vectors of a set are compared.
 #[derive(Clone, Debug)]
 pub(crate) enum Among {
+    /// Those that can be near, by the lists that they are in.
+    Likely,
     /// All.
     All,
-    /// Those with these hashes.
-    Hashes(Arc<Vec<String>>),
+    /// These.
+    These(Arc<Vec<Position>>),
 }
 
-/// The distance of two vectors of one length.
-pub(crate) fn distance(metric: Metric, left: &[f32], right: &[f32]) -> f32 {
-    match metric {
-        Metric::L2 => lance_linalg::distance::l2(left, right),
-        Metric::Dot => 1.0 - lance_linalg::distance::dot(left, right),
-        Metric::Cosine => {
-            let dot = lance_linalg::distance::dot(left, right);
-            let lengths =
-                lance_linalg::distance::dot(left, left) * lance_linalg::distance::dot(right, right);
-            if lengths == 0.0 { 1.0 } else { 1.0 - dot / lengths.sqrt() }
-        }
-    }
-}
+/// A vector of a set near a query.
+pub(crate) type NearPosition = (Position, f32);
 
 /// The `count` nearest of a set to each query, nearest first.
-pub(crate) async fn exact(
+pub(crate) async fn nearest(
     set: Arc<VectorSet>,
     metric: Metric,
     queries: Arc<Vec<Vec<f32>>>,
     count: usize,
     among: Among,
-) -> Result<Vec<Vec<Near>>> {
+) -> Result<Vec<Vec<NearPosition>>> {
     base::task::blocking("compare-vectors", move || {
-        let positions: Vec<usize> = match &among {
-            Among::All => (0..set.hashes.len()).collect(),
-            Among::Hashes(hashes) => {
-                let mut found: Vec<usize> =
-                    hashes.iter().filter_map(|hash| set.position_of(hash)).collect();
-                found.sort_unstable();
-                found.dedup();
-                found
-            }
-        };
-        queries.iter().map(|query| nearest_to(&set, metric, query, count, &positions)).collect()
+        let one = |query: &Vec<f32>| Comparison::new(metric, query, count).over(&set, &among);
+        queries.iter().map(one).collect()
     })
     .await
 }
 
-fn nearest_to(
-    set: &VectorSet,
+/// The vectors that are nearest to a query so far.
+struct Comparison<'a> {
     metric: Metric,
-    query: &[f32],
+    query: &'a [f32],
+    length: f32,
     count: usize,
-    positions: &[usize],
-) -> Vec<Near> {
-    let mut heap: BinaryHeap<Far> = BinaryHeap::with_capacity(count.min(positions.len()) + 1);
-    for position in positions {
-        let far = Far(distance(metric, query, set.vector(*position)), *position);
-        if heap.len() < count {
-            heap.push(far);
-        } else if heap.peek().is_some_and(|farthest| far < *farthest) {
-            heap.pop();
-            heap.push(far);
+    nearest: BinaryHeap<Far>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(metric: Metric, query: &'a [f32], count: usize) -> Comparison<'a> {
+        let length = dot(query, query).sqrt();
+        Comparison { metric, query, length, count, nearest: BinaryHeap::new() }
+    }
+
+    fn over(mut self, set: &VectorSet, among: &Among) -> Vec<NearPosition> {
+        if let Among::These(positions) = among {
+            for (part, position) in positions.iter() {
+                let at = *position as usize;
+                self.compare(*part, &set.parts()[*part as usize], at..at + 1);
+            }
+        } else {
+            for (number, part) in (0..).zip(set.parts()) {
+                let all = || std::iter::once(0..part.len()).collect();
+                let likely = part.lists().filter(|_| matches!(among, Among::Likely));
+                let ranges: Vec<Range<usize>> =
+                    likely.map_or_else(all, |lists| lists.near(self.query));
+                ranges.into_iter().for_each(|range| self.compare(number, part, range));
+            }
+        }
+        let nearest = self.nearest.into_sorted_vec().into_iter();
+        nearest.map(|Far(distance, position)| (position, distance)).collect()
+    }
+
+    fn compare(&mut self, number: u32, part: &Part, range: Range<usize>) {
+        for position in range {
+            let distance = self.distance(part, position);
+            let at = (number, u32::try_from(position).unwrap_or(u32::MAX));
+            let far = Far(distance, at);
+            if self.nearest.len() < self.count {
+                self.nearest.push(far);
+            } else if self.nearest.peek().is_some_and(|farthest| far < *farthest) {
+                self.nearest.pop();
+                self.nearest.push(far);
+            }
         }
     }
-    let near = heap.into_sorted_vec().into_iter();
-    near.map(|Far(distance, position)| Near { hash: set.hashes[position].clone(), distance })
-        .collect()
+
+    /// How far a vector of a part is; a vector without a direction is one away from all.
+    fn distance(&self, part: &Part, position: usize) -> f32 {
+        let vector = part.vector(position);
+        match self.metric {
+            Metric::L2 => l2_f32(self.query, vector),
+            Metric::Dot => 1.0 - dot(self.query, vector),
+            Metric::Cosine => {
+                let lengths = self.length * part.length(position);
+                if lengths == 0.0 { 1.0 } else { 1.0 - dot(self.query, vector) / lengths }
+            }
+        }
+    }
 }
 
 /// A distance and whose it is; ordered by distance, then position, so that ties are decided.
 #[derive(Clone, Copy, Debug)]
-struct Far(f32, usize);
+struct Far(f32, Position);
 
 impl Ord for Far {
     fn cmp(&self, other: &Self) -> Ordering {

@@ -11,15 +11,13 @@ use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, S
 use arrow::datatypes::{DataType, Field, Float32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Result};
-use futures::{StreamExt, TryStreamExt};
-use lance::Dataset;
+use futures::TryStreamExt;
 use meta::Param;
 use schema::{Metric, VectorSpec};
 
+use super::Companions;
 use super::content::{hash_of_text, hash_of_vector};
-use super::media::{MediaVariant, known_hashes, scan};
-use super::{Companions, HELD_VECTOR_BYTES};
-use crate::lance_store::failed;
+use super::media::{MediaVariant, known_hashes};
 use crate::{Lake, Table};
 
 /// Vectors that are made before they are stored.
@@ -55,106 +53,6 @@ impl VectorSpace {
             metric: spec.metric,
         }
     }
-}
-
-/// All vectors of a companion, for exact search.
-#[derive(Debug)]
-pub(crate) struct VectorSet {
-    /// Contents, in the order of the vectors.
-    pub(crate) hashes: Vec<String>,
-    /// The vectors one after another.
-    pub(crate) numbers: Vec<f32>,
-    /// Numbers a vector has.
-    pub(crate) dimension: usize,
-    positions: HashMap<String, usize>,
-}
-
-impl VectorSet {
-    fn new(dimension: usize, rows: usize) -> VectorSet {
-        VectorSet {
-            hashes: Vec::with_capacity(rows),
-            numbers: Vec::with_capacity(rows * dimension),
-            dimension,
-            positions: HashMap::with_capacity(rows),
-        }
-    }
-
-    /// The vector at a position.
-    pub(crate) fn vector(&self, position: usize) -> &[f32] {
-        &self.numbers[position * self.dimension..(position + 1) * self.dimension]
-    }
-
-    /// The vector of a content.
-    pub(crate) fn vector_of(&self, hash: &str) -> Option<&[f32]> {
-        self.positions.get(hash).map(|position| self.vector(*position))
-    }
-
-    /// Where the vector of a content stands.
-    pub(crate) fn position_of(&self, hash: &str) -> Option<usize> {
-        self.positions.get(hash).copied()
-    }
-
-    fn add(&mut self, batch: &RecordBatch) {
-        let hashes = batch.column(0).as_string::<i32>();
-        let vectors = batch.column(1).as_fixed_size_list();
-        let numbers = vectors.values().as_primitive::<Float32Type>().values();
-        for row in 0..batch.num_rows() {
-            let hash = hashes.value(row);
-            // Two processes may have stored the same content.
-            if self.positions.contains_key(hash) {
-                continue;
-            }
-            self.positions.insert(hash.to_owned(), self.hashes.len());
-            self.hashes.push(hash.to_owned());
-            let start = (vectors.offset() + row) * self.dimension;
-            self.numbers.extend_from_slice(&numbers[start..start + self.dimension]);
-        }
-    }
-}
-
-/// The vectors of these contents.
-pub(crate) async fn subset(
-    dataset: &Arc<Dataset>,
-    dimension: usize,
-    hashes: &[String],
-) -> Result<VectorSet> {
-    let mut set = VectorSet::new(dimension, hashes.len());
-    for some in hashes.chunks(512) {
-        let listed: Vec<String> = some.iter().map(|hash| format!("'{hash}'")).collect();
-        let filter = format!("hash IN ({})", listed.join(","));
-        for batch in scan(dataset, &["hash", "vector"], &filter).await? {
-            set.add(&batch);
-        }
-    }
-    Ok(set)
-}
-
-/// Loads all vectors, when they are few enough to be held.
-pub(crate) async fn held(
-    companions: &Companions,
-    space: &VectorSpace,
-    dataset: &Arc<Dataset>,
-) -> Result<Option<Arc<VectorSet>>> {
-    let wrong = |error| failed("read vectors", error);
-    let rows = dataset.count_rows(None).await.map_err(wrong)?;
-    if rows.saturating_mul(space.dimension * size_of::<f32>() + 160) > HELD_VECTOR_BYTES {
-        return Ok(None);
-    }
-    let key = (space.dataset.clone(), dataset.version_id());
-    if let Some(set) = companions.held.get(&key) {
-        return Ok(Some(set));
-    }
-    let mut set = VectorSet::new(space.dimension, rows);
-    let mut scanner = dataset.scan();
-    scanner.project(&["hash", "vector"]).map_err(wrong)?;
-    let mut batches = scanner.try_into_stream().await.map_err(wrong)?;
-    while let Some(batch) = batches.next().await {
-        set.add(&batch.map_err(wrong)?);
-    }
-    let weight = set.numbers.len() * size_of::<f32>() + set.hashes.len() * 160;
-    let set = Arc::new(set);
-    companions.held.put(key, Arc::clone(&set), weight);
-    Ok(Some(set))
 }
 
 /// Stores vectors of contents that have none yet.
@@ -211,11 +109,26 @@ pub(crate) struct FileContents {
 }
 
 impl Companions {
-    /// Files whose contents all have their vectors, if they can have any.
-    pub(crate) async fn seen_files(&self, space: &VectorSpace) -> Result<HashSet<String>> {
+    /// Files whose contents all have their vectors, if they can have any. Once a file is among them,
+    /// it stays there as long as the vectors do; so a held answer is good for all that it has, and
+    /// only a file that it lacks makes it be asked for again.
+    pub(crate) async fn seen_files(
+        &self,
+        space: &VectorSpace,
+        files: &[String],
+    ) -> Result<Arc<HashSet<String>>> {
+        if let Some(held) = self.seen.get(&space.dataset)
+            && files.iter().all(|file| held.contains(file))
+        {
+            return Ok(held);
+        }
         let sql = "SELECT file FROM lake_vector_files WHERE dataset = $1";
         let rows = self.database.query(sql, &[space.dataset.as_str().into()]).await?;
-        rows.iter().map(|row| row.text("file")).collect()
+        let seen = rows.iter().map(|row| row.text("file")).collect::<Result<HashSet<String>>>()?;
+        let weight = seen.iter().map(|file| file.len() + 64).sum::<usize>();
+        let seen = Arc::new(seen);
+        self.seen.put(space.dataset.clone(), Arc::clone(&seen), weight);
+        Ok(seen)
     }
 
     async fn mark_seen(&self, space: &VectorSpace, file: &str) -> Result<()> {
@@ -227,6 +140,7 @@ impl Companions {
 
     /// Forgets which files were looked at, so that they are looked at again.
     pub(crate) async fn forget_seen(&self, space: &VectorSpace) -> Result<()> {
+        self.seen.put(space.dataset.clone(), Arc::default(), 0);
         let sql = "DELETE FROM lake_vector_files WHERE dataset = $1";
         self.database.execute(sql, &[space.dataset.as_str().into()]).await.map(|_| ())
     }

@@ -14,11 +14,12 @@
 
 mod best;
 pub(crate) mod blocks;
+pub(crate) mod contents;
 mod equals;
 mod gather;
+mod near;
 pub(crate) mod zones;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -46,33 +47,42 @@ const MOST_ROWS: usize = 16 * BLOCK_ROWS;
 /// The whole answer, when the question is of this kind.
 pub(crate) async fn answer(lake: &Lake, asked: &Asked) -> Result<Option<RecordBatch>> {
     let request = &asked.request;
-    let planned =
-        request.nearest.is_some() || request.after.is_some() || request.limit_by.is_some();
-    let open = request.predicate.is_none() && request.limit.is_none();
-    if planned || open || asked.table.format != TableFormat::Iceberg {
+    let planned = request.after.is_some() || request.limit_by.is_some();
+    if planned || asked.table.format != TableFormat::Iceberg {
+        return Ok(None);
+    }
+    if let Some(nearest) = &request.nearest {
+        return near::answer(lake, asked, nearest).await;
+    }
+    if request.predicate.is_none() && request.limit.is_none() {
         return Ok(None);
     }
     if let Some(search) = &request.search {
         return best::answer(lake, asked, search).await;
     }
-    let (engine, at) = (&lake.inner.query, request.at);
-    let object = Some(&asked.object);
-    let provider = iceberg_provider(engine, &asked.table, object, at, View::Current).await?;
-    let equals = match request.predicate.as_ref().and_then(Equals::of) {
-        Some(equals) => equals.bind(asked, &provider)?,
+    let (engine, object) = (&lake.inner.query, Some(&asked.object));
+    let provider =
+        iceberg_provider(engine, &asked.table, object, request.at, View::Current).await?;
+    let Some(places) = wanted(asked, &provider).await? else { return Ok(None) };
+    rows(asked, &provider, &places).await.map(Some)
+}
+
+/// The living rows that the predicate wants; nothing when finding them touches too much.
+async fn wanted(asked: &Asked, provider: &IcebergProvider) -> Result<Option<Places>> {
+    let equals = match asked.request.predicate.as_ref().and_then(Equals::of) {
+        Some(equals) => equals.bind(asked, provider)?,
         None => None,
     };
     let files = match &equals {
-        Some(equals) => equals.files(&provider)?,
+        Some(equals) => equals.files(provider)?,
         None => provider.files.data.clone(),
     };
-    let Some(blocks) = candidates(&provider, equals.as_ref(), &files).await? else {
+    let Some(blocks) = candidates(provider, equals.as_ref(), &files).await? else {
         return Ok(None);
     };
-    let deleted = engine.manifests.deleted_rows(&provider.files, &files).await?;
-    let question = Question { asked, provider: &provider, equals: equals.as_ref(), deleted };
-    let Some(places) = question.places(blocks).await? else { return Ok(None) };
-    question.rows(&places).await.map(Some)
+    let deleted = provider.engine.manifests.deleted_rows(&provider.files, &files).await?;
+    let question = Question { asked, provider, equals: equals.as_ref(), deleted };
+    question.places(blocks).await
 }
 
 /// The blocks that may have wanted rows; nothing when they are too many.
@@ -80,14 +90,14 @@ async fn candidates<'a>(
     provider: &IcebergProvider,
     equals: Option<&Bound>,
     files: &'a [Arc<FileEntry>],
-) -> Result<Option<Vec<(&'a FileEntry, usize)>>> {
+) -> Result<Option<Vec<(&'a Arc<FileEntry>, usize)>>> {
     let mut candidates = Vec::new();
     for file in files {
         let blocks = match equals {
             Some(equals) => equals.blocks(provider, file).await?,
             None => (0..blocks::count(file)).collect(),
         };
-        candidates.extend(blocks.into_iter().map(|block| (file.as_ref(), block)));
+        candidates.extend(blocks.into_iter().map(|block| (file, block)));
         if candidates.len() > MOST_BLOCKS {
             return Ok(None);
         }
@@ -105,9 +115,10 @@ struct Question<'a> {
 
 impl Question<'_> {
     /// The living rows that the predicate wants; nothing when they are too many.
-    async fn places<'a>(&self, blocks: Vec<(&'a FileEntry, usize)>) -> Result<Option<Places<'a>>> {
+    async fn places(&self, blocks: Vec<(&Arc<FileEntry>, usize)>) -> Result<Option<Places>> {
         let request = &self.asked.request;
-        let enough = request.order.is_empty().then_some(request.limit).flatten();
+        let any_do = request.order.is_empty() && request.nearest.is_none();
+        let enough = any_do.then_some(request.limit).flatten();
         let mut places = Places::default();
         for (file, block) in blocks {
             // Without an order any rows will do.
@@ -128,7 +139,7 @@ impl Question<'_> {
     }
 
     /// Positions in a block of the rows that the predicate wants.
-    async fn wanted(&self, file: &FileEntry, block: usize) -> Result<Vec<usize>> {
+    async fn wanted(&self, file: &Arc<FileEntry>, block: usize) -> Result<Vec<usize>> {
         let rows = match self.equals {
             Some(equals) => equals.rows(self.provider, file, block).await?,
             None => (0..blocks::rows(file, block)).collect(),
@@ -150,49 +161,44 @@ impl Question<'_> {
         let kept = kept.filter(|(at, _)| holds.is_valid(*at) && holds.value(*at));
         Ok(kept.map(|(_, row)| *row).collect())
     }
+}
 
-    /// The answer: the first rows by order, with the asked columns in their order.
-    async fn rows(&self, places: &Places<'_>) -> Result<RecordBatch> {
-        let request = &self.asked.request;
-        let count = request.limit.unwrap_or(usize::MAX).min(places.rows.len());
-        let chosen = match request.order.is_empty() {
-            true => places.first(count),
-            false => places.taken(&self.ordered(places, count).await?),
-        };
-        let mut names: Vec<String> =
-            request.fields.iter().map(|name| name.as_ref().to_owned()).collect();
-        let wanted = names.clone();
-        let columns = gather::columns(self.asked, self.provider, &chosen, &mut names).await?;
-        let by_name: HashMap<&String, _> = names.iter().zip(&columns).collect();
-        let columns = wanted.iter().filter_map(|name| by_name.get(name));
-        batch(&wanted, columns.map(|column| Arc::clone(column)).collect(), count)
-    }
+/// The answer: the first rows by order, with the asked columns in their order.
+async fn rows(asked: &Asked, provider: &IcebergProvider, places: &Places) -> Result<RecordBatch> {
+    let request = &asked.request;
+    let count = request.limit.unwrap_or(usize::MAX).min(places.rows.len());
+    let chosen = match request.order.is_empty() {
+        true => places.first(count),
+        false => places.taken(&ordered(asked, provider, places, count).await?),
+    };
+    let names: Vec<String> = request.fields.iter().map(|name| name.as_ref().to_owned()).collect();
+    let columns = gather::named(asked, provider, &chosen, &names).await?;
+    batch(&names, columns, count)
+}
 
-    /// Which rows come first.
-    async fn ordered(&self, places: &Places<'_>, count: usize) -> Result<Vec<usize>> {
-        let order = &self.asked.request.order;
-        for item in order {
-            self.asked.require_order(&item.field)?;
-        }
-        let mut names: Vec<String> =
-            order.iter().map(|item| item.field.as_ref().to_owned()).collect();
-        let columns = gather::columns(self.asked, self.provider, places, &mut names).await?;
-        let by_name: HashMap<&String, _> = names.iter().zip(&columns).collect();
-        let keys: Vec<SortColumn> = order
-            .iter()
-            .filter_map(|item| {
-                let values = Arc::clone(by_name.get(&item.field.as_ref().to_owned())?);
-                let options =
-                    SortOptions { descending: item.descending, nulls_first: item.nulls_first };
-                Some(SortColumn { values, options: Some(options) })
-            })
-            .collect();
-        if places.rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let first = compute::lexsort_to_indices(&keys, Some(count)).map_err(unfit)?;
-        Ok(first.values().iter().map(|index| *index as usize).collect())
+/// Which rows come first.
+async fn ordered(
+    asked: &Asked,
+    provider: &IcebergProvider,
+    places: &Places,
+    count: usize,
+) -> Result<Vec<usize>> {
+    let order = &asked.request.order;
+    for item in order {
+        asked.require_order(&item.field)?;
     }
+    if places.rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = order.iter().map(|item| item.field.as_ref().to_owned()).collect();
+    let columns = gather::named(asked, provider, places, &names).await?;
+    let keys = order.iter().zip(columns).map(|(item, values)| {
+        let options = SortOptions { descending: item.descending, nulls_first: item.nulls_first };
+        SortColumn { values, options: Some(options) }
+    });
+    let keys: Vec<SortColumn> = keys.collect();
+    let first = compute::lexsort_to_indices(&keys, Some(count)).map_err(unfit)?;
+    Ok(first.values().iter().map(|index| *index as usize).collect())
 }
 
 fn unfit(error: arrow::error::ArrowError) -> Error {

@@ -29,6 +29,7 @@ use schema::ObjectType;
 use super::cache::Cache;
 use super::columns::{Columns, Earlier};
 use super::direct::blocks::{self, BlockKey};
+use super::direct::contents::{self, RowContents};
 use super::direct::zones::Zones;
 use super::failure;
 use super::manifests::{Manifests, SnapshotFiles};
@@ -58,6 +59,8 @@ pub(crate) struct Engine {
     pub(crate) blocks: Cache<BlockKey, ArrayRef>,
     /// Page statistics of files, for look-ups.
     pub(crate) zones: Cache<(Arc<str>, i32), Arc<Zones>>,
+    /// The contents of files' rows, for neighbours.
+    pub(crate) contents: Cache<(Arc<str>, i32), Arc<RowContents>>,
     scans: Arc<Scans>,
     runtime: Arc<RuntimeEnv>,
     state: SessionState,
@@ -82,6 +85,7 @@ impl Engine {
             texts: TextIndexes::new(Arc::clone(&config.objects)),
             blocks: Cache::new(blocks::HELD_BYTES),
             zones: Cache::new(ZONE_BYTES),
+            contents: Cache::new(contents::HELD_BYTES),
             scans,
             runtime,
             state,

@@ -10,7 +10,7 @@
 //! otherwise ever more contents are asked for until enough of their rows pass. Not here: vectors
 //! (`companion`), order and limit, which are applied above.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, RecordBatch, StringArray, UInt32Array};
@@ -24,7 +24,6 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
 use frame::{DataType, Nearest, NearestQuery, SnapshotRef, Value};
 use futures::TryStreamExt;
-use lance::Dataset;
 use schema::{FieldDef, ObjectType, TableFormat, VectorSpec};
 
 use super::engine::{View, iceberg_provider};
@@ -33,9 +32,10 @@ use super::rows::rows_of;
 use super::scan::{Asked, DISTANCE, QUERY};
 use super::translate::column;
 use super::values::to_scalar;
-use crate::companion::content::content_hash;
-use crate::companion::nearest::{Among, Near, by_index, exact};
-use crate::companion::vectors::{FileContents, VectorSet, VectorSpace, held, subset};
+use crate::companion::content::{content_hash, content_named, name_of};
+use crate::companion::held::{Held, Position, VectorSet, subset};
+use crate::companion::nearest::{Among, Near, by_index, nearest};
+use crate::companion::vectors::{FileContents, VectorSpace};
 use crate::{Lake, Table, lance_table};
 
 /// Rows that a filter may leave for all of them to be compared.
@@ -49,37 +49,29 @@ const NEAR: &str = "_near";
 
 /// One thing to be near to.
 #[derive(Clone, Debug)]
-struct Question {
+pub(super) struct Question {
     /// The key of the row that asks, which is not its own neighbour.
-    own: Option<Vec<ScalarValue>>,
-    vector: Option<Vec<f32>>,
+    pub(super) own: Option<Vec<ScalarValue>>,
+    pub(super) vector: Option<Vec<f32>>,
 }
 
 /// A field with vectors, and where they are.
-struct Searched<'a> {
+pub(super) struct Searched<'a> {
     lake: &'a Lake,
     asked: &'a Asked,
     nearest: &'a Nearest,
-    column: String,
-    space: VectorSpace,
-    dataset: Option<Arc<Dataset>>,
-    set: Option<Arc<VectorSet>>,
+    pub(super) column: String,
+    pub(super) space: VectorSpace,
+    pub(super) held: Held,
 }
+
+/// Contents in hex that alone can be near; all of them when there are none given.
+type Candidates = Option<Vec<String>>;
 
 impl Asked {
     /// The nearest rows of each query.
     pub(crate) async fn near(&self, lake: &Lake, nearest: &Nearest) -> Result<LogicalPlanBuilder> {
-        let (def, spec) = vector_field(self, &nearest.field)?;
-        let column = def.column().map(|c| c.column.as_ref().to_owned()).unwrap_or_default();
-        let space = VectorSpace::of(&self.table, spec);
-        let at = self.request.at;
-        lake.make_missing_vectors(&self.table, &self.object, &space, &column, at).await?;
-        let dataset = lake.inner.companions.lance.dataset(&space.dataset, None, None).await?;
-        let set = match &dataset {
-            Some(dataset) => held(&lake.inner.companions, &space, dataset).await?,
-            None => None,
-        };
-        let searched = Searched { lake, asked: self, nearest, column, space, dataset, set };
+        let searched = Searched::open(lake, self, nearest).await?;
         let rows = searched.rows().await?;
         let table: Arc<dyn TableProvider> = Arc::new(rows);
         LogicalPlanBuilder::scan("t", provider_as_source(table), None).map_err(failure::of_query)
@@ -102,9 +94,11 @@ impl Lake {
         let engine = &self.inner.query;
         let provider = iceberg_provider(engine, table, Some(object), at, View::Current).await?;
         let Ok(index) = provider.columns.schema.index_of(name) else { return Ok(()) };
-        let seen = self.inner.companions.seen_files(space).await?;
-        for entry in &provider.files.data {
-            let file = file_key(entry.file.file_path(), provider.columns.file_id(index));
+        let key = |path: &str| file_key(path, provider.columns.file_id(index));
+        let files: Vec<String> =
+            provider.files.data.iter().map(|entry| key(entry.file.file_path())).collect();
+        let seen = self.inner.companions.seen_files(space, &files).await?;
+        for (entry, file) in provider.files.data.iter().zip(files) {
             if seen.contains(&file) {
                 continue;
             }
@@ -127,7 +121,8 @@ impl Lake {
     ) -> Result<()> {
         let version = lance_table::version_at(self, table, at).await?;
         let file = format!("{}@{version}#{name}", lance_table::dataset_name(table));
-        if version == 0 || self.inner.companions.seen_files(space).await?.contains(&file) {
+        let files = std::slice::from_ref(&file);
+        if version == 0 || self.inner.companions.seen_files(space, files).await?.contains(&file) {
             return Ok(());
         }
         let provider = lance_table::provider(self, table, Some(object), at).await?;
@@ -158,30 +153,49 @@ fn vector_field<'a>(asked: &'a Asked, field: &str) -> Result<(&'a FieldDef, &'a 
     })
 }
 
+impl<'a> Searched<'a> {
+    /// Finds the vectors of the field; those that are missing are made first.
+    pub(super) async fn open(
+        lake: &'a Lake,
+        asked: &'a Asked,
+        nearest: &'a Nearest,
+    ) -> Result<Searched<'a>> {
+        let (def, spec) = vector_field(asked, &nearest.field)?;
+        let column = def.column().map(|c| c.column.as_ref().to_owned()).unwrap_or_default();
+        let space = VectorSpace::of(&asked.table, spec);
+        let at = asked.request.at;
+        lake.make_missing_vectors(&asked.table, &asked.object, &space, &column, at).await?;
+        let held = lake.inner.companions.held(&space).await?;
+        Ok(Searched { lake, asked, nearest, column, space, held })
+    }
+}
+
 impl Searched<'_> {
     async fn rows(&self) -> Result<MemTable> {
         let questions = self.questions().await?;
-        let among = self.candidates().await?;
+        let candidates = self.candidates().await?;
         let all = self.vectors().await?;
         let mut count = self.nearest.count.saturating_mul(2).saturating_add(8);
+        let mut likely = !self.nearest.exact;
         loop {
-            let near = self.near(&questions, count, &among).await?;
+            let near = self.near(&questions, count, &candidates, likely).await?;
             let batches = self.rows_with(&questions, &near).await?;
-            if count >= all || self.enough(&questions, &batches) {
+            if (count >= all && !likely) || self.enough(&questions, &batches) {
                 return self.table(batches);
             }
             count = count.saturating_mul(MORE);
+            likely = false;
         }
     }
 
     async fn vectors(&self) -> Result<usize> {
-        match (&self.set, &self.dataset) {
-            (Some(set), _) => Ok(set.hashes.len()),
-            (None, Some(dataset)) => dataset
+        match &self.held {
+            Held::All(set) => Ok(set.len()),
+            Held::Beyond(dataset) => dataset
                 .count_rows(None)
                 .await
                 .map_err(|error| crate::lance_store::failed("count vectors", error)),
-            (None, None) => Ok(0),
+            Held::Nothing => Ok(0),
         }
     }
 
@@ -199,7 +213,8 @@ impl Searched<'_> {
         asking.into_iter().all(|(_, found)| *found >= self.nearest.count)
     }
 
-    async fn questions(&self) -> Result<Vec<Question>> {
+    /// What is asked, with its vectors.
+    pub(super) async fn questions(&self) -> Result<Vec<Question>> {
         let questions = match &self.nearest.query {
             NearestQuery::Vectors(vectors) => vectors
                 .iter()
@@ -225,7 +240,7 @@ impl Searched<'_> {
     }
 
     /// The key columns with their types.
-    fn key(&self) -> Result<Vec<(String, DataType)>> {
+    pub(super) fn key(&self) -> Result<Vec<(String, DataType)>> {
         let key = self.asked.object.table().map(|table| table.key.as_slice()).unwrap_or_default();
         if key.is_empty() {
             let name = &self.asked.object.name;
@@ -274,20 +289,20 @@ impl Searched<'_> {
 
     /// A set that has at least these contents.
     async fn set_of(&self, hashes: &[String]) -> Result<Option<Arc<VectorSet>>> {
-        match (&self.set, &self.dataset) {
-            (Some(set), _) => Ok(Some(Arc::clone(set))),
-            (None, Some(dataset)) => {
+        match &self.held {
+            Held::All(set) => Ok(Some(Arc::clone(set))),
+            Held::Beyond(dataset) => {
                 Ok(Some(Arc::new(subset(dataset, self.space.dimension, hashes).await?)))
             }
-            (None, None) => Ok(None),
+            Held::Nothing => Ok(None),
         }
     }
 
-    /// All rows that the filter leaves, when they are few.
-    async fn candidates(&self) -> Result<Among> {
+    /// The contents that the filter leaves, when they are few.
+    async fn candidates(&self) -> Result<Candidates> {
         let request = &self.asked.request;
         if request.predicate.is_none() && request.search.is_none() {
-            return Ok(Among::All);
+            return Ok(None);
         }
         let plan = self
             .wanted_rows()
@@ -303,9 +318,9 @@ impl Searched<'_> {
             hashes.extend(found.iter().flatten().map(str::to_owned));
         }
         if hashes.len() > CANDIDATES {
-            return Ok(Among::All);
+            return Ok(None);
         }
-        Ok(Among::Hashes(Arc::new(hashes)))
+        Ok(Some(hashes))
     }
 
     async fn wanted_rows(&self) -> Result<LogicalPlanBuilder> {
@@ -316,30 +331,48 @@ impl Searched<'_> {
         &self,
         questions: &[Question],
         count: usize,
-        among: &Among,
+        candidates: &Candidates,
+        likely: bool,
     ) -> Result<Vec<(usize, Near)>> {
         let asking: Vec<(usize, Vec<f32>)> = questions
             .iter()
             .enumerate()
             .filter_map(|(index, question)| Some((index, question.vector.clone()?)))
             .collect();
-        let set = match among {
-            Among::All => self.set.clone(),
-            Among::Hashes(hashes) => self.set_of(hashes).await?,
+        let (set, among) = match (&self.held, candidates) {
+            (Held::Beyond(dataset), None) => return self.indexed(dataset, &asking, count).await,
+            (_, None) if likely => (self.set_of(&[]).await?, Among::Likely),
+            (_, None) => (self.set_of(&[]).await?, Among::All),
+            (_, Some(hashes)) => {
+                let set = self.set_of(hashes).await?;
+                let these = set.as_ref().map(|set| positions(set, hashes)).unwrap_or_default();
+                (set, Among::These(Arc::new(these)))
+            }
         };
+        let Some(set) = set else { return Ok(Vec::new()) };
+        let vectors = Arc::new(asking.iter().map(|(_, vector)| vector.clone()).collect());
+        let metric = self.space.metric;
+        let found = nearest(Arc::clone(&set), metric, vectors, count, among).await?;
+        let named = |(position, distance)| Near { hash: name_of(set.content(position)), distance };
+        let of = |((index, _), found): (&(usize, _), Vec<_>)| {
+            let index = *index;
+            found.into_iter().map(move |near| (index, near)).collect::<Vec<_>>()
+        };
+        let all = asking.iter().zip(found).flat_map(of);
+        Ok(all.map(|(index, near)| (index, named(near))).collect())
+    }
+
+    async fn indexed(
+        &self,
+        dataset: &Arc<lance::Dataset>,
+        asking: &[(usize, Vec<f32>)],
+        count: usize,
+    ) -> Result<Vec<(usize, Near)>> {
         let mut near = Vec::new();
-        if let Some(set) = set {
-            let vectors = Arc::new(asking.iter().map(|(_, vector)| vector.clone()).collect());
-            let found = exact(set, self.space.metric, vectors, count, among.clone()).await?;
-            for ((index, _), found) in asking.iter().zip(found) {
-                near.extend(found.into_iter().map(|near| (*index, near)));
-            }
-        } else if let Some(dataset) = &self.dataset {
-            for (index, vector) in &asking {
-                let exact = self.nearest.exact;
-                let found = by_index(dataset, &self.space, vector, count, exact).await?;
-                near.extend(found.into_iter().map(|near| (*index, near)));
-            }
+        for (index, vector) in asking {
+            let exact = self.nearest.exact;
+            let found = by_index(dataset, &self.space, vector, count, exact).await?;
+            near.extend(found.into_iter().map(|near| (*index, near)));
         }
         Ok(near)
     }
@@ -417,6 +450,12 @@ impl Searched<'_> {
         let (_, stream) = engine.run(&engine.session(), plan).await?;
         stream.try_collect().await
     }
+}
+
+/// Where the vectors of some contents stand, each once.
+fn positions(set: &VectorSet, hashes: &[String]) -> Vec<Position> {
+    let found = hashes.iter().filter_map(|hash| set.position_of(&content_named(hash)?));
+    found.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn key_scalars(key: &Value, columns: &[(String, DataType)]) -> Result<Vec<ScalarValue>> {

@@ -1,6 +1,8 @@
 //! Two implementations say the same: expressions by DataFusion and by the row interpreter, scans by
 //! the lake and by tables in memory.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float32Type;
 use base::rng::Rng;
 use base::{Clock, Principal};
 use frame::convert::{batch_of, values_of};
@@ -309,6 +311,126 @@ async fn scans_of_the_lake_equal_scans_of_tables_in_memory() {
                 memory.count(request).await.unwrap(),
             );
             assert_eq!(counts.0, counts.1);
+        }
+    }
+}
+
+fn spots() -> schema::ObjectType {
+    let fields = [
+        ("id", DataType::String, false),
+        ("i", DataType::Int, true),
+        ("place", DataType::Vector { dimension: 2 }, true),
+    ];
+    let mut object = bucketed(keyed(object("Spot", "spots", &fields), &["id"]), "id", 3);
+    let spec = schema::VectorSpec { model: None, dimension: 2, metric: schema::Metric::L2 };
+    object.fields.get_mut("place").unwrap().vector = Some(spec);
+    object
+}
+
+/// Places lie on a small grid, so that many rows share one.
+fn place(rng: &Rng) -> Vec<f32> {
+    vec![rng.below(4) as f32, rng.below(4) as f32]
+}
+
+/// The rows that are alive, by id: `i` and the place.
+type Spots = std::collections::BTreeMap<String, (Option<i64>, Option<Vec<f32>>)>;
+
+/// The distances of the nearest rows to a query, nearest first.
+fn nearest(
+    spots: &Spots,
+    query: &[f32],
+    own: Option<&str>,
+    i: Option<i64>,
+    count: usize,
+) -> Vec<f32> {
+    let wanted = spots
+        .iter()
+        .filter(|(id, (value, _))| own != Some(id.as_str()) && i.is_none_or(|i| *value == Some(i)));
+    let far = |place: &Vec<f32>| place.iter().zip(query).map(|(a, b)| (a - b).powi(2)).sum();
+    let mut far: Vec<f32> = wanted.filter_map(|(_, (_, place))| place.as_ref().map(far)).collect();
+    far.sort_by(f32::total_cmp);
+    far.truncate(count);
+    far
+}
+
+#[tokio::test]
+async fn neighbours_are_those_that_comparing_all_rows_finds() {
+    let seed = 20_261_123;
+    let rng = Rng::seeded(seed);
+    let lab = Lab::new(vec![spots()]).await;
+    let mut spots = Spots::new();
+    for round in 0..8 {
+        let mut rows: Vec<Vec<Value>> = Vec::new();
+        for key in 0..40 {
+            if rng.below(3) > 0 {
+                continue;
+            }
+            let (id, i) = (format!("k{key}"), (rng.below(5) > 0).then(|| rng.below(3) as i64));
+            let at = (rng.below(6) > 0).then(|| place(&rng));
+            rows.push(vec![
+                Value::from(id.as_str()),
+                i.map_or(Value::Null, Value::Int),
+                at.clone().map_or(Value::Null, |at| Value::Vector(at.into())),
+            ]);
+            spots.insert(id, (i, at));
+        }
+        let gone = format!("k{}", rng.below(40));
+        spots.remove(&gone);
+        let delete = Change::Delete(vec![vec![Value::from(gone.as_str())]]);
+        for change in [Change::Upsert(lab.stage("Spot", &rows).await), delete] {
+            let changes = vec![TableChange { type_name: "Spot".into(), change }];
+            lab.lake.commit(changes, info("round")).await.unwrap();
+        }
+        for asked in 0..25 {
+            let own = pick(&rng, &spots.keys().cloned().collect::<Vec<_>>()).clone();
+            let by_row = rng.below(2) == 0;
+            let query = match (by_row, &spots[&own].1) {
+                (false, _) => place(&rng),
+                (true, Some(place)) => place.clone(),
+                (true, None) => continue,
+            };
+            let i = (rng.below(2) == 0).then(|| rng.below(4) as i64);
+            let count = 1 + rng.below(12) as usize;
+            let mut request = ScanRequest::new("Spot", ["i", "id"], Principal::local());
+            request.predicate = i.map(|i| {
+                let wanted = Expr::literal(Value::Int(i), DataType::Int);
+                Expr::field("i", DataType::Int).predicate(BinaryOp::Eq, wanted)
+            });
+            request.nearest = Some(frame::Nearest {
+                field: "place".into(),
+                query: match by_row {
+                    true => frame::NearestQuery::Rows(vec![Value::from(own.as_str())]),
+                    false => frame::NearestQuery::Vectors(vec![query.clone()]),
+                },
+                count,
+                exact: rng.below(2) == 0,
+            });
+            if rng.below(3) == 0 {
+                // With an order the question is planned.
+                request.order =
+                    vec![Order { field: "id".into(), descending: false, nulls_first: true }];
+            }
+            let batches: Vec<_> =
+                lab.lake.scan(request.clone()).await.unwrap().try_collect().await.unwrap();
+            let mut found = Vec::new();
+            for batch in &batches {
+                let ids = values_of(batch.column(1).as_ref(), &DataType::String).unwrap();
+                let far = batch.column(2).as_primitive::<Float32Type>().values();
+                for (id, far) in ids.iter().zip(far) {
+                    let (value, at) = &spots[id.as_str().unwrap()];
+                    let Some(at) = at else { panic!("`{id:?}` is nowhere") };
+                    let expected: f32 = at.iter().zip(&query).map(|(a, b)| (a - b).powi(2)).sum();
+                    assert!((far - expected).abs() < 1e-6 && i.is_none_or(|i| *value == Some(i)));
+                    assert!(!by_row || id.as_str() != Some(own.as_str()));
+                    found.push(*far);
+                }
+            }
+            found.sort_by(f32::total_cmp);
+            let expected = nearest(&spots, &query, by_row.then_some(&own), i, count);
+            assert_eq!(
+                found, expected,
+                "seed {seed}, round {round}, question {asked}: {request:#?}"
+            );
         }
     }
 }

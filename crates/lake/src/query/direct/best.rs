@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{Float64Array, RecordBatch};
 use base::Result;
 use frame::Search;
 
@@ -48,12 +48,9 @@ pub(super) async fn answer(
     }
     let mut names: Vec<String> =
         asked.request.fields.iter().map(|name| name.as_ref().to_owned()).collect();
-    let wanted = names.clone();
-    let columns = gather::columns(asked, &provider, &places, &mut names).await?;
-    let found = |name: &String| names.binary_search(name).ok().and_then(|at| columns.get(at));
-    let mut arrays: Vec<ArrayRef> = wanted.iter().filter_map(found).cloned().collect();
+    let mut arrays = gather::named(asked, &provider, &places, &names).await?;
     let scores = hits.iter().map(|hit| f64::from(hit.score));
     arrays.push(Arc::new(Float64Array::from_iter_values(scores)));
-    let names: Vec<String> = wanted.into_iter().chain([SCORE.to_owned()]).collect();
+    names.push(SCORE.to_owned());
     batch(&names, arrays, hits.len()).map(Some)
 }

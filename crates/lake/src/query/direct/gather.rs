@@ -22,30 +22,30 @@ use crate::query::scan::Asked;
 
 /// Rows, each by the block that it is in and its position there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places<'a> {
-    pub(super) blocks: Vec<(&'a FileEntry, usize)>,
+pub(super) struct Places {
+    pub(super) blocks: Vec<(Arc<FileEntry>, usize)>,
     pub(super) rows: Vec<(usize, usize)>,
 }
 
-impl<'a> Places<'a> {
+impl Places {
     /// Adds rows of a block.
-    pub(super) fn add(&mut self, file: &'a FileEntry, block: usize, rows: Vec<usize>) {
+    pub(super) fn add(&mut self, file: &Arc<FileEntry>, block: usize, rows: Vec<usize>) {
         if rows.is_empty() {
             return;
         }
         let index = self.blocks.len();
-        self.blocks.push((file, block));
+        self.blocks.push((Arc::clone(file), block));
         self.rows.extend(rows.into_iter().map(|row| (index, row)));
     }
 
     /// The first rows.
-    pub(super) fn first(&self, count: usize) -> Places<'a> {
+    pub(super) fn first(&self, count: usize) -> Places {
         let rows = self.rows[..count].to_vec();
         Places { blocks: self.blocks.clone(), rows }
     }
 
     /// These rows, in this order.
-    pub(super) fn taken(&self, order: &[usize]) -> Places<'a> {
+    pub(super) fn taken(&self, order: &[usize]) -> Places {
         let rows = order.iter().map(|index| self.rows[*index]).collect();
         Places { blocks: self.blocks.clone(), rows }
     }
@@ -62,7 +62,7 @@ impl<'a> Places<'a> {
 pub(super) async fn columns(
     asked: &Asked,
     provider: &IcebergProvider,
-    places: &Places<'_>,
+    places: &Places,
     names: &mut Vec<String>,
 ) -> Result<Vec<ArrayRef>> {
     names.sort_unstable();
@@ -86,6 +86,19 @@ pub(super) async fn columns(
         .collect()
 }
 
+/// The columns of these fields, one for each name.
+pub(super) async fn named(
+    asked: &Asked,
+    provider: &IcebergProvider,
+    places: &Places,
+    names: &[String],
+) -> Result<Vec<ArrayRef>> {
+    let mut sorted = names.to_vec();
+    let columns = columns(asked, provider, places, &mut sorted).await?;
+    let found = |name: &String| sorted.binary_search(name).ok().map(|at| Arc::clone(&columns[at]));
+    Ok(names.iter().filter_map(found).collect())
+}
+
 fn pick(wanted: &[usize], wide: &[bool], which: bool) -> Vec<usize> {
     let picked = wanted.iter().zip(wide).filter(|(_, wide)| **wide == which);
     picked.map(|(index, _)| *index).collect()
@@ -93,7 +106,7 @@ fn pick(wanted: &[usize], wide: &[bool], which: bool) -> Vec<usize> {
 
 async fn is_wide(
     provider: &IcebergProvider,
-    places: &Places<'_>,
+    places: &Places,
     used: &[bool],
     index: usize,
 ) -> Result<bool> {
@@ -110,7 +123,7 @@ async fn is_wide(
 
 async fn from_blocks(
     provider: &IcebergProvider,
-    places: &Places<'_>,
+    places: &Places,
     used: &[bool],
     wanted: &[usize],
 ) -> Result<Vec<ArrayRef>> {
@@ -137,7 +150,7 @@ async fn from_blocks(
 
 async fn from_rows(
     provider: &IcebergProvider,
-    places: &Places<'_>,
+    places: &Places,
     wanted: &[usize],
 ) -> Result<Vec<ArrayRef>> {
     if wanted.is_empty() {
@@ -146,8 +159,8 @@ async fn from_rows(
     // By file: its position among the parts, and the wanted rows of it in ascending order.
     let mut files: BTreeMap<&str, (&FileEntry, Vec<u64>)> = BTreeMap::new();
     let position = |(block, row): &(usize, usize)| {
-        let (file, block) = places.blocks[*block];
-        (file, (block * BLOCK_ROWS + row) as u64)
+        let (file, block) = &places.blocks[*block];
+        (file.as_ref(), (block * BLOCK_ROWS + row) as u64)
     };
     for (file, row) in places.rows.iter().map(position) {
         files.entry(file.file.file_path()).or_insert_with(|| (file, Vec::new())).1.push(row);

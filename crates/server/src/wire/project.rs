@@ -1,0 +1,139 @@
+//! What travels about a project as a whole: its state, tokens, backups, where its objects are.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The project at a glance.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusAnswer {
+    /// Headwater's version.
+    pub version: String,
+    /// The deployed schema's version; 0 before the first apply.
+    pub schema_version: i64,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Whether the files of the schema folder differ from what is deployed.
+    pub pending_changes: bool,
+    /// Tables with what they need.
+    pub tables: Vec<TableDebt>,
+    /// Applies and imports that run or wait to be resumed.
+    pub running: Vec<String>,
+    /// `sqlite` or `postgres`.
+    pub metadata: String,
+    /// Where the objects are: a folder, or `s3://bucket/prefix`.
+    pub objects: String,
+    /// Bytes of all tables with their media and vectors, without older snapshots.
+    pub bytes: u64,
+}
+
+/// What maintenance owes to a table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableDebt {
+    /// The type.
+    pub type_name: String,
+    /// Rows.
+    pub rows: u64,
+    /// Data files.
+    pub files: u64,
+    /// Files so small that compaction would merge them.
+    pub small_files: u64,
+    /// Position-delete files that compaction would apply.
+    pub delete_files: u64,
+    /// Snapshots older than the retention.
+    pub expired_snapshots: u64,
+    /// Rows that a text or vector index does not cover yet.
+    pub unindexed_rows: u64,
+    /// Bytes of files that nothing needs, as the last round counted them.
+    pub orphan_bytes: u64,
+}
+
+/// Make a token.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TokenCreateRequest {
+    /// Who will use it: `viewer.id`.
+    pub subject: String,
+    /// The team.
+    pub team: String,
+    /// `read`, `write`, `admin`.
+    pub scope: String,
+    /// `30d`; without it the token does not expire.
+    pub expires_in: Option<String>,
+}
+
+/// A token; the secret is shown once, at creation.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenInfo {
+    /// For `token revoke`.
+    pub id: String,
+    /// Who uses it.
+    pub subject: String,
+    /// The team.
+    pub team: String,
+    /// The scope.
+    pub scope: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it ends.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+    /// The secret, only in the answer to its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// Make or read a backup; paths are the server's own.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+/// What a backup or restore moved.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackupAnswer {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Tables.
+    pub tables: u64,
+    /// Objects copied.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Move the objects to another place.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MoveRequest {
+    /// `s3://bucket/prefix`, or a folder of the nodes: start a move there, or go on with it.
+    pub to: Option<String>,
+    /// End a move: remove the old objects.
+    pub finish: bool,
+}
+
+/// What a move did.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MoveAnswer {
+    /// Where the objects are now.
+    pub place: String,
+    /// Where the old ones are kept; empty when they were removed.
+    pub kept: String,
+    /// Objects copied, or removed.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Bring stored formats up to this version of Headwater.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UpgradeAnswer {
+    /// In words, what was brought up; empty when everything is current.
+    pub upgraded: Vec<String>,
+}
