@@ -143,7 +143,8 @@ struct Shared {
 struct Seen {
     requests: usize,
     refused: usize,
-    micros: Vec<u64>,
+    reads: Vec<u64>,
+    writes: Vec<u64>,
 }
 
 /// One run; says what it saw.
@@ -157,6 +158,7 @@ pub(crate) async fn run(seed: u64, rows: u64) -> Result<String> {
     write_rows(&folder.path().join("items.csv"), rows)?;
     headwater(folder.path(), &["import", "Item", "items.csv", "--quiet"])?;
     let (one, two) = (Node::start(folder.path())?, Node::start(folder.path())?);
+    let began = Instant::now();
     let shared = Arc::new(Shared {
         versions,
         known: AtomicUsize::new(0),
@@ -184,27 +186,33 @@ pub(crate) async fn run(seed: u64, rows: u64) -> Result<String> {
         let seen = client.await??;
         all.requests += seen.requests;
         all.refused += seen.refused;
-        all.micros.extend(seen.micros);
+        all.reads.extend(seen.reads);
+        all.writes.extend(seen.writes);
     }
     changed?;
-    Ok(summary(rows, all))
+    Ok(summary(rows, all, began.elapsed()))
 }
 
-fn summary(rows: u64, mut all: Seen) -> String {
-    all.micros.sort_unstable();
-    let at = |share: f64| {
-        let place = (all.micros.len() as f64 * share) as usize;
-        all.micros.get(place).map_or(0.0, |micros| *micros as f64 / 1000.0)
-    };
+fn summary(rows: u64, all: Seen, took: Duration) -> String {
     format!(
-        "10 changes over {rows} rows, {} requests: 0 errors, 0 wrong answers, {} writes refused in \
-         words, p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        "10 changes over {rows} rows, {} requests, {:.0} a second: 0 errors, 0 wrong answers, {} \
+         writes refused in words; reads {}; writes {}",
         all.requests,
+        all.requests as f64 / took.as_secs_f64(),
         all.refused,
-        at(0.5),
-        at(0.99),
-        at(1.0 - f64::EPSILON).max(all.micros.last().map_or(0.0, |last| *last as f64 / 1000.0)),
+        latencies(all.reads),
+        latencies(all.writes),
     )
+}
+
+fn latencies(mut micros: Vec<u64>) -> String {
+    micros.sort_unstable();
+    let at = |share: f64| {
+        let place = (micros.len() as f64 * share) as usize;
+        let place = place.min(micros.len().saturating_sub(1));
+        micros.get(place).map_or(0.0, |micros| *micros as f64 / 1000.0)
+    };
+    format!("p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.99), at(1.0))
 }
 
 /// Carries the ten changes out, each while the clients go on.
@@ -424,6 +432,8 @@ async fn ask(
         ensure!(stream.read_buf(&mut bytes).await? > 0, "the server closed the connection");
     }
     seen.requests += 1;
-    seen.micros.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
+    let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let kind = if text.starts_with("mutation") { &mut seen.writes } else { &mut seen.reads };
+    kind.push(micros);
     Ok(serde_json::from_slice(&bytes[end..end + length])?)
 }

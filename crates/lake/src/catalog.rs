@@ -8,7 +8,7 @@
 mod change;
 mod seen;
 
-pub(crate) use change::Turn;
+pub(crate) use change::{HOLD, Turn};
 
 use std::sync::{Arc, OnceLock};
 
@@ -311,7 +311,11 @@ impl Catalog {
 }
 
 fn id_of(row: &Row) -> Result<TableId> {
-    let id = uuid::Uuid::parse_str(&row.text("id")?).map_err(failed("read a table's id"))?;
+    id_in(row, "id")
+}
+
+fn id_in(row: &Row, column: &str) -> Result<TableId> {
+    let id = uuid::Uuid::parse_str(&row.text(column)?).map_err(failed("read a table's id"))?;
     Ok(TableId::from_uuid(id))
 }
 
@@ -404,7 +408,7 @@ async fn swap_one(tx: &mut Tx, swap: &Swap, holder: Option<&str>, now: Timestamp
         let text = format!("table `{}` was changed meanwhile", swap.base.name);
         return Err(Error::new(Kind::Conflict, text));
     }
-    Ok(())
+    change::break_hold(tx, swap.base.id, holder.unwrap_or("")).await
 }
 
 async fn drop_one(tx: &mut Tx, table: Arc<Table>, now: Timestamp) -> Result<()> {

@@ -9,6 +9,7 @@
 //! left, so racing writers act one after the other. Not here: writing data files (`stage`), small
 //! writes that share a snapshot (`group`), schema changes (`steps`).
 
+pub(crate) mod contend;
 pub(crate) mod delta;
 pub(crate) mod fingerprint;
 pub(crate) mod group;
@@ -28,7 +29,7 @@ use crate::catalog::Statement;
 use crate::lake::Lake;
 use crate::stage::StagedFiles;
 use crate::table::Snapshot;
-use retry::Attempts;
+use contend::Contender;
 use snapshot::Written;
 
 /// A change of one table.
@@ -80,20 +81,30 @@ impl Lake {
     ) -> Result<Vec<Snapshot>> {
         check_distinct(&changes)?;
         let mut found = vec![locate::Found::default(); changes.len()];
-        let mut attempts = Attempts::new(self);
-        loop {
-            if let Some(snapshots) = self.committed_before(&changes, &info).await? {
-                return Ok(snapshots);
+        let types: Vec<Arc<str>> =
+            changes.iter().map(|change| Arc::clone(&change.type_name)).collect();
+        let mut contender = Contender::new(self);
+        let result = loop {
+            match self.committed_before(&changes, &info).await {
+                Ok(None) => {}
+                Ok(Some(snapshots)) => break Ok(snapshots),
+                // No repetition cures what is wrong with the name of a change.
+                Err(error) => break Err(error),
             }
-            match self.try_commit(&changes, &info, &mut found).await {
-                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-                Err(error) => return Err(error),
-                Ok(snapshots) => {
-                    changes.iter().for_each(|one| group::nudge_compaction(self, &one.type_name));
-                    return Ok(snapshots);
+            match contender.lake().try_commit(&changes, &info, &mut found).await {
+                Err(error) if error.kind() == Kind::Conflict => {
+                    if let Err(error) = contender.again(error, &types).await {
+                        break Err(error);
+                    }
                 }
+                result => break result,
             }
+        };
+        contender.end().await;
+        if result.is_ok() {
+            types.iter().for_each(|type_name| group::nudge_compaction(self, type_name));
         }
+        result
     }
 
     async fn try_commit(

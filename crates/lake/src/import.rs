@@ -376,13 +376,31 @@ impl Run<'_> {
             }
             (None, Err(error)) => {
                 staged.rows.discard(self.lake).await;
-                let what = format!("failed to import `{}`", self.source.name);
-                Err(error.context(what))
+                Err(self.overtaken(error, part).await)
             }
             (None, Ok(_)) => {
                 Err(Error::internal("a part was committed without its row in the import journal"))
             }
         }
+    }
+
+    /// Words why a part was not committed. What was staged for the schema before a change cannot be
+    /// committed after it; the same import begins after the parts that were, by the schema as it is.
+    async fn overtaken(&self, error: Error, part: &Part) -> Error {
+        let what = format!("failed to import `{}`", self.source.name);
+        let deployed = self.lake.catalog().deployed().await.map_or(0, |(deployed, _)| deployed);
+        let newer = self.lake.version().is_some_and(|version| deployed > version);
+        if error.kind() != Kind::Stale || !newer {
+            return error.context(what);
+        }
+        let text = format!("{what}: schema version {deployed} was deployed meanwhile");
+        let hint = match part.committed {
+            0 => "no row of the file was taken; import it again".to_owned(),
+            rows => format!(
+                "rows up to {rows} are committed; import the file again, it goes on after them"
+            ),
+        };
+        Error::new(Kind::Stale, text).hint(hint).caused_by(error)
     }
 
     /// Says what is already visible when a later part of a large file fails.

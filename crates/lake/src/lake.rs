@@ -177,7 +177,7 @@ impl Lake {
     /// long as the version is served.
     pub fn pinned(&self, schema: Arc<Schema>, version: i64) -> Lake {
         let pin = Some(Pin { schema, version });
-        Lake { inner: Arc::clone(&self.inner), pin, holder: None }
+        Lake { inner: Arc::clone(&self.inner), pin, holder: self.holder.clone() }
     }
 
     /// The lake as this process knows it without a version: what maintenance works on.

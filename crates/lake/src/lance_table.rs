@@ -10,12 +10,14 @@
 //! through `alter`.
 
 mod alter;
+mod copy;
 mod earlier;
 mod rollback;
 mod rows;
 mod types;
 
-pub(crate) use alter::{alter, check_step, copy, refuse};
+pub(crate) use alter::{alter, check_step, refuse};
+pub(crate) use copy::{Filling, Since};
 pub(crate) use rollback::rollback;
 pub(crate) use rows::import;
 
@@ -37,7 +39,7 @@ use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched, WriteMode}
 use schema::{ObjectType, TableFormat};
 
 use crate::catalog::{Statement, Swap};
-use crate::commit::retry::Attempts;
+use crate::commit::contend::Contender;
 use crate::commit::{fingerprint, group};
 use crate::lake::object_named;
 use crate::lance_store::{Held, VersionNote, failed};
@@ -53,27 +55,45 @@ pub(crate) fn dataset_name(table: &Table) -> String {
 /// Makes one change of a Lance table.
 pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteReceipt> {
     let wanted = fingerprint::of(request)?;
-    let mut attempts = Attempts::new(lake);
-    loop {
-        if let Some(key) = &request.idempotency_key
-            && let Some(earlier) = group::earlier(lake, key, &wanted).await?
-        {
-            let (snapshot, rows) = (earlier.snapshot, earlier.rows);
-            return Ok(WriteReceipt { snapshot, rows, replayed: true });
+    let types = [Arc::clone(&request.table)];
+    let mut contender = Contender::new(lake);
+    let result = loop {
+        match repeated(lake, request, &wanted).await {
+            Ok(None) => {}
+            Ok(Some(receipt)) => break Ok(receipt),
+            Err(error) => break Err(error),
         }
-        match once(lake, request, &wanted).await {
-            Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+        let error = match once(contender.lake(), request, &wanted).await {
+            Err(error) if error.kind() == Kind::Conflict => error,
             // A newer schema was deployed under the commit: the next attempt is made for that one.
             Err(error)
                 if error.kind() == Kind::Stale
                     && !successor::is_moved(&error)
                     && is_newer(lake, request).await =>
             {
-                attempts.again(error).await?;
+                error
             }
-            result => return result,
+            result => break result,
+        };
+        if let Err(error) = contender.again(error, &types).await {
+            break Err(error);
         }
-    }
+    };
+    contender.end().await;
+    result
+}
+
+/// The receipt of the same request, when it was made before.
+async fn repeated(
+    lake: &Lake,
+    request: &WriteRequest,
+    wanted: &str,
+) -> Result<Option<WriteReceipt>> {
+    let Some(key) = &request.idempotency_key else { return Ok(None) };
+    let earlier = group::earlier(lake, key, wanted).await?;
+    let receipt =
+        |group::Earlier { snapshot, rows }| WriteReceipt { snapshot, rows, replayed: true };
+    Ok(earlier.map(receipt))
 }
 
 /// Whether a newer schema is deployed by which the request can be tried.

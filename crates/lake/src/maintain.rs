@@ -6,6 +6,7 @@
 //! than the compaction that follows commits by itself.
 
 pub(crate) mod budget;
+mod carry;
 mod compact;
 pub(crate) mod doomed;
 mod expire;

@@ -291,6 +291,21 @@ pub(crate) fn given(
     Ok(columns)
 }
 
+/// The rows of files by the names and the types of the API.
+pub(crate) fn api_batch(object: &ObjectType, batch: &RecordBatch) -> Result<RecordBatch> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (def, spec) in object.columns() {
+        let Some(array) = batch.column_by_name(&spec.column) else { continue };
+        let wanted = frame::Field::new(Arc::clone(&def.name), spec.data_type.clone(), true);
+        let wanted = wanted.to_arrow();
+        let by_name = conform(array, &wanted, Match::Name);
+        // Vectors are lists in files.
+        columns.push(by_name.or_else(|_| cast(array, wanted.data_type()))?);
+        fields.push(wanted);
+    }
+    physical_batch(&Arc::new(ArrowSchema::new(fields)), columns, batch.num_rows())
+}
+
 /// The API field behind a column.
 fn api_field<'a>(object: &'a ObjectType, field: &ArrowField) -> Option<&'a FieldDef> {
     let found = object.columns().find(|(_, column)| column.column.as_ref() == field.name());

@@ -16,10 +16,12 @@ mod draft;
 mod expand;
 mod fill;
 mod format;
+mod hold;
 mod key;
+mod since;
 mod switch;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base::{Error, Kind, Result};
@@ -38,6 +40,8 @@ use crate::lance_table;
 use crate::table::Table;
 pub(crate) use convert::convert_or_null;
 use draft::Draft;
+use format::Copied;
+use key::KeysRead;
 
 /// How far a step has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +66,20 @@ pub struct Control<'a> {
     pub between: Between<'a>,
     /// Rows that one unit rewrites at about most.
     pub unit_rows: u64,
-    /// What was checked before and stays right.
-    pub checked: Mutex<HashSet<String>>,
+    /// What was done before and need not be done again.
+    pub done: Done,
+}
+
+/// What the work before the switch leaves to the switch, so that little is left to do while writers
+/// wait.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Columns of files whose values were checked.
+    checked: Mutex<HashSet<String>>,
+    /// Keys that were read, by type.
+    keys: Mutex<HashMap<String, KeysRead>>,
+    /// Rows that were copied, by type.
+    copies: Mutex<HashMap<String, Copied>>,
 }
 
 /// Rows of a unit where nobody says otherwise.
@@ -73,7 +89,7 @@ impl<'a> Control<'a> {
     /// As fast as it goes.
     pub fn new(progress: OnProgress<'a>) -> Control<'a> {
         let between = &|_: u64| -> BoxFuture<'static, Result<()>> { Box::pin(async { Ok(()) }) };
-        Control { progress, between, unit_rows: UNIT_ROWS, checked: Mutex::default() }
+        Control { progress, between, unit_rows: UNIT_ROWS, done: Done::default() }
     }
 }
 
@@ -185,13 +201,15 @@ impl<'a> Context<'a> {
                 convert::prepare(self, type_name, field, all).await
             }
             Step::ChangeKey { type_name } => key::check(self, type_name).await,
+            Step::ChangeFormat { type_name } => format::copy(self, type_name, all).await,
             Step::BuildSearch { type_name } if !all => {
                 let table = self.preview(type_name).await?;
                 self.lake.build_search(&table, self.after(type_name)?).await
             }
             Step::BuildVectors { type_name, field } => {
                 let table = self.preview(type_name).await?;
-                self.lake.build_vectors(&table, self.after(type_name)?, field).await
+                // Writers do not wait for an index: what it lacks is searched without it.
+                self.lake.build_vectors(&table, self.after(type_name)?, field, !all).await
             }
             _ => Ok(()),
         }

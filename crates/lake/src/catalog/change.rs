@@ -41,7 +41,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     )",
 ];
 
-/// How long a hold lasts when its holder dies.
+/// How long the hold of a change lasts when its holder dies.
 pub(crate) const HOLD: Duration = Duration::from_secs(10);
 
 /// What becomes true at one moment.
@@ -61,6 +61,8 @@ pub(crate) struct Turn {
     pub(crate) versions: Option<(i64, i64)>,
     /// Whose holds end.
     pub(crate) holder: Option<Arc<str>>,
+    /// How many tables the holder holds: when it lost one of them, nothing happens.
+    pub(crate) held: u64,
     /// What else happens.
     pub(crate) also: Vec<Statement>,
 }
@@ -73,12 +75,52 @@ impl Catalog {
         self.database.write(move |tx| turn_all(tx, turn.clone(), now).boxed()).await
     }
 
-    /// Holds tables for `holder`; a hold of somebody else's that has not ended is a `Conflict`.
-    pub(crate) async fn hold(&self, tables: &[TableId], holder: &Arc<str>) -> Result<()> {
-        let (tables, holder, now) = (tables.to_vec(), Arc::clone(holder), self.clock.now());
-        self.database
-            .write(move |tx| hold_all(tx, tables.clone(), Arc::clone(&holder), now).boxed())
-            .await
+    /// Holds tables for `holder`, for so long; a hold of somebody else's that has not ended is a
+    /// `Conflict`.
+    pub(crate) async fn hold(
+        &self,
+        tables: &[TableId],
+        holder: &Arc<str>,
+        length: Duration,
+    ) -> Result<()> {
+        let hold = HoldAll {
+            tables: tables.to_vec(),
+            holder: Arc::clone(holder),
+            now: self.clock.now(),
+            length,
+        };
+        self.database.write(move |tx| hold_all(tx, hold.clone()).boxed()).await
+    }
+
+    /// Lets the holds of `holder` last for so long from now on; `Conflict` when it lost one of its
+    /// `held` tables: somebody may have committed to it.
+    pub(crate) async fn renew(
+        &self,
+        holder: &Arc<str>,
+        held: usize,
+        length: Duration,
+    ) -> Result<()> {
+        let until = after(self.clock.now(), length);
+        let sql = "UPDATE lake_holds SET until = $1 WHERE holder = $2";
+        let renewed = self.database.execute(sql, &[until.into(), holder.as_ref().into()]).await?;
+        if renewed != held as u64 { Err(lost_hold()) } else { Ok(()) }
+    }
+
+    /// Whether somebody other than `holder` holds one of the tables.
+    pub(crate) async fn is_held(
+        &self,
+        tables: &[TableId],
+        holder: Option<&Arc<str>>,
+    ) -> Result<bool> {
+        let sql = "SELECT table_id FROM lake_holds WHERE holder <> $1 AND until > $2";
+        let holder = holder.map_or("", |holder| holder.as_ref());
+        let now = self.clock.now().as_micros();
+        for row in &self.database.query(sql, &[holder.into(), now.into()]).await? {
+            if tables.contains(&super::id_in(row, "table_id")?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Ends all holds of `holder`.
@@ -142,7 +184,9 @@ async fn turn_all(tx: &mut Tx, turn: Turn, now: Timestamp) -> Result<()> {
     }
     if let Some(holder) = &turn.holder {
         let sql = "DELETE FROM lake_holds WHERE holder = $1";
-        tx.execute(sql, &[holder.as_ref().into()]).await?;
+        if tx.execute(sql, &[holder.as_ref().into()]).await? != turn.held {
+            return Err(lost_hold());
+        }
     }
     for (sql, params) in &turn.also {
         tx.execute(sql, params).await?;
@@ -170,13 +214,33 @@ async fn bind(
     tx.execute(sql, &params).await.map(|_| ())
 }
 
-async fn hold_all(
-    tx: &mut Tx,
+/// Tables to hold.
+#[derive(Clone, Debug)]
+struct HoldAll {
     tables: Vec<TableId>,
     holder: Arc<str>,
     now: Timestamp,
-) -> Result<()> {
-    let until = now.as_micros().saturating_add(i64::try_from(HOLD.as_micros()).unwrap_or(i64::MAX));
+    length: Duration,
+}
+
+fn after(now: Timestamp, length: Duration) -> i64 {
+    now.as_micros().saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn lost_hold() -> Error {
+    Error::new(Kind::Conflict, "a table was held for too long, and others changed it")
+}
+
+/// Ends the hold of somebody else, which is over, before a commit to the table: whoever held it must
+/// learn that the table has moved, whatever the clocks of the two say.
+pub(super) async fn break_hold(tx: &mut Tx, table: TableId, holder: &str) -> Result<()> {
+    let sql = "DELETE FROM lake_holds WHERE table_id = $1 AND holder <> $2";
+    tx.execute(sql, &[table.to_string().into(), holder.into()]).await.map(|_| ())
+}
+
+async fn hold_all(tx: &mut Tx, hold: HoldAll) -> Result<()> {
+    let HoldAll { tables, holder, now, length } = hold;
+    let until = after(now, length);
     for table in tables {
         let id = table.to_string();
         let sql = "DELETE FROM lake_holds WHERE table_id = $1 AND (holder = $2 OR until <= $3)";

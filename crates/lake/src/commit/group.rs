@@ -22,10 +22,11 @@ use schema::TableFormat;
 use tokio::sync::oneshot;
 
 use super::CommitInfo;
+use super::contend::Contender;
 use super::delta::Delta;
+use super::locate::Found;
 use super::overlay::Overlay;
 use super::positions;
-use super::retry::Attempts;
 use super::snapshot;
 use crate::catalog::Statement;
 use crate::lake::Lake;
@@ -138,12 +139,15 @@ pub(crate) fn nudge_compaction(lake: &Lake, type_name: &Arc<str>) {
 
 /// Commits requests together and answers each.
 async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
-    let mut attempts = Attempts::new(lake);
+    let types: Vec<Arc<str>> =
+        batch.first().map(|pending| Arc::clone(&pending.request.table)).into_iter().collect();
+    let mut contender = Contender::new(lake);
+    let mut known = Known::default();
     let answers = loop {
-        match try_batch(lake, &batch).await {
+        match try_batch(contender.lake(), &batch, &mut known).await {
             // A newer schema was deployed under the commit: the next attempt is made for that one.
             Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Stale) => {
-                match attempts.again(error).await {
+                match contender.again(error, &types).await {
                     Ok(()) => {}
                     Err(error) => break Err(error),
                 }
@@ -151,6 +155,7 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
             result => break result,
         }
     };
+    contender.end().await;
     match answers {
         Ok(answers) => {
             for (pending, answer) in batch.into_iter().zip(answers) {
@@ -166,7 +171,30 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
     }
 }
 
-async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteReceipt>>> {
+/// What the attempts of one batch have found in data files, which never change.
+#[derive(Debug, Default)]
+struct Known {
+    /// The version of the schema and the columns by which it was found.
+    by: (i64, i32),
+    found: Found,
+}
+
+impl Known {
+    /// What was found by these columns. Keys of another type have other hashes.
+    fn of(&mut self, table: &Table) -> Result<&mut Found> {
+        let by = (table.seen.deployed, table.iceberg()?.current_schema_id());
+        if self.by != by {
+            *self = Known { by, found: Found::new() };
+        }
+        Ok(&mut self.found)
+    }
+}
+
+async fn try_batch(
+    lake: &Lake,
+    batch: &[Pending],
+    known: &mut Known,
+) -> Result<Vec<Result<WriteReceipt>>> {
     let Some(first) = batch.first() else { return Ok(Vec::new()) };
     let table = match lake.table(&first.request.table).await {
         Ok(table) => table,
@@ -198,7 +226,8 @@ async fn try_batch(lake: &Lake, batch: &[Pending]) -> Result<Vec<Result<WriteRec
             (newer, newer.table(&said.table).await?, requests)
         }
     };
-    let mut overlay = Overlay::new(lake, &table, &wanted(&requests, &fresh)).await?;
+    let requests_now = wanted(&requests, &fresh);
+    let mut overlay = Overlay::new(lake, &table, &requests_now, known.of(&table)?).await?;
     let mut made = Vec::new();
     for index in &fresh {
         let said = requests[*index].as_ref().map(Arc::clone).map_err(copy);

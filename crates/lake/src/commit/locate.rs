@@ -15,11 +15,13 @@ use base::Result;
 use iceberg::spec::{DataFile, Datum, PrimitiveLiteral, Transform};
 use parquet::bloom_filter::Sbbf;
 
+use super::positions::Gone;
 use crate::failure::failed;
 use crate::files::{Content, Files, LiveFile, partition_key, partition_text};
 use crate::keys::{self, KeyHash};
 use crate::layout::Layout;
 use crate::read::{self, RowsWanted, Wanted};
+use crate::stage::StagedFiles;
 
 /// Keys up to which bloom filters are asked, each for each row group.
 const FEW: usize = 64;
@@ -86,14 +88,14 @@ impl Wants {
     }
 
     /// Whether a file may have one of the keys.
-    fn may_be_in(&self, layout: &Layout, file: &LiveFile) -> bool {
-        let same_spec = file.spec_id == layout.spec.spec_id();
+    fn may_be_in(&self, layout: &Layout, spec_id: i32, file: &DataFile) -> bool {
+        let same_spec = spec_id == layout.spec.spec_id();
         if let (true, Some(partitions)) = (same_spec, &self.partitions)
-            && !partitions.contains(&partition_key(file.spec_id, file.data()))
+            && !partitions.contains(&partition_key(spec_id, file))
         {
             return false;
         }
-        self.ranges.iter().any(|range| overlaps(range, file.data()))
+        self.ranges.iter().any(|range| overlaps(range, file))
     }
 }
 
@@ -109,7 +111,8 @@ pub(crate) async fn locate(
     if wants.hashes.is_empty() {
         return Ok(matches);
     }
-    for file in content.data.iter().filter(|file| wants.may_be_in(layout, file)) {
+    let may = |file: &&LiveFile| wants.may_be_in(layout, file.spec_id, file.data());
+    for file in content.data.iter().filter(may) {
         let hits = match found.get(file.path()) {
             Some(hits) => Arc::clone(hits),
             None => {
@@ -129,6 +132,28 @@ pub(crate) async fn locate(
         }
     }
     Ok(matches)
+}
+
+/// The rows of staged files that have one of the keys, to be deleted.
+pub(crate) async fn in_staged(
+    files: &Files,
+    layout: &Layout,
+    staged: &StagedFiles,
+    wants: &Wants,
+) -> Result<Vec<Gone>> {
+    let mut gone = Vec::new();
+    if wants.hashes.is_empty() {
+        return Ok(gone);
+    }
+    let spec_id = staged.spec_id;
+    for file in staged.data.iter().filter(|file| wants.may_be_in(layout, spec_id, file)) {
+        let hits = search(files, layout, file, wants).await?;
+        let mut rows: Vec<u64> = hits.iter().map(|(row, _)| *row).collect();
+        rows.sort_unstable();
+        let (path, partition) = (file.file_path().to_owned(), file.partition().clone());
+        gone.push(Gone { path, spec_id, partition, rows });
+    }
+    Ok(gone)
 }
 
 /// All rows of a file that have one of the keys.

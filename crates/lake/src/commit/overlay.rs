@@ -48,11 +48,13 @@ pub(crate) struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    /// Finds the rows that the requests touch.
+    /// Finds the rows that the requests touch; `found` is what earlier attempts of the same requests
+    /// on the same columns have found.
     pub(crate) async fn new(
         lake: &Lake,
         table: &'a Table,
         requests: &[Arc<WriteRequest>],
+        found: &mut Found,
     ) -> Result<Overlay<'a>> {
         let schema = lake.schema();
         let object = object_named(&schema, &table.type_name)?;
@@ -89,8 +91,7 @@ impl<'a> Overlay<'a> {
             let present = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
             let content = lake.files().content(metadata, present).await?;
             let layout = &overlay.layout;
-            overlay.matches =
-                locate::locate(lake.files(), layout, &content, &wants, &mut Found::new()).await?;
+            overlay.matches = locate::locate(lake.files(), layout, &content, &wants, found).await?;
             overlay.base = by_key(&overlay.matches);
         }
         overlay.fetch(lake, &updates).await?;

@@ -21,12 +21,13 @@ impl Lake {
         Ok(())
     }
 
-    /// Computes the vectors of a field that are missing, and its index.
+    /// Computes the vectors of a field that are missing; with `index`, tends its index too.
     pub(crate) async fn build_vectors(
         &self,
         table: &Table,
         object: &ObjectType,
         field: &str,
+        index: bool,
     ) -> Result<()> {
         let def = object.fields.get(field);
         let parts = def.and_then(|def| Some((def.column()?, def.vector.as_ref()?)));
@@ -35,7 +36,10 @@ impl Lake {
         })?;
         let space = VectorSpace::of(table, spec);
         self.make_missing_vectors(table, object, &space, &column.column, None).await?;
-        self.inner.companions.tend_index(&space).await
+        match index {
+            true => self.inner.companions.tend_index(&space).await,
+            false => Ok(()),
+        }
     }
 
     /// Drops the vectors of a field that no other field of the new type shares.

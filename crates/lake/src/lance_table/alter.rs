@@ -12,7 +12,7 @@ use base::{Error, Kind, Principal, Result};
 use frame::{Field, RowInterpreter};
 use futures::FutureExt;
 use lance::Dataset;
-use lance::dataset::{BatchUDF, ColumnAlteration, NewColumnTransform, WriteMode};
+use lance::dataset::{BatchUDF, ColumnAlteration, NewColumnTransform};
 use schema::plan::Step;
 use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
 
@@ -161,37 +161,6 @@ pub(crate) async fn check_step(lake: &Lake, step: &Step, old: &Schema, new: &Sch
 fn lacks(def: &FieldDef) -> Error {
     let text = format!("field `{}` is required, and rows are there without it", def.name);
     Error::invalid(text).hint("give it a `@column(default:)`, or make it nullable")
-}
-
-/// Copies rows into a dataset of the table; gives its location and its version, with the statements
-/// that make it visible.
-pub(crate) async fn copy(
-    lake: &Lake,
-    object: &ObjectType,
-    table: &Arc<Table>,
-    batches: Vec<RecordBatch>,
-) -> Result<(Arc<str>, u64, Vec<Statement>)> {
-    let name = super::dataset_name(table);
-    let location: Arc<str> = lake.locations().location(&name).into();
-    let work = Work::new(lake, object, table);
-    let target = super::arrow_schema(&work.fields);
-    let mut copied = Vec::with_capacity(batches.len());
-    for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
-        let physical = crate::shape::to_physical(object, batch, &target, 0)?;
-        copied.push(types::of_lance(&physical)?);
-    }
-    let Some(first) = copied.first() else { return Ok((location, 0, Vec::new())) };
-    let schema = first.schema();
-    let reader = arrow::array::RecordBatchIterator::new(copied.into_iter().map(Ok), schema);
-    let lance = &lake.inner.companions.lance;
-    let there = lance.dataset(&name, None, None).await?.is_some();
-    let mode = if there { WriteMode::Overwrite } else { WriteMode::Create };
-    let params = lance.write_params(mode, Some(&work.held));
-    let written = Dataset::write(reader, &lance.url(&name), Some(params)).boxed().await;
-    written.map_err(|error| work.writing(error))?;
-    let note = Note { operation: "overwrite", author: "schema", summary: "schema change" };
-    let (version, statements) = work.prepared(note)?;
-    Ok((location, version, statements))
 }
 
 fn stored<'a>(object: &'a ObjectType, field: &str) -> Result<(&'a FieldDef, &'a ColumnSpec)> {

@@ -13,7 +13,7 @@ use lance::dataset::write::delete::DeleteBuilder;
 use super::{Note, Work};
 use crate::Lake;
 use crate::commit::CommitInfo;
-use crate::commit::retry::Attempts;
+use crate::commit::contend::Contender;
 use crate::import::ImportMode;
 use crate::lake::object_named;
 
@@ -25,13 +25,20 @@ pub(crate) async fn import(
     batches: &[RecordBatch],
     info: &CommitInfo,
 ) -> Result<i64> {
-    let mut attempts = Attempts::new(lake);
-    loop {
-        match once(lake, type_name, mode, batches, info).await {
-            Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-            result => return result,
+    let types = [type_name.into()];
+    let mut contender = Contender::new(lake);
+    let result = loop {
+        match once(contender.lake(), type_name, mode, batches, info).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                if let Err(error) = contender.again(error, &types).await {
+                    break Err(error);
+                }
+            }
+            result => break result,
         }
-    }
+    };
+    contender.end().await;
+    result
 }
 
 async fn once(

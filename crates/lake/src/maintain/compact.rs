@@ -1,20 +1,22 @@
 //! Joins small files of a partition, applies position deletes, and puts rows in order.
 //!
 //! In: a type's name. Out: the same rows in fewer files, in a snapshot of operation `replace`. A row
-//! that is deleted or replaced meanwhile makes the commit start again; everything else that happens
-//! meanwhile does not. Not here: repartitioning (`steps`).
+//! that is deleted or replaced meanwhile is deleted in the new files too (`carry`); in a table without
+//! a key it makes the compaction start again. Not here: repartitioning (`steps`).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use base::{Error, Kind, Result};
+use base::{Kind, Result};
 use iceberg::spec::Operation;
 use schema::TableFormat;
 
 use super::budget::Budget;
+use super::carry;
 use crate::binding;
 use crate::commit::CommitInfo;
 use crate::commit::delta::Delta;
+use crate::commit::positions::{self, Gone};
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::files::{Content, LiveFile, partition_key};
@@ -107,7 +109,8 @@ impl Lake {
         self.replace_files(table, content, &chosen, &staged, "compact").await
     }
 
-    /// Puts staged files in the place of the chosen ones, as long as nobody changes rows of those.
+    /// Puts staged files in the place of the chosen ones. Rows of those that others delete meanwhile
+    /// are deleted in the staged ones too, where a key tells which they are.
     pub(crate) async fn replace_files(
         &self,
         table: &Arc<Table>,
@@ -119,8 +122,8 @@ impl Lake {
         let mut attempts = Attempts::new(self);
         let (mut table, mut content) = (Arc::clone(table), content.clone());
         loop {
-            let result = match unchanged(&table, &content, chosen, staged) {
-                Ok(()) => self.swap_files(&table, &content, chosen, staged, why).await,
+            let result = match carry::deletions(self, &table, &content, chosen, staged).await {
+                Ok(gone) => self.swap_files(&table, &content, chosen, staged, gone, why).await,
                 Err(error) => {
                     self.discard(staged).await;
                     return Err(error);
@@ -163,6 +166,7 @@ impl Lake {
         content: &Content,
         chosen: &[LiveFile],
         staged: &StagedFiles,
+        gone: Vec<Gone>,
         why: &str,
     ) -> Result<Compacted> {
         let mut delta = Delta { operation: Some(Operation::Replace), ..Delta::default() };
@@ -171,6 +175,9 @@ impl Lake {
         let removed_deletes = applied.len() as u64;
         delta.remove.extend(applied);
         delta.add_staged(staged);
+        positions::delete(self, table, gone, &mut delta).await?;
+        // Who deleted these rows has counted them.
+        delta.rows = 0;
         let info =
             CommitInfo { author: "headwater".into(), summary: why.into(), ..CommitInfo::default() };
         let written = snapshot::write(self, table, delta, &info).await?;
@@ -253,27 +260,6 @@ fn choose(
         }
     }
     None
-}
-
-/// Succeeds when the chosen files still live, with the same deletes, in a table of the same shape.
-fn unchanged(
-    table: &Table,
-    content: &Content,
-    chosen: &[LiveFile],
-    staged: &StagedFiles,
-) -> Result<()> {
-    staged.check_schema(table)?;
-    let names = |file: &LiveFile| -> BTreeSet<String> {
-        file.deletes.iter().map(|delete| delete.file_path().to_owned()).collect()
-    };
-    for file in chosen {
-        let now = content.data.iter().find(|now| now.path() == file.path());
-        if now.is_none_or(|now| names(now) != names(file)) {
-            let text = format!("rows of table `{}` were changed during its compaction", table.name);
-            return Err(Error::new(Kind::Conflict, text));
-        }
-    }
-    Ok(())
 }
 
 /// Compacts by itself once small commits have left enough behind. A failure is logged and changes

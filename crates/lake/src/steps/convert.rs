@@ -96,7 +96,7 @@ async fn check(
     let content = context.lake.files().content(metadata, snapshot).await?;
     let (mut bad, mut count) = (Vec::new(), 0_u64);
     let name = |file: &LiveFile| format!("{}:{}", present.id, file.path());
-    let checked = |file: &&LiveFile| !context.control.checked.lock().contains(&name(file));
+    let checked = |file: &&LiveFile| !context.control.done.checked.lock().contains(&name(file));
     for file in content.data.iter().filter(checked) {
         let gone = context.lake.files().deleted(file).await?;
         let wanted_rows = Wanted::columns(&source, &[column], RowsWanted::Except(gone))?;
@@ -122,7 +122,7 @@ async fn check(
     if count == 0 {
         // Rows of a file only go, so that a file that was checked stays right.
         let files = content.data.iter().map(name);
-        context.control.checked.lock().extend(files);
+        context.control.done.checked.lock().extend(files);
         return Ok(());
     }
     let text = format!(

@@ -20,6 +20,7 @@ use iceberg::spec::{DataFile, NestedFieldRef, TableMetadata, Type};
 use schema::{FieldDef, FieldKind, ObjectType};
 
 use super::Context;
+use super::hold::Hold;
 use crate::commit::retry::Attempts;
 use crate::failure::failed;
 use crate::files::{Content, LiveFile};
@@ -32,6 +33,9 @@ use crate::table::Table;
 
 /// Races for the same files after which a unit is written under a hold.
 const RACES: u32 = 3;
+/// Rows, and files, that may be left to be filled while writers wait.
+pub(super) const HELD_ROWS: u64 = 2_000;
+const HELD_FILES: usize = 32;
 
 /// What a unit puts into the files that it writes anew.
 #[derive(Clone, Copy)]
@@ -139,7 +143,7 @@ async fn present(context: &Context<'_>, table: &Table) -> Result<Content> {
     context.lake.files().content(metadata, snapshot).await
 }
 
-/// Fills until nothing lacks, or, when the rest will be filled under a hold, until that is one unit.
+/// Fills until nothing lacks, or, when the rest will be filled under a hold, until that is little.
 pub(super) async fn fill(
     context: &Context<'_>,
     type_name: &str,
@@ -147,6 +151,7 @@ pub(super) async fn fill(
     all: bool,
 ) -> Result<()> {
     let (mut attempts, mut races) = (Attempts::new(context.lake), 0);
+    let few = HELD_ROWS.min(context.control.unit_rows);
     let mut most = None;
     let mut units = 0_u64;
     loop {
@@ -163,7 +168,7 @@ pub(super) async fn fill(
         // later compactions mend as well, from its end.
         let enough = match fill {
             Fill::Layout => chased,
-            _ => !all && (rows <= context.control.unit_rows || chased),
+            _ => !all && ((rows <= few && left.len() <= HELD_FILES) || chased),
         };
         if rows == 0 || enough {
             return Ok(());
@@ -173,7 +178,10 @@ pub(super) async fn fill(
         match one(context, &table, &content, &unit, fill, hold).await {
             Ok(rows) => {
                 (races, units) = (0, units + 1);
-                (context.control.between)(rows).await?;
+                // Who holds the table neither rests nor pauses: writers wait.
+                if !all {
+                    (context.control.between)(rows).await?;
+                }
             }
             Err(error) if error.kind() == Kind::Conflict => {
                 races += 1;
@@ -205,11 +213,9 @@ async fn one(
     if !hold {
         return write_unit(context, context.lake, table, content, unit, fill).await;
     }
-    let holder: Arc<str> = context.lake.config().rng.uuid().to_string().into();
-    context.lake.catalog().hold(&[table.id], &holder).await?;
-    let lake = context.lake.holding(&holder);
-    let result = write_unit(context, &lake, table, content, unit, fill).await;
-    context.lake.catalog().release(&holder).await?;
+    let hold = Hold::take(context.lake, &[table.id]).await?;
+    let result = write_unit(context, &hold.lake, table, content, unit, fill).await;
+    hold.end().await?;
     result
 }
 

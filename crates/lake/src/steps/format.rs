@@ -1,33 +1,100 @@
-//! Moves a type between formats: its rows are copied into a dataset of the other one.
+//! Moves a type between formats: its rows are copied into the other one, while they change.
 //!
-//! In: a table, held, and the new schema. Out: where the same table keeps its rows after the switch.
-//! Rows go through the API's names and types, which both formats share. The copy is made under the
-//! hold, so that no write is missed; it is bounded by the memory of an import, because writers wait
-//! for it. The table keeps its id, and with it its media and vectors. Not here: which formats offer
-//! what (`lance_table::refuse`).
+//! ```text
+//! all rows of a state → what came and went since → … → the same, held → where the table's rows are
+//! ```
+//!
+//! In: a table and the new schema. Out: a copy that nobody sees, as of a state of the table; done again,
+//! what became of the table since is made of the copy too, by key. So the last time, while writers
+//! wait, little is copied. Rows go through the API's names, which both formats share. The table keeps
+//! its id, and with it its media and vectors. A copy that is not finished is begun anew by the next
+//! apply, and the clean-up finds what is left of it. Not here: which formats offer what
+//! (`lance_table::refuse`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use base::{Error, Kind, Principal, Result};
-use frame::ScanRequest;
+use base::{Error, Kind, Result};
+use frame::Value;
 use futures::TryStreamExt;
 use iceberg::spec::Operation;
 use schema::{ObjectType, TableFormat};
 
+use super::fill::HELD_ROWS;
+use super::since::{self, Part, Since, State};
 use super::switch::{Made, names_of};
 use super::{Context, create, info};
 use crate::binding::Binding;
 use crate::catalog::Swap;
 use crate::commit::delta::Delta;
+use crate::commit::locate::{self, Wants};
+use crate::commit::positions::{self, Gone};
 use crate::commit::snapshot;
-use crate::lance_table;
+use crate::keys;
+use crate::lance_table::{Filling, Since as LanceSince};
 use crate::layout::Layout;
+use crate::read::{self, Wanted};
 use crate::shape;
-use crate::stage::StageWriter;
+use crate::stage::{StageWriter, StagedFiles};
 use crate::table::Table;
 
-/// Copies the rows; gives the swap to them.
+/// Times that a copy catches up before writers must wait for the rest, however much that is.
+const ROUNDS: u32 = 8;
+/// Bytes of rows that are written at once.
+const UNIT_BYTES: usize = 64 << 20;
+/// Of so many rows, one may go before a copy is begun anew.
+const FEW: u64 = 4;
+
+/// A copy of a table's rows, as of a version of the table.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    version: i64,
+    rows: u64,
+    to: To,
+}
+
+/// Where a copy is.
+#[derive(Debug)]
+enum To {
+    Lance { of: State, filling: Filling },
+    Iceberg(Box<Staged>),
+}
+
+/// A copy in data files of an Iceberg table that does not exist yet.
+#[derive(Debug)]
+struct Staged {
+    /// The version of the Lance table that was copied.
+    of: u64,
+    empty: Table,
+    files: Vec<StagedFiles>,
+    gone: BTreeMap<String, Gone>,
+}
+
+/// Copies the rows, or what became of them since they were copied; with `all`, under a hold.
+pub(super) async fn copy(context: &Context<'_>, type_name: &str, all: bool) -> Result<()> {
+    let object = context.after(type_name)?;
+    let wanted = shape::table_spec(object)?.format;
+    for round in 0.. {
+        let table = context.table_of(type_name).await?;
+        if table.format == wanted {
+            return Ok(());
+        }
+        let known = context.control.done.copies.lock().remove(type_name);
+        let work = Work { context, object, table: &table, all };
+        let (copied, rows) = match wanted {
+            TableFormat::Lance => work.to_lance(known).await?,
+            TableFormat::Iceberg => work.to_iceberg(known).await?,
+        };
+        context.control.done.copies.lock().insert(type_name.to_owned(), copied);
+        if all || rows <= HELD_ROWS || round >= ROUNDS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the swap to the copy.
 pub(super) async fn change(
     context: &Context<'_>,
     type_name: &str,
@@ -35,72 +102,260 @@ pub(super) async fn change(
     made: &mut Made,
 ) -> Result<(Option<Swap>, Binding)> {
     let object = context.after(type_name)?;
-    let batches = rows(context, object, table).await?;
+    let copied = context.control.done.copies.lock().remove(type_name);
+    let Some(copied) = copied.filter(|copied| copied.version == table.version) else {
+        let text = format!("table `{}` was changed after its rows were copied", table.name);
+        return Err(Error::new(Kind::Conflict, text));
+    };
     let binding = Binding { names: names_of(context, table)?, ..Binding::default() };
-    let swap = match shape::table_spec(object)?.format {
-        TableFormat::Iceberg => to_iceberg(context, object, table, batches, made).await?,
-        TableFormat::Lance => {
-            let copied = lance_table::copy(context.lake, object, table, batches).await?;
-            let (location, version, statements) = copied;
+    let swap = match &copied.to {
+        To::Lance { filling, .. } => {
+            let finished = filling.clone().finish(context.lake, object, table).await?;
+            let (location, version, statements) = finished;
             made.turn.also.extend(statements);
             let mut swap = Swap::metadata(table, location);
             swap.lance_version = version;
             swap.format = TableFormat::Lance;
             swap
         }
+        To::Iceberg(staged) => publish(context, table, staged, copied.rows, made).await?,
     };
+    // Kept for another attempt, when this one is not the last.
+    context.control.done.copies.lock().insert(type_name.to_owned(), copied);
     Ok((Some(swap), binding))
 }
 
-/// All rows, by the names of the new schema.
-async fn rows(
-    context: &Context<'_>,
-    object: &ObjectType,
-    table: &Table,
-) -> Result<Vec<RecordBatch>> {
-    let before = context.before(&object.name)?;
-    let limit = context.lake.config().limits.import_memory;
-    let of = table.snapshots().last().map_or(0, |last| last.rows);
-    let fields = object.columns().filter(|(def, _)| before.fields.contains_key(&def.name));
-    let fields: Vec<Arc<str>> = fields.map(|(def, _)| Arc::clone(&def.name)).collect();
-    let request = ScanRequest::new(Arc::clone(&table.type_name), fields, Principal::local());
-    let (_, mut stream) = context.lake.scan_all(request).await?;
-    let (mut batches, mut bytes, mut count) = (Vec::new(), 0, 0);
-    while let Some(batch) = stream.try_next().await? {
-        bytes += batch.get_array_memory_size() as u64;
-        count += batch.num_rows() as u64;
-        if bytes > limit {
-            let text =
-                format!("table `{}` is too large to be copied while writers wait", table.name);
-            return Err(Error::new(Kind::LimitExceeded, text)
-                .hint("raise `limits.import_memory`, or make a new type and import the rows"));
-        }
-        batches.push(batch);
-        context.progress(count, of);
-    }
-    Ok(batches)
+/// One round of a copy.
+struct Work<'a> {
+    context: &'a Context<'a>,
+    object: &'a ObjectType,
+    table: &'a Arc<Table>,
+    all: bool,
 }
 
-async fn to_iceberg(
-    context: &Context<'_>,
-    object: &ObjectType,
-    table: &Arc<Table>,
+impl Work<'_> {
+    async fn to_lance(&self, known: Option<Copied>) -> Result<(Copied, u64)> {
+        let (lake, table) = (self.context.lake, self.table);
+        let metadata = table.iceberg()?;
+        let snapshot = metadata.current_snapshot().map(|snapshot| snapshot.as_ref());
+        let content = lake.files().content(metadata, snapshot).await?;
+        let (mut of, mut filling, mut rows) = match known {
+            Some(Copied { to: To::Lance { of, filling }, rows, .. }) => (of, filling, rows),
+            _ => (State::new(), Filling::begin(lake, table).await?, 0),
+        };
+        let mut since = since::since(lake, &of, &content).await?;
+        if !self.may_follow(since.gone(), rows)? {
+            filling.clear();
+            (of, rows) = (State::new(), 0);
+            since = since::since(lake, &of, &content).await?;
+        }
+        let touched = since.rows();
+        let gone = self.keys_of(&since).await?;
+        filling.remove(lake, self.object, table, &gone).await?;
+        let came = self.append(&since, &mut filling).await?;
+        rows = (rows + came).saturating_sub(since.gone());
+        of = since::state(&content);
+        Ok((Copied { version: table.version, rows, to: To::Lance { of, filling } }, touched))
+    }
+
+    /// Whether a copy can follow a table that lost so many rows.
+    fn may_follow(&self, gone: u64, rows: u64) -> Result<bool> {
+        let has_key = !shape::key_columns(self.object)?.is_empty();
+        Ok(gone == 0 || (has_key && gone <= rows / FEW + HELD_ROWS))
+    }
+
+    /// Keys of the rows that went.
+    async fn keys_of(&self, since: &Since) -> Result<Vec<Vec<Value>>> {
+        let mut found = Vec::new();
+        if since.went.is_empty() {
+            return Ok(found);
+        }
+        let layout = Layout::new(self.table.iceberg()?, &shape::key_columns(self.object)?)?;
+        let mut order = layout.key.clone();
+        order.sort_unstable();
+        let types = keys::types(self.object)?;
+        for part in &since.went {
+            let wanted = Wanted::columns(&layout.arrow, &order, part.rows.clone())?;
+            let rows = read::read_all(self.context.lake.files(), part.file.data(), wanted).await?;
+            let places = layout.key.iter().zip(&types).map(|(column, data_type)| {
+                (order.iter().position(|other| other == column).unwrap_or(0), data_type)
+            });
+            let places: Vec<_> = places.collect();
+            for row in 0..rows.num_rows() {
+                let value = |(place, data_type): &(usize, &frame::DataType)| {
+                    frame::convert::value_at(rows.column(*place), row, data_type)
+                };
+                found.push(places.iter().map(value).collect::<Result<Vec<_>>>()?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Appends the rows that came, in units.
+    async fn append(&self, since: &Since, filling: &mut Filling) -> Result<u64> {
+        let layout = Layout::new(self.table.iceberg()?, &[])?;
+        let all: Vec<usize> = (0..layout.arrow.fields().len()).collect();
+        let of: u64 = since.came.iter().map(|part| part.count).sum();
+        let (mut unit, mut done) = (Unit::default(), 0);
+        for Part { file, rows, .. } in &since.came {
+            let wanted = Wanted::columns(&layout.arrow, &all, rows.clone())?;
+            let mut reading = read::read(self.context.lake.files(), file.data(), wanted).await?;
+            while let Some((batch, _)) = reading.next().await? {
+                unit.add(shape::api_batch(self.object, &batch)?);
+                if unit.is_full(self.context.control.unit_rows) {
+                    done += self.write(&mut unit, filling).await?;
+                    self.context.progress(done, of);
+                }
+            }
+        }
+        done += self.write(&mut unit, filling).await?;
+        self.context.progress(done, of);
+        Ok(done)
+    }
+
+    async fn write(&self, unit: &mut Unit, filling: &mut Filling) -> Result<u64> {
+        let Unit { batches, rows, .. } = std::mem::take(unit);
+        if rows > 0 {
+            filling.append(self.context.lake, self.object, self.table, &batches).await?;
+            self.between(rows).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn between(&self, rows: u64) -> Result<()> {
+        // Who holds the table neither rests nor pauses: writers wait.
+        if self.all { Ok(()) } else { (self.context.control.between)(rows).await }
+    }
+
+    async fn to_iceberg(&self, known: Option<Copied>) -> Result<(Copied, u64)> {
+        let (lake, table) = (self.context.lake, self.table);
+        let (mut staged, mut rows) = match known {
+            Some(Copied { to: To::Iceberg(staged), rows, .. }) => (staged, rows),
+            _ => (Box::new(self.nothing().await?), 0),
+        };
+        let version = table.version;
+        if table.lance_version == staged.of {
+            return Ok((Copied { version, rows, to: To::Iceberg(staged) }, 0));
+        }
+        let since = match LanceSince::of(lake, table, staged.of).await? {
+            Some(since) if self.may_follow(since.gone(), rows)? => since,
+            _ => {
+                self.discard(&staged).await;
+                (*staged, rows) = (self.nothing().await?, 0);
+                let all = LanceSince::of(lake, table, 0).await?;
+                all.ok_or_else(|| Error::internal("all rows of a Lance table are unknown"))?
+            }
+        };
+        let gone = self.remove(&mut staged, &since).await?;
+        let came = self.stage(&mut staged, &since).await?;
+        rows = (rows + came).saturating_sub(gone);
+        staged.of = table.lance_version;
+        Ok((Copied { version, rows, to: To::Iceberg(staged) }, came + gone))
+    }
+
+    async fn nothing(&self) -> Result<Staged> {
+        let context = self.context;
+        let mut empty =
+            create::empty(context.lake, context.new, self.object, TableFormat::Iceberg).await?;
+        empty.id = self.table.id;
+        Ok(Staged { of: 0, empty, files: Vec::new(), gone: BTreeMap::new() })
+    }
+
+    async fn discard(&self, staged: &Staged) {
+        for files in &staged.files {
+            self.context.lake.discard(files).await;
+        }
+    }
+
+    /// Deletes rows that went from the files that are staged.
+    async fn remove(&self, staged: &mut Staged, since: &LanceSince) -> Result<u64> {
+        let found = since.keys(self.object).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let layout = Layout::new(staged.empty.iceberg()?, &shape::key_columns(self.object)?)?;
+        let wants = Wants::of_columns(&layout, keys::arrays_of(self.object, &found)?)?;
+        for files in &staged.files {
+            let lake = self.context.lake;
+            for gone in locate::in_staged(lake.files(), &layout, files, &wants).await? {
+                match staged.gone.get_mut(&gone.path) {
+                    Some(known) => {
+                        known.rows.extend(gone.rows);
+                        known.rows.sort_unstable();
+                        known.rows.dedup();
+                    }
+                    None => {
+                        staged.gone.insert(gone.path.clone(), gone);
+                    }
+                }
+            }
+        }
+        Ok(found.len() as u64)
+    }
+
+    /// Stages the rows that came, in units.
+    async fn stage(&self, staged: &mut Staged, since: &LanceSince) -> Result<u64> {
+        if !since.has_come() {
+            return Ok(0);
+        }
+        let key = shape::key_columns(self.object)?;
+        let metadata = Arc::clone(staged.empty.iceberg()?);
+        let layout = Layout::new(&metadata, &key)?;
+        let mut stage = StageWriter::with_layout(self.context.lake, self.object, layout);
+        let (mut done, mut unit) = (0, 0);
+        let mut stream = Box::pin(since.came(self.object).await?);
+        while let Some(batch) = stream.try_next().await? {
+            unit += batch.num_rows() as u64;
+            stage.write(batch).await?;
+            if unit >= self.context.control.unit_rows {
+                done += unit;
+                self.context.progress(done, 0);
+                self.between(std::mem::take(&mut unit)).await?;
+            }
+        }
+        staged.files.push(stage.finish().await?);
+        Ok(done + unit)
+    }
+}
+
+/// Rows that are written at once.
+#[derive(Default)]
+struct Unit {
     batches: Vec<RecordBatch>,
+    rows: u64,
+    bytes: usize,
+}
+
+impl Unit {
+    fn add(&mut self, batch: RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+    }
+
+    fn is_full(&self, rows: u64) -> bool {
+        self.rows >= rows || self.bytes >= UNIT_BYTES
+    }
+}
+
+/// Makes the staged files the content of an Iceberg table.
+async fn publish(
+    context: &Context<'_>,
+    table: &Arc<Table>,
+    staged: &Staged,
+    rows: u64,
     made: &mut Made,
 ) -> Result<Swap> {
-    let mut empty = create::empty(context.lake, context.new, object, TableFormat::Iceberg).await?;
-    empty.id = table.id;
+    let mut empty = staged.empty.clone();
     empty.version = table.version;
-    let layout = Layout::new(empty.iceberg()?, &shape::key_columns(object)?)?;
-    let mut stage = StageWriter::with_layout(context.lake, object, layout);
-    for batch in batches {
-        stage.write(batch).await?;
+    let mut delta = Delta::default();
+    for files in &staged.files {
+        delta.add_staged(files);
     }
-    let staged = stage.finish().await?;
-    let mut delta = Delta { rows: staged.rows as i64, ..Delta::default() };
-    delta.made = staged.data.iter().map(|file| file.file_path().to_owned()).collect();
-    delta.operation = (!staged.is_empty()).then_some(Operation::Append);
-    delta.add_staged(&staged);
+    delta.operation = (!delta.add.is_empty()).then_some(Operation::Append);
+    let gone = staged.gone.values().cloned().collect();
+    positions::delete(context.lake, &empty, gone, &mut delta).await?;
+    delta.rows = i64::try_from(rows).unwrap_or(i64::MAX);
     let empty = Arc::new(empty);
     let mut written = snapshot::write(context.lake, &empty, delta, &info()).await?;
     let location = match written.swap.take() {

@@ -1,13 +1,14 @@
 //! The moment at which a change becomes true.
 //!
 //! ```text
-//! steps → hold their tables → what is left to fill and check → drafts → files → one transaction
+//! steps → catch up → hold their tables → what came last → drafts → files → one transaction
 //! ```
 //!
 //! In: all steps of a plan, prepared. Out: every table as the new schema says, at once, with whatever
-//! else belongs to that moment; or nothing. Writers wait meanwhile: a hold keeps their commits away
-//! for as long as this takes, at most for its own length. Not here: the transaction itself
-//! (`catalog::change`).
+//! else belongs to that moment; or nothing. Writers wait from the hold on. What they wrote since the
+//! steps were prepared is filled, checked and copied before that, again and again until it is little;
+//! under the hold only the rest is. A hold that was lost makes all of it begin again. Not here: the
+//! transaction itself (`catalog::change`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +16,10 @@ use std::sync::Arc;
 use base::{Kind, Result};
 use schema::TableFormat;
 use schema::plan::Step;
+use tokio::time::Instant;
 
 use super::draft::Draft;
+use super::hold::Hold;
 use super::{Context, create, format, info, type_of};
 use crate::binding::Binding;
 use crate::catalog::{Statement, Swap, Turn};
@@ -39,20 +42,11 @@ pub(super) async fn switch(
     versions: Option<(i64, i64)>,
     also: Vec<Statement>,
 ) -> Result<()> {
-    let holder: Arc<str> = context.lake.config().rng.uuid().to_string().into();
     let mut attempts = Attempts::new(context.lake);
     loop {
-        let result = once(context, versions, &also, &holder).await;
-        match result {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == Kind::Conflict => {
-                context.lake.catalog().release(&holder).await?;
-                attempts.again(error).await?;
-            }
-            Err(error) => {
-                context.lake.catalog().release(&holder).await?;
-                return Err(error);
-            }
+        match once(context, versions, &also).await {
+            Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
+            result => return result,
         }
     }
 }
@@ -61,25 +55,45 @@ async fn once(
     context: &Context<'_>,
     versions: Option<(i64, i64)>,
     also: &[Statement],
-    holder: &Arc<str>,
 ) -> Result<()> {
+    for step in context.steps {
+        Box::pin(context.prepare(step, false)).await?;
+    }
     let types: BTreeSet<&Arc<str>> =
         context.steps.iter().filter_map(|step| type_of(step)).collect();
     let mut held = Vec::with_capacity(types.len());
     for type_name in &types {
         held.push(context.table_of(type_name).await?.id);
     }
-    context.lake.catalog().hold(&held, holder).await?;
-    let lake = context.lake.holding(holder);
-    let holding = Context { lake: &lake, ..*context };
+    let hold = Hold::take(context.lake, &held).await?;
+    let began = Instant::now();
+    let result = under_hold(context, &hold, held.len(), &types, versions, also).await;
+    tracing::info!(tables = held.len(), millis = began.elapsed().as_millis() as u64, "held");
+    // A switch has ended its hold already.
+    if result.is_err() {
+        hold.end().await?;
+    }
+    result
+}
+
+async fn under_hold(
+    context: &Context<'_>,
+    hold: &Hold,
+    held: usize,
+    types: &BTreeSet<&Arc<str>>,
+    versions: Option<(i64, i64)>,
+    also: &[Statement],
+) -> Result<()> {
+    let holding = Context { lake: &hold.lake, ..*context };
     for step in context.steps {
         Box::pin(holding.prepare(step, true)).await?;
     }
     let mut made = Made::default();
     made.turn.versions = versions;
-    made.turn.holder = Some(Arc::clone(holder));
+    made.turn.holder = Some(Arc::clone(&hold.holder));
+    made.turn.held = held as u64;
     made.turn.also = also.to_vec();
-    let result = match fill_in(&holding, &types, &mut made).await {
+    let result = match fill_in(&holding, types, &mut made).await {
         Ok(()) => context.lake.catalog().turn(made.turn).await,
         Err(error) => Err(error),
     };

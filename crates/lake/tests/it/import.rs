@@ -1,16 +1,21 @@
 //! Files into tables: all or nothing, once only, resumed, and what is wrong told where it stands.
 
+use std::collections::HashSet;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use base::{Kind, Principal};
-use frame::Value;
+use frame::{DataType, Value};
 use lake::decode::FaultKind;
-use lake::import::{ImportMode, ImportReport, ImportRequest};
+use lake::import::{ImportMode, ImportProgress, ImportReport, ImportRequest};
 use lake::source::{Origin, ReadLimits};
+use lake::steps::{Control, SchemaChange};
 use lake::{Change, Lake, TableChange};
+use schema::Schema;
+use schema::plan::Step;
 
-use crate::lab::{Lab, film, info, play, row, rows};
+use crate::lab::{Lab, column, film, info, play, row, rows, schema_of};
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
@@ -120,6 +125,59 @@ fn large(count: u64) -> (String, impl Fn(&Path) -> ImportRequest) {
         request
     };
     (text, in_parts)
+}
+
+/// Switches the lake from version 1 to version 2, with one more column, when it is told to; says when.
+fn switching(
+    lab: &Lab,
+    new: Arc<Schema>,
+) -> (mpsc::Sender<()>, mpsc::Receiver<()>, std::thread::JoinHandle<()>) {
+    let ((begin, begins), (done, ends)) = (mpsc::channel::<()>(), mpsc::channel());
+    let (lake, old) = (lab.lake.clone(), lab.lake.schema());
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        begins.recv().unwrap();
+        let step = Step::AddColumn { type_name: "Film".into(), field: "country".into() };
+        runtime.block_on(async {
+            let change = SchemaChange { steps: &[&step], old: &old, new: &new };
+            let control = Control::new(&|_| {});
+            lake.switch(change, Some((1, 2)), Vec::new(), &control).await.unwrap();
+        });
+        done.send(()).unwrap();
+    });
+    (begin, ends, thread)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_a_new_schema_overtakes_says_so_and_goes_on_when_it_is_repeated() {
+    let lab = Lab::new(vec![film()]).await;
+    let (text, in_parts) = large(450);
+    let path = write(lab.folder.path(), "films.csv", &text);
+    let mut wider = film();
+    let country = column("country", DataType::String, true);
+    wider.fields.insert(Arc::clone(&country.name), country);
+    let (old, new) = (lab.lake.schema(), Arc::new(schema_of(vec![wider])));
+    let (begin, ends, thread) = switching(&lab, Arc::clone(&new));
+    let mut overtaken = false;
+    let mut progress = move |done: ImportProgress| {
+        // The second part is being staged, and stays so until the switch has happened.
+        if done.rows > 100 && !mem::replace(&mut overtaken, true) {
+            begin.send(()).unwrap();
+            ends.recv().unwrap();
+        }
+    };
+    let error = lab.lake.pinned(old, 1).import(in_parts(&path), &mut progress).await.unwrap_err();
+    thread.join().unwrap();
+    assert_eq!(error.kind(), Kind::Stale, "{error}");
+    assert!(error.message().contains("schema version 2 was deployed meanwhile"), "{error}");
+    let hint = error.hint_text().unwrap();
+    assert!(hint.contains("rows up to 100 are committed"), "{hint}");
+    lab.lake.set_schema(Arc::clone(&new));
+    let report = import(&lab.lake.pinned(new, 2), in_parts(&path)).await.unwrap();
+    assert_eq!((report.rows, report.resumed_after), (450, 100));
+    let ids: HashSet<Value> =
+        lab.rows("Film").await.into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(ids.len(), 450);
 }
 
 #[tokio::test(flavor = "multi_thread")]

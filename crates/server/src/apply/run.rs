@@ -55,9 +55,17 @@ pub(super) async fn finish(
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Applied> {
     let reports = Reports::new(report);
-    prepare(project, deployed, &wanted, &plan, &run, &reports).await?;
     let version = deployed.version + 1;
-    switch(project, principal, deployed, &wanted, &plan, &run, &reports).await?;
+    {
+        let progress = |done| reports.rows(done);
+        let between = between(project, &run, &plan);
+        // One for both: what was read before the switch is not read again while writers wait.
+        let control = control(&progress, &between, run.pace);
+        let work = Work { project, deployed, wanted: &wanted, plan: &plan, run: &run };
+        work.prepare(&control, &reports).await?;
+        reports.begin(&format!("switch to schema version {version}"));
+        work.switch(principal, &control).await?;
+    }
     project.refresh().await?;
     if run.pace.keep_old.is_none() {
         contract::all(project, &reports).await?;
@@ -66,32 +74,62 @@ pub(super) async fn finish(
     Ok(Applied { version, steps: plan.steps.len(), plan, resumed: run.resumed })
 }
 
-/// What nobody sees: every step's part before the switch.
-async fn prepare(
-    project: &Project,
-    deployed: &Deployed,
-    wanted: &Schema,
-    plan: &Plan,
-    run: &Run,
-    reports: &Reports<'_>,
-) -> Result<()> {
-    let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
-    let change = SchemaChange { steps: &steps, old: &deployed.schema, new: wanted };
-    let progress = |done| reports.rows(done);
-    let between = between(project, run, plan);
-    let control = control(&progress, &between, run.pace);
-    for (index, planned) in plan.steps.iter().enumerate().skip(run.from) {
-        // What is metadata alone happens in the switch and nowhere else.
-        if planned.step.phase() == Phase::Contract {
-            break;
+/// One apply under way.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    project: &'a Project,
+    deployed: &'a Deployed,
+    wanted: &'a Schema,
+    plan: &'a Plan,
+    run: &'a Run,
+}
+
+impl Work<'_> {
+    /// What nobody sees: every step's part before the switch.
+    async fn prepare(self, control: &Control<'_>, reports: &Reports<'_>) -> Result<()> {
+        let Work { project, deployed, wanted, plan, run } = self;
+        let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
+        let change = SchemaChange { steps: &steps, old: &deployed.schema, new: wanted };
+        for (index, planned) in plan.steps.iter().enumerate().skip(run.from) {
+            // What is metadata alone happens in the switch and nowhere else.
+            if planned.step.phase() == Phase::Contract {
+                break;
+            }
+            reports.begin(&planned.text);
+            (control.between)(0).await?;
+            let prepared = project.lake.prepare_step(&planned.step, change, control).await;
+            prepared.map_err(|error| failed(planned, error))?;
+            note(&project.database, &run.id, index + 1).await?;
         }
-        reports.begin(&planned.text);
-        (control.between)(0).await?;
-        let prepared = project.lake.prepare_step(&planned.step, change, &control).await;
-        prepared.map_err(|error| failed(planned, error))?;
-        note(&project.database, &run.id, index + 1).await?;
+        Ok(())
     }
-    Ok(())
+
+    /// Makes the new schema the deployed one: tables, version and journal entry in one transaction.
+    async fn switch(self, principal: &Principal, control: &Control<'_>) -> Result<()> {
+        let Work { project, deployed, wanted, plan, run } = self;
+        let version = deployed.version + 1;
+        let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
+        let change = SchemaChange { steps: &steps, old: &deployed.schema, new: wanted };
+        let now = project.clock.now();
+        let mut also = versions::record(version, wanted, &principal.subject, now)?;
+        let kept = run.pace.keep_old.map_or(0, |millis| millis.saturating_mul(1000));
+        let until = now.as_micros().saturating_add(i64::try_from(kept).unwrap_or(i64::MAX));
+        let sql = "UPDATE server_applies SET finished_at = $1, keep_until = $2, steps_done = $3 \
+                   WHERE id = $4";
+        let done = i64::try_from(plan.steps.len()).unwrap_or(i64::MAX);
+        let finished: Statement = (
+            sql.to_owned(),
+            vec![now.as_micros().into(), until.into(), done.into(), run.id.as_str().into()],
+        );
+        also.push(finished);
+        let versions = Some((deployed.version, version));
+        let switched = project.lake.switch(change, versions, also, control).await;
+        switched.map_err(|error| match error.kind() {
+            // It was paused while it caught up with what was written meanwhile.
+            Kind::Cancelled => error,
+            _ => error.context(format!("failed to switch to version {version}")),
+        })
+    }
 }
 
 fn failed(planned: &PlannedStep, error: Error) -> Error {
@@ -157,37 +195,4 @@ pub(super) async fn unpause(project: &Project, id: &str, pace: Pace) -> Result<P
     let number =
         |column| Ok::<_, Error>(row.opt_int(column)?.and_then(|number| u64::try_from(number).ok()));
     Ok(Pace { throttle: number("throttle")?, keep_old: number("keep_old")? })
-}
-
-/// Makes the new schema the deployed one: tables, version and journal entry in one transaction.
-async fn switch(
-    project: &Project,
-    principal: &Principal,
-    deployed: &Deployed,
-    wanted: &Schema,
-    plan: &Plan,
-    run: &Run,
-    reports: &Reports<'_>,
-) -> Result<()> {
-    let version = deployed.version + 1;
-    reports.begin(&format!("switch to schema version {version}"));
-    let steps: Vec<_> = plan.steps.iter().map(|planned| &planned.step).collect();
-    let change = SchemaChange { steps: &steps, old: &deployed.schema, new: wanted };
-    let progress = |done| reports.rows(done);
-    let control = Control::new(&progress);
-    let now = project.clock.now();
-    let mut also = versions::record(version, wanted, &principal.subject, now)?;
-    let kept = run.pace.keep_old.map_or(0, |millis| millis.saturating_mul(1000));
-    let until = now.as_micros().saturating_add(i64::try_from(kept).unwrap_or(i64::MAX));
-    let sql = "UPDATE server_applies SET finished_at = $1, keep_until = $2, steps_done = $3 \
-               WHERE id = $4";
-    let done = i64::try_from(plan.steps.len()).unwrap_or(i64::MAX);
-    let finished: Statement = (
-        sql.to_owned(),
-        vec![now.as_micros().into(), until.into(), done.into(), run.id.as_str().into()],
-    );
-    also.push(finished);
-    let versions = Some((deployed.version, version));
-    let switched = project.lake.switch(change, versions, also, &control).await;
-    switched.map_err(|error| error.context(format!("failed to switch to version {version}")))
 }

@@ -23,20 +23,21 @@ const LEAST: usize = 6;
 const MOST: usize = 400;
 
 const HEAD: &str = "extend schema @module(name: \"main\", owner: \"core\")\n";
-const FIELDS: &str = "id: ID! name: String! size: Int! note: String code: String! at: DateTime!";
+pub(crate) const FIELDS: &str =
+    "id: ID! name: String! size: Int! note: String code: String! at: DateTime!";
 
-fn sdl(key: &str, table: &str, fields: &str) -> String {
+pub(crate) fn sdl(key: &str, table: &str, fields: &str) -> String {
     format!(
         "{HEAD}type Item @key(fields: \"{key}\") @table(plural: \"items\"{table}) {{ {fields} }}\n"
     )
 }
 
-fn base() -> String {
+pub(crate) fn base() -> String {
     sdl("id", "", FIELDS)
 }
 
 /// A field of a schema, and what it holds of a row.
-type Field = (&'static str, fn(&Row) -> Value);
+pub(crate) type Field = (&'static str, fn(&Row) -> Value);
 
 /// One change, and what a row is in the schema after it.
 struct Change {
@@ -53,7 +54,7 @@ struct Change {
 
 /// What a client wrote.
 #[derive(Clone, Debug, PartialEq)]
-struct Row {
+pub(crate) struct Row {
     id: String,
     name: String,
     size: i64,
@@ -63,7 +64,7 @@ struct Row {
 const AT: &str = "2026-01-02T03:04:05Z";
 
 impl Row {
-    fn new(id: String, size: i64) -> Row {
+    pub(crate) fn new(id: String, size: i64) -> Row {
         Row { name: format!("name {size}"), note: format!("note {size}"), size, id }
     }
 
@@ -72,7 +73,7 @@ impl Row {
     }
 
     /// The arguments of a mutation of the schema before.
-    fn input(&self) -> String {
+    pub(crate) fn input(&self) -> String {
         format!(
             "{{id: \"{}\", name: \"{}\", size: {}, note: \"{}\", code: \"{}\", at: \"{AT}\"}}",
             self.id,
@@ -84,7 +85,7 @@ impl Row {
     }
 }
 
-fn old_fields() -> Vec<Field> {
+pub(crate) fn old_fields() -> Vec<Field> {
     vec![
         ("id", |row| json!(row.id)),
         ("name", |row| json!(row.name)),
@@ -95,7 +96,7 @@ fn old_fields() -> Vec<Field> {
 }
 
 /// The fields of the schema before, with one of them changed.
-fn with(name: &str, changed: Option<Field>) -> Vec<Field> {
+pub(crate) fn with(name: &str, changed: Option<Field>) -> Vec<Field> {
     let mut fields = old_fields();
     fields.retain(|(field, _)| *field != name);
     fields.extend(changed);
@@ -108,7 +109,7 @@ impl Change {
     }
 }
 
-async fn ask(project: &Project, version: i64, text: &str) -> Result<Value, String> {
+pub(crate) async fn ask(project: &Project, version: i64, text: &str) -> Result<Value, String> {
     project.refresh().await.unwrap();
     let live = project.live();
     let served = live.version(&version.to_string()).map_err(|error| error.to_string())?;
@@ -198,13 +199,13 @@ fn forgotten(mut wanted: Value, read: &Value, forgets: Option<&str>) -> Value {
     wanted
 }
 
-fn seeds() -> BTreeMap<String, Row> {
+pub(crate) fn seeds() -> BTreeMap<String, Row> {
     let rows = (0..ROWS).map(|seed| Row::new(format!("s{seed}"), seed as i64));
     rows.map(|row| (row.id.clone(), row)).collect()
 }
 
 /// All rows as a version sees them, by the field that tells them apart.
-async fn all(
+pub(crate) async fn all(
     project: &Project,
     version: i64,
     list: &str,
@@ -216,7 +217,10 @@ async fn all(
     nodes.into_iter().map(|node| (node["code"].as_str().unwrap().to_owned(), node)).collect()
 }
 
-fn all_expected(rows: &BTreeMap<String, Row>, fields: &[Field]) -> BTreeMap<String, Value> {
+pub(crate) fn all_expected(
+    rows: &BTreeMap<String, Row>,
+    fields: &[Field],
+) -> BTreeMap<String, Value> {
     let of = |row: &Row| {
         let mut node = expected(row, fields);
         node["code"] = json!(row.code());
@@ -236,14 +240,7 @@ fn check_from(old: &str, change: Change) {
         run(&one, "apply", apply_request(old)).await.unwrap();
         two.refresh().await.unwrap();
         let version = one.live().deployed.version;
-        let inputs: Vec<String> = seeds().values().map(Row::input).collect();
-        for part in inputs.chunks(20) {
-            let text = format!(
-                "mutation {{ upsertItems(inputs: [{}]) {{ __typename }} }}",
-                part.join(", ")
-            );
-            ask(&one, version, &text).await.unwrap();
-        }
+        seed(&one, version).await;
         let until = Arc::new(AtomicBool::new(false));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
@@ -298,6 +295,16 @@ async fn judge(
     let columns = run(one, "sql", json!({"sql": format!("SELECT * FROM {}", change.list)})).await;
     let columns = columns.unwrap()["columns"].to_string();
     assert!(!columns.contains("__"), "a hidden column is shown: {columns}");
+}
+
+/// Writes the rows that are there before a change begins, in three commits.
+pub(crate) async fn seed(project: &Project, version: i64) {
+    let inputs: Vec<String> = seeds().values().map(Row::input).collect();
+    for part in inputs.chunks(ROWS / 3) {
+        let text =
+            format!("mutation {{ upsertItems(inputs: [{}]) {{ __typename }} }}", part.join(", "));
+        ask(project, version, &text).await.unwrap();
+    }
 }
 
 fn check(change: Change) {
@@ -372,6 +379,12 @@ fn a_field_is_dropped() {
 }
 
 #[test]
+fn vectors_are_added() {
+    let fields = FIELDS.replace("note: String", "note: String @vector(model: \"text-small\")");
+    check(Change::to(sdl("id", "", &fields), old_fields()));
+}
+
+#[test]
 fn two_dropped_fields_of_one_type_keep_their_own_values() {
     let wider = format!("{FIELDS} remark: String");
     let old = sdl("id", "", &wider);
@@ -422,4 +435,25 @@ fn a_type_moves_to_the_other_format_and_back() {
     let lance = sdl("id", ", format: LANCE", FIELDS);
     check(Change::to(lance.clone(), old_fields()));
     check_from(&lance, Change::to(base(), old_fields()));
+}
+
+#[test]
+fn a_type_moves_there_and_back_and_there_again() {
+    let lance = sdl("id", ", format: LANCE", FIELDS);
+    let folder = TempProject::with_schema(&base());
+    runtime().block_on(async {
+        let (one, _) = open(&folder, "").await;
+        run(&one, "apply", apply_request(&base())).await.unwrap();
+        seed(&one, 1).await;
+        for (moves, new) in [&lance, &base(), &lance].into_iter().enumerate() {
+            run(&one, "apply", apply_request(new)).await.unwrap();
+            let version = moves as i64 + 2;
+            let seen = all(&one, version, "items", &old_fields()).await;
+            assert_eq!(seen, all_expected(&seeds(), &old_fields()), "move {moves}");
+            let row = Row::new("s1".to_owned(), 1);
+            let text =
+                format!("mutation {{ upsertItem(input: {}) {{ node {{ id }} }} }}", row.input());
+            ask(&one, version, &text).await.unwrap();
+        }
+    });
 }

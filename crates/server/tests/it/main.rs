@@ -16,6 +16,7 @@ mod limits;
 mod malformed;
 mod noise;
 mod operations;
+mod phases;
 mod scenarios;
 mod settings;
 mod stores;

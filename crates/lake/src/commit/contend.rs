@@ -1,0 +1,140 @@
+//! Gets a commit through where many commit to the same tables.
+//!
+//! ```text
+//! lost race → wait while somebody holds the tables → pause, or take the tables → next attempt
+//! ```
+//!
+//! In: a commit that lost a race, and the types that it changes. Out: the moment of its next attempt,
+//! and the handle to make it through. While somebody holds a table nobody else's attempt can succeed,
+//! so that is waited for and is no lost race. Whoever has lost a few times takes the tables for
+//! itself: without that, a writer whose attempt takes a little longer than another's loses to it
+//! every time, for as long as the other has something to write. Not here: pauses (`retry`), holds
+//! (`catalog::change`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::ids::TableId;
+use base::{Error, Kind, Result};
+use tokio::time::Instant;
+
+use super::retry::Attempts;
+use crate::lake::Lake;
+
+/// Races after which a commit takes its tables for itself.
+const PATIENCE: u32 = 3;
+/// How long a table stays taken when the process that took it dies.
+const TAKEN: Duration = Duration::from_secs(3);
+/// How long a commit waits for tables that others hold, in all.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Between two looks whether a table is still held, at most.
+const LOOK: u64 = 20_000;
+
+/// One commit among others.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    lake: Lake,
+    attempts: Attempts,
+    lost: u32,
+    taken: bool,
+    began: Instant,
+}
+
+impl Contender {
+    pub(crate) fn new(lake: &Lake) -> Contender {
+        let attempts = Attempts::new(lake);
+        Contender { lake: lake.clone(), attempts, lost: 0, taken: false, began: Instant::now() }
+    }
+
+    /// The handle to make the next attempt through.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// Waits for a moment at which another attempt is worth it; the error comes back when there will
+    /// be none.
+    pub(crate) async fn again(&mut self, lost: Error, types: &[Arc<str>]) -> Result<()> {
+        self.lost += 1;
+        let tables = self.tables(types).await?;
+        if !self.wait(&tables).await? {
+            self.attempts.again(lost).await?;
+        }
+        // A handle that came with a hold has nothing more to take.
+        let may_take = self.taken || self.lake.holder.is_none();
+        if may_take && self.lost >= PATIENCE && !tables.is_empty() {
+            self.take(&tables).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was taken. What cannot be given back ends by itself.
+    pub(crate) async fn end(self) {
+        if self.lost > 0 {
+            let millis = self.began.elapsed().as_millis() as u64;
+            tracing::debug!(lost = self.lost, taken = self.taken, millis, "races of a commit");
+        }
+        let Some(holder) = &self.lake.holder else { return };
+        if !self.taken {
+            return;
+        }
+        if let Err(error) = self.lake.catalog().release(holder).await {
+            tracing::warn!(%error, "failed to give a table back");
+        }
+    }
+
+    /// The tables of these types; a type that has none any more has nothing to wait for.
+    async fn tables(&self, types: &[Arc<str>]) -> Result<Vec<TableId>> {
+        let mut ids = Vec::with_capacity(types.len());
+        for type_name in types {
+            match self.lake.table(type_name).await {
+                Ok(table) => ids.push(table.id),
+                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Stale) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Waits until nobody else holds one of the tables; says whether somebody did.
+    async fn wait(&self, tables: &[TableId]) -> Result<bool> {
+        let mut waited = false;
+        while self.lake.catalog().is_held(tables, self.lake.holder.as_ref()).await? {
+            waited = true;
+            self.look_again(tables).await?;
+        }
+        Ok(waited)
+    }
+
+    /// Takes the tables, as soon as nobody else holds one.
+    async fn take(&mut self, tables: &[TableId]) -> Result<()> {
+        let holder = match &self.lake.holder {
+            Some(holder) => Arc::clone(holder),
+            None => self.lake.config().rng.uuid().to_string().into(),
+        };
+        loop {
+            match self.lake.catalog().hold(tables, &holder, TAKEN).await {
+                Ok(()) => break,
+                Err(error) if error.kind() == Kind::Conflict => self.look_again(tables).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::debug!(lost = self.lost, "took the tables of a commit that lost its races");
+        self.lake = self.lake.holding(&holder);
+        self.taken = true;
+        Ok(())
+    }
+
+    async fn look_again(&self, tables: &[TableId]) -> Result<()> {
+        if self.began.elapsed() > LONGEST {
+            let text = format!(
+                "failed to commit: others held {} for {} s",
+                if tables.len() == 1 { "the table" } else { "the tables" },
+                LONGEST.as_secs()
+            );
+            return Err(Error::new(Kind::Conflict, text).hint("repeat the command"));
+        }
+        let pause = LOOK / 4 + self.lake.config().rng.below(LOOK);
+        tokio::time::sleep(Duration::from_micros(pause)).await;
+        Ok(())
+    }
+}

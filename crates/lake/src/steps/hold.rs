@@ -1,0 +1,56 @@
+//! Keeps others from committing to tables while something is finished on them.
+//!
+//! In: tables. Out: a hold, renewed until it is given back, and the handle whose commits pass it. Who
+//! holds must not count on it: a process that stood still may have lost its hold, and the transaction
+//! at the end looks whether it has (`catalog::change`). Not here: writers that wait (`contend`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::Result;
+use base::ids::TableId;
+use base::task::{self, Task};
+
+use crate::catalog::HOLD;
+use crate::lake::Lake;
+
+/// Between two renewals.
+const RENEWAL: Duration = Duration::from_secs(3);
+/// Renewals after which a hold ends by itself: writers do not wait for ever for work that does not end.
+const RENEWALS: u32 = 9;
+
+/// Tables that are held.
+pub(super) struct Hold {
+    /// The handle whose commits pass the hold.
+    pub(super) lake: Lake,
+    /// Its name.
+    pub(super) holder: Arc<str>,
+    _renewal: Task<()>,
+}
+
+impl Hold {
+    /// Holds the tables; a `Conflict` while somebody else holds one of them.
+    pub(super) async fn take(lake: &Lake, tables: &[TableId]) -> Result<Hold> {
+        let holder: Arc<str> = lake.config().rng.uuid().to_string().into();
+        lake.catalog().hold(tables, &holder, HOLD).await?;
+        let renewal = renew(lake.clone(), Arc::clone(&holder), tables.len());
+        Ok(Hold { lake: lake.holding(&holder), holder, _renewal: renewal })
+    }
+
+    /// Gives the tables back.
+    pub(super) async fn end(self) -> Result<()> {
+        self.lake.catalog().release(&self.holder).await
+    }
+}
+
+fn renew(lake: Lake, holder: Arc<str>, held: usize) -> Task<()> {
+    task::spawn("renew a hold", async move {
+        for _ in 0..RENEWALS {
+            tokio::time::sleep(RENEWAL).await;
+            if let Err(error) = lake.catalog().renew(&holder, held, HOLD).await {
+                tracing::warn!(%error, "failed to renew a hold");
+                return;
+            }
+        }
+    })
+}
