@@ -41,7 +41,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     )",
 ];
 
-/// How long the hold of a change lasts when its holder dies.
+/// How long a hold lasts when its holder dies.
 pub(crate) const HOLD: Duration = Duration::from_secs(10);
 
 /// What becomes true at one moment.

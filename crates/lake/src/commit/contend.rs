@@ -19,12 +19,11 @@ use base::{Error, Kind, Result};
 use tokio::time::Instant;
 
 use super::retry::Attempts;
+use crate::catalog::HOLD;
 use crate::lake::Lake;
 
 /// Races after which a commit takes its tables for itself.
 const PATIENCE: u32 = 3;
-/// How long a table stays taken when the process that took it dies.
-const TAKEN: Duration = Duration::from_secs(3);
 /// How long a commit waits for tables that others hold, in all.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Between two looks whether a table is still held, at most.
@@ -100,7 +99,7 @@ impl Contender {
         let mut waited = false;
         while self.lake.catalog().is_held(tables, self.lake.holder.as_ref()).await? {
             waited = true;
-            self.look_again(tables).await?;
+            look_again(&self.lake, tables, self.began).await?;
         }
         Ok(waited)
     }
@@ -111,30 +110,44 @@ impl Contender {
             Some(holder) => Arc::clone(holder),
             None => self.lake.config().rng.uuid().to_string().into(),
         };
-        loop {
-            match self.lake.catalog().hold(tables, &holder, TAKEN).await {
-                Ok(()) => break,
-                Err(error) if error.kind() == Kind::Conflict => self.look_again(tables).await?,
-                Err(error) => return Err(error),
-            }
-        }
+        take(&self.lake, tables, &holder, HOLD, self.began).await?;
         tracing::debug!(lost = self.lost, "took the tables of a commit that lost its races");
         self.lake = self.lake.holding(&holder);
         self.taken = true;
         Ok(())
     }
+}
 
-    async fn look_again(&self, tables: &[TableId]) -> Result<()> {
-        if self.began.elapsed() > LONGEST {
-            let text = format!(
-                "failed to commit: others held {} for {} s",
-                if tables.len() == 1 { "the table" } else { "the tables" },
-                LONGEST.as_secs()
-            );
-            return Err(Error::new(Kind::Conflict, text).hint("repeat the command"));
+/// Holds tables as soon as nobody else holds one of them.
+pub(crate) async fn take(
+    lake: &Lake,
+    tables: &[TableId],
+    holder: &Arc<str>,
+    length: Duration,
+    began: Instant,
+) -> Result<()> {
+    loop {
+        // A look costs others nothing; an attempt to write does.
+        if !lake.catalog().is_held(tables, Some(holder)).await? {
+            match lake.catalog().hold(tables, holder, length).await {
+                Err(error) if error.kind() == Kind::Conflict => {}
+                result => return result,
+            }
         }
-        let pause = LOOK / 4 + self.lake.config().rng.below(LOOK);
-        tokio::time::sleep(Duration::from_micros(pause)).await;
-        Ok(())
+        look_again(lake, tables, began).await?;
     }
+}
+
+async fn look_again(lake: &Lake, tables: &[TableId], began: Instant) -> Result<()> {
+    if began.elapsed() > LONGEST {
+        let text = format!(
+            "failed to commit: others held {} for {} s",
+            if tables.len() == 1 { "the table" } else { "the tables" },
+            LONGEST.as_secs()
+        );
+        return Err(Error::new(Kind::Conflict, text).hint("repeat the command"));
+    }
+    let pause = LOOK / 4 + lake.config().rng.below(LOOK);
+    tokio::time::sleep(Duration::from_micros(pause)).await;
+    Ok(())
 }

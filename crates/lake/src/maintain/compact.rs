@@ -7,16 +7,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use base::{Kind, Result};
+use base::{Error, Kind, Result};
 use iceberg::spec::Operation;
 use schema::TableFormat;
 
 use super::budget::Budget;
 use super::carry;
+use super::turn::Turn;
 use crate::binding;
 use crate::commit::CommitInfo;
+use crate::commit::contend::Contender;
 use crate::commit::delta::Delta;
-use crate::commit::positions::{self, Gone};
+use crate::commit::positions;
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::files::{Content, LiveFile, partition_key};
@@ -119,27 +121,34 @@ impl Lake {
         staged: &StagedFiles,
         why: &str,
     ) -> Result<Compacted> {
-        let mut attempts = Attempts::new(self);
+        let types = [Arc::clone(&table.type_name)];
+        let mut contender = Contender::new(self);
         let (mut table, mut content) = (Arc::clone(table), content.clone());
-        loop {
-            let result = match carry::deletions(self, &table, &content, chosen, staged).await {
-                Ok(gone) => self.swap_files(&table, &content, chosen, staged, gone, why).await,
-                Err(error) => {
-                    self.discard(staged).await;
-                    return Err(error);
-                }
-            };
-            match result {
-                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-                Err(error) => {
-                    self.discard(staged).await;
-                    return Err(error);
-                }
-                done => return done,
+        let result = loop {
+            let lake = contender.lake().clone();
+            match lake.swap_files(&table, &content, chosen, staged, why).await {
+                Ok(Some(done)) => break Ok(done),
+                Ok(None) => {}
+                Err(error) => break Err(error),
             }
-            table = Arc::new(self.table(&table.type_name).await?.whole());
-            content = present(self, &table).await?;
+            let text = format!("table `{}` was changed meanwhile", table.name);
+            if let Err(error) = contender.again(Error::new(Kind::Conflict, text), &types).await {
+                break Err(error);
+            }
+            match lake.table(&table.type_name).await {
+                Ok(now) => table = Arc::new(now.whole()),
+                Err(error) => break Err(error),
+            }
+            match present(&lake, &table).await {
+                Ok(now) => content = now,
+                Err(error) => break Err(error),
+            }
+        };
+        contender.end().await;
+        if result.is_err() {
+            self.discard(staged).await;
         }
+        result
     }
 
     async fn rewrite(&self, table: &Table, chosen: &Chosen) -> Result<StagedFiles> {
@@ -160,15 +169,17 @@ impl Lake {
         stage.finish().await
     }
 
+    /// One attempt; nothing when another commit was faster. A `Conflict` is one that no repetition
+    /// cures: the files have gone.
     async fn swap_files(
         &self,
         table: &Arc<Table>,
         content: &Content,
         chosen: &[LiveFile],
         staged: &StagedFiles,
-        gone: Vec<Gone>,
         why: &str,
-    ) -> Result<Compacted> {
+    ) -> Result<Option<Compacted>> {
+        let gone = carry::deletions(self, table, content, chosen, staged).await?;
         let mut delta = Delta { operation: Some(Operation::Replace), ..Delta::default() };
         delta.remove = chosen.iter().map(|file| file.path().to_owned()).collect();
         let applied = self.applied_deletes(content, &delta.remove).await?;
@@ -181,13 +192,16 @@ impl Lake {
         let info =
             CommitInfo { author: "headwater".into(), summary: why.into(), ..CommitInfo::default() };
         let written = snapshot::write(self, table, delta, &info).await?;
-        self.publish(vec![written], &[]).await?;
-        Ok(Compacted {
+        match self.publish(vec![written], &[]).await {
+            Err(error) if error.kind() == Kind::Conflict => return Ok(None),
+            published => published?,
+        };
+        Ok(Some(Compacted {
             removed: chosen.len() as u64,
             added: staged.data.len() as u64,
             removed_deletes,
             rows: staged.rows,
-        })
+        }))
     }
 
     /// Delete files that name no data file that stays.
@@ -266,13 +280,34 @@ fn choose(
 /// nothing; the next commit tries again.
 pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
     let worth = |files: usize, deletes: usize| files >= MANY || deletes >= MANY_DELETES;
-    match lake.unpinned().compact_when(type_name, worth, Some(&lake.inner.budget)).await {
+    match in_turn(&lake.unpinned(), type_name, worth).await {
         Ok(done) if done != Compacted::default() => {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
         }
         Ok(_) => {}
-        // The type was renamed or dropped, and whoever writes next knows its name.
-        Err(error) if error.kind() == Kind::NotFound => {}
+        // The type was renamed or dropped, or its columns were changed: whoever writes next knows.
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Stale) => {}
         Err(error) => tracing::warn!(type_name, %error, "failed to compact"),
     }
+}
+
+/// Compacts, unless another node does: two that rewrite the same files undo each other's work.
+async fn in_turn(
+    lake: &Lake,
+    type_name: &str,
+    worth: impl Fn(usize, usize) -> bool + Send + Copy,
+) -> Result<Compacted> {
+    let table = lake.table(type_name).await?;
+    if table.format == TableFormat::Lance || is_prepared(&table)? {
+        return Ok(Compacted::default());
+    }
+    let content = present(lake, &table.whole()).await?;
+    if choose(&content, &worth, &mut HashSet::new()).is_none() {
+        return Ok(Compacted::default());
+    }
+    let turn = Turn::take(lake, "compact", &table).await?;
+    let Some(turn) = turn else { return Ok(Compacted::default()) };
+    let done = lake.compact_when(type_name, worth, Some(&lake.inner.budget)).await;
+    turn.end(lake).await?;
+    done
 }

@@ -33,7 +33,7 @@ impl Lake {
     /// Makes one round over all tables. Tables that another node is at are passed over.
     pub async fn maintain(&self) -> Result<()> {
         for table in self.tables().await? {
-            let Some(turn) = Turn::take(self, &table).await? else { continue };
+            let Some(turn) = Turn::take(self, "maintain", &table).await? else { continue };
             log_failure("maintain", &table.type_name, self.tend(&table).await);
             turn.end(self).await?;
         }

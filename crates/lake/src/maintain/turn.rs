@@ -23,10 +23,10 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Takes the turn; `None` when another node has it.
-    pub(super) async fn take(lake: &Lake, table: &Table) -> Result<Option<Turn>> {
+    /// Takes the turn to do something; `None` when another node has it.
+    pub(super) async fn take(lake: &Lake, what: &str, table: &Table) -> Result<Option<Turn>> {
         let (database, clock) = (lake.catalog().database(), &lake.config().clock);
-        let name = format!("maintain {}", table.id);
+        let name = format!("{what} {}", table.id);
         let node = lake.inner.node;
         let Some(lease) = leases::acquire(database, clock, &name, node, TIME).await? else {
             return Ok(None);

@@ -10,8 +10,10 @@ use std::time::Duration;
 use base::Result;
 use base::ids::TableId;
 use base::task::{self, Task};
+use tokio::time::Instant;
 
 use crate::catalog::HOLD;
+use crate::commit::contend;
 use crate::lake::Lake;
 
 /// Between two renewals.
@@ -29,10 +31,10 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Holds the tables; a `Conflict` while somebody else holds one of them.
+    /// Holds the tables, as soon as nobody else holds one of them.
     pub(super) async fn take(lake: &Lake, tables: &[TableId]) -> Result<Hold> {
         let holder: Arc<str> = lake.config().rng.uuid().to_string().into();
-        lake.catalog().hold(tables, &holder, HOLD).await?;
+        contend::take(lake, tables, &holder, HOLD, Instant::now()).await?;
         let renewal = renew(lake.clone(), Arc::clone(&holder), tables.len());
         Ok(Hold { lake: lake.holding(&holder), holder, _renewal: renewal })
     }

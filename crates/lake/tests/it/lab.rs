@@ -95,9 +95,20 @@ async fn create_tables(lake: &Lake) {
 
 /// Opens a lake over a folder.
 pub(crate) async fn open(folder: &Path, schema: Arc<Schema>, clock: &Clock, seed: u64) -> Lake {
+    let objects = Arc::new(LocalStore::open(&folder.join("objects")).unwrap());
+    open_over(folder, objects, schema, clock, seed).await
+}
+
+/// Likewise, with its objects in a store of the caller's.
+pub(crate) async fn open_over(
+    folder: &Path,
+    objects: Arc<dyn object_store::ObjectStore>,
+    schema: Arc<Schema>,
+    clock: &Clock,
+    seed: u64,
+) -> Lake {
     let url = format!("sqlite://{}", folder.join("meta.db").display());
     let database = meta::Database::open(&url).await.unwrap();
-    let objects = Arc::new(LocalStore::open(&folder.join("objects")).unwrap());
     open_on(objects, database, schema, clock, seed).await
 }
 

@@ -5,6 +5,7 @@ mod agreement;
 mod change;
 mod commit;
 mod companion;
+mod contend;
 mod import;
 mod lab;
 mod lance;
