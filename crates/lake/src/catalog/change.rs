@@ -106,21 +106,13 @@ impl Catalog {
         if renewed != held as u64 { Err(lost_hold()) } else { Ok(()) }
     }
 
-    /// Whether somebody other than `holder` holds one of the tables.
-    pub(crate) async fn is_held(
-        &self,
-        tables: &[TableId],
-        holder: Option<&Arc<str>>,
-    ) -> Result<bool> {
+    /// The tables that somebody other than `holder` holds.
+    pub(crate) async fn held(&self, holder: Option<&Arc<str>>) -> Result<Vec<TableId>> {
         let sql = "SELECT table_id FROM lake_holds WHERE holder <> $1 AND until > $2";
         let holder = holder.map_or("", |holder| holder.as_ref());
         let now = self.clock.now().as_micros();
-        for row in &self.database.query(sql, &[holder.into(), now.into()]).await? {
-            if tables.contains(&super::id_in(row, "table_id")?) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let rows = self.database.query(sql, &[holder.into(), now.into()]).await?;
+        rows.iter().map(|row| super::id_in(row, "table_id")).collect()
     }
 
     /// Ends all holds of `holder`.
@@ -263,4 +255,59 @@ async fn retire_all(tx: &mut Tx, also: Vec<Statement>) -> Result<()> {
         tx.execute(sql, params).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use base::Clock;
+    use base::rng::Rng;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::storage::{LakeStorage, Traffic};
+
+    async fn catalog() -> (Catalog, Clock) {
+        let database = meta::Database::open("sqlite::memory:").await.unwrap();
+        let traffic = Arc::new(Traffic::default());
+        let storage = LakeStorage::new("test", Arc::new(InMemory::new()), traffic);
+        let clock = Clock::fixed(Timestamp::from_micros(1));
+        (Catalog::open(database, storage.file_io(), clock.clone()).await.unwrap(), clock)
+    }
+
+    fn turn(holder: &Arc<str>) -> Turn {
+        Turn {
+            versions: Some((0, 1)),
+            holder: Some(Arc::clone(holder)),
+            held: 1,
+            ..Turn::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_commits_over_a_hold_that_is_over_takes_it_away() {
+        let (catalog, clock) = catalog().await;
+        let table = TableId::generate(&Rng::seeded(1));
+        let (mine, theirs): (Arc<str>, Arc<str>) = ("mine".into(), "theirs".into());
+        catalog.hold(&[table], &mine, HOLD).await.unwrap();
+        let refused = catalog.hold(&[table], &theirs, HOLD).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict);
+        assert_eq!(catalog.held(Some(&theirs)).await.unwrap(), [table]);
+        clock.advance(HOLD.as_micros() as i64 - 1);
+        catalog.renew(&mine, 1, HOLD).await.unwrap();
+        clock.advance(HOLD.as_micros() as i64 - 1);
+        assert_eq!(catalog.held(Some(&theirs)).await.unwrap(), [table]);
+        // It is over, and nobody has noticed: it can still be renewed, and counts.
+        clock.advance(2);
+        assert_eq!(catalog.held(Some(&theirs)).await.unwrap(), []);
+        catalog.renew(&mine, 1, HOLD).await.unwrap();
+        // A commit of somebody else's, whose clock is ahead.
+        let broken = catalog.database.write(move |tx| break_hold(tx, table, "").boxed()).await;
+        broken.unwrap();
+        assert_eq!(catalog.renew(&mine, 1, HOLD).await.unwrap_err().kind(), Kind::Conflict);
+        assert_eq!(catalog.turn(turn(&mine)).await.unwrap_err().kind(), Kind::Conflict);
+        assert_eq!(catalog.deployed().await.unwrap(), (0, 0), "nothing of the switch happened");
+        catalog.hold(&[table], &mine, HOLD).await.unwrap();
+        catalog.turn(turn(&mine)).await.unwrap();
+        assert_eq!(catalog.deployed().await.unwrap(), (1, 0));
+    }
 }

@@ -6,8 +6,8 @@
 //!
 //! In: a commit that lost a race, and the types that it changes. Out: the moment of its next attempt,
 //! and the handle to make it through. While somebody holds a table nobody else's attempt can succeed,
-//! so that is waited for and is no lost race. Whoever has lost a few times takes the tables for
-//! itself: without that, a writer whose attempt takes a little longer than another's loses to it
+//! so that is waited for and is no lost race. Whoever has lost one takes the tables for itself:
+//! without that, a writer whose attempt takes a little longer than another's loses to it
 //! every time, for as long as the other has something to write. Not here: pauses (`retry`), holds
 //! (`catalog::change`).
 
@@ -22,8 +22,9 @@ use super::retry::Attempts;
 use crate::catalog::HOLD;
 use crate::lake::Lake;
 
-/// Races after which a commit takes its tables for itself.
-const PATIENCE: u32 = 3;
+/// Races after which a commit takes its tables for itself. An attempt that is made in vain costs as
+/// much as one that is not, and slows down whoever it loses to.
+const PATIENCE: u32 = 1;
 /// How long a commit waits for tables that others hold, in all.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Between two looks whether a table is still held, at most.
@@ -48,6 +49,15 @@ impl Contender {
     /// The handle to make the next attempt through.
     pub(crate) fn lake(&self) -> &Lake {
         &self.lake
+    }
+
+    /// Waits until the first attempt is worth it.
+    pub(crate) async fn start(&self, types: &[Arc<str>]) -> Result<()> {
+        if self.lake.catalog().held(self.lake.holder.as_ref()).await?.is_empty() {
+            return Ok(());
+        }
+        let tables = self.tables(types).await?;
+        self.wait(&tables).await.map(|_| ())
     }
 
     /// Waits for a moment at which another attempt is worth it; the error comes back when there will
@@ -97,7 +107,7 @@ impl Contender {
     /// Waits until nobody else holds one of the tables; says whether somebody did.
     async fn wait(&self, tables: &[TableId]) -> Result<bool> {
         let mut waited = false;
-        while self.lake.catalog().is_held(tables, self.lake.holder.as_ref()).await? {
+        while is_held(&self.lake, tables, self.lake.holder.as_ref()).await? {
             waited = true;
             look_again(&self.lake, tables, self.began).await?;
         }
@@ -128,7 +138,7 @@ pub(crate) async fn take(
 ) -> Result<()> {
     loop {
         // A look costs others nothing; an attempt to write does.
-        if !lake.catalog().is_held(tables, Some(holder)).await? {
+        if !is_held(lake, tables, Some(holder)).await? {
             match lake.catalog().hold(tables, holder, length).await {
                 Err(error) if error.kind() == Kind::Conflict => {}
                 result => return result,
@@ -136,6 +146,11 @@ pub(crate) async fn take(
         }
         look_again(lake, tables, began).await?;
     }
+}
+
+async fn is_held(lake: &Lake, tables: &[TableId], holder: Option<&Arc<str>>) -> Result<bool> {
+    let held = lake.catalog().held(holder).await?;
+    Ok(held.iter().any(|table| tables.contains(table)))
 }
 
 async fn look_again(lake: &Lake, tables: &[TableId], began: Instant) -> Result<()> {

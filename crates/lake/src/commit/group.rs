@@ -143,14 +143,15 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
         batch.first().map(|pending| Arc::clone(&pending.request.table)).into_iter().collect();
     let mut contender = Contender::new(lake);
     let mut known = Known::default();
+    let mut ready = contender.start(&types).await;
     let answers = loop {
+        if let Err(error) = ready {
+            break Err(error);
+        }
         match try_batch(contender.lake(), &batch, &mut known).await {
             // A newer schema was deployed under the commit: the next attempt is made for that one.
             Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Stale) => {
-                match contender.again(error, &types).await {
-                    Ok(()) => {}
-                    Err(error) => break Err(error),
-                }
+                ready = contender.again(error, &types).await;
             }
             result => break result,
         }
