@@ -75,7 +75,6 @@ const SAMPLE: &[&[&str]] = &[
     &["commits", "--runs", "1", "--seed", "1"],
     &["commits", "--runs", "1", "--seed", "2", "--backend", "servers"],
     &["commits", "--runs", "1", "--seed", "3", "--sabotage", "lose-commit"],
-    &["change", "--runs", "1", "--seed", "1", "--rows", "200"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
 ];
 
