@@ -89,8 +89,10 @@ mod tests {
     use schema::Metric;
 
     use super::*;
-    use crate::companion::nearest::{Among, by_index, exact};
-    use crate::companion::vectors::{append_vectors, held};
+    use crate::companion::content::{hash_of_text, name_of};
+    use crate::companion::held::Held;
+    use crate::companion::nearest::{Among, by_index, nearest};
+    use crate::companion::vectors::append_vectors;
     use crate::{Config, Limits};
 
     const DIMENSION: usize = 16;
@@ -122,28 +124,31 @@ mod tests {
             metric,
         };
         let rng = Rng::seeded(7);
-        let some =
-            |from: usize| (from..from + 600).map(|n| (format!("h{n}"), vector(&rng))).collect();
+        let one = |n: usize| (hash_of_text(&n.to_string()), vector(&rng));
+        let some = |from: usize| (from..from + 600).map(one).collect();
         append_vectors(&companions, &space, some(0)).await.unwrap();
         companions.index_from(&space, 500).await.unwrap();
         // Vectors that the index does not know yet are found too.
         append_vectors(&companions, &space, some(600)).await.unwrap();
         let dataset = companions.lance.dataset(&space.dataset, None, None).await.unwrap().unwrap();
         assert_eq!(dataset.load_indices().await.unwrap().len(), 1);
-        let set = held(&companions, &space, &dataset).await.unwrap().unwrap();
+        let Held::All(set) = companions.held(&space).await.unwrap() else { panic!("not held") };
         let (mut found, mut asked) = (0, 0);
         for _ in 0..20 {
             let query = vector(&rng);
             let queries = Arc::new(vec![query.clone()]);
-            let all = exact(Arc::clone(&set), metric, queries, 10, Among::All).await.unwrap();
+            let all = nearest(Arc::clone(&set), metric, queries, 10, Among::All).await.unwrap();
             let flat = by_index(&dataset, &space, &query, 10, true).await.unwrap();
-            for (ours, theirs) in all[0].iter().zip(&flat) {
-                assert!((ours.distance - theirs.distance).abs() < 1e-4, "{ours:?} {theirs:?}");
+            for ((_, ours), theirs) in all[0].iter().zip(&flat) {
+                assert!((ours - theirs.distance).abs() < 1e-4, "{ours:?} {theirs:?}");
             }
             let near = by_index(&dataset, &space, &query, 10, false).await.unwrap();
             let near: HashSet<&str> = near.iter().map(|near| near.hash.as_str()).collect();
             asked += all[0].len();
-            found += all[0].iter().filter(|one| near.contains(one.hash.as_str())).count();
+            found += all[0]
+                .iter()
+                .filter(|(one, _)| near.contains(name_of(set.content(*one)).as_str()))
+                .count();
         }
         assert!(found * 100 >= asked * 95, "recall {found} of {asked} by {metric:?}");
     }
