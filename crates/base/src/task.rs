@@ -34,6 +34,18 @@ pub async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| join_error(name, error))
 }
 
+/// Runs a future that computes much between its waits on a thread of its own, where it hinders
+/// nobody. Like [`blocking`], work that has started runs to its end.
+#[expect(clippy::disallowed_methods, reason = "this is the one home of spawning")]
+pub async fn on_a_thread<T: Send + 'static>(
+    name: &'static str,
+    future: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
+    let runtime = tokio::runtime::Handle::current();
+    let ended = tokio::task::spawn_blocking(move || runtime.block_on(future)).await;
+    ended.map_err(|error| join_error(name, error))
+}
+
 impl<T> Task<T> {
     /// Asks the task to stop; awaiting it then gives [`Kind::Cancelled`].
     pub fn abort(&self) {

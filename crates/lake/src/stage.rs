@@ -1,9 +1,13 @@
 //! Turns batches of a type into data files that no snapshot refers to yet.
 //!
+//! ```text
+//! batches → gathered → runs by partition → each in order, as one file → StagedFiles
+//! ```
+//!
 //! In: batches in the shape of the type's columns (API names, types of the schema). Out:
-//! [`StagedFiles`], durable but invisible. Rows are gathered up to a stated number of bytes, put in
-//! order, cut into partitions and written one file at a time, so memory does not grow with the
-//! input or with the number of partitions. Not here: making them visible (`commit`).
+//! [`StagedFiles`], durable but invisible. Rows are gathered up to a stated number of bytes and
+//! written beside whatever the caller does next, two files at a time, so memory does not grow with
+//! the input or with the number of partitions. Not here: making them visible (`commit`).
 
 pub(crate) mod file;
 mod sort;
@@ -12,13 +16,18 @@ use std::sync::Arc;
 
 use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
+use base::task::Task;
 use base::{Error, Kind, Result};
+use futures::{StreamExt, stream};
 use iceberg::spec::DataFile;
 use schema::ObjectType;
 
 use crate::lake::{Lake, object_named};
 use crate::layout::Layout;
 use crate::shape;
+
+/// Files that are encoded at the same time.
+const FILES_AT_ONCE: usize = 2;
 
 /// Files that are written and synced, and that `commit` can make visible; when it never does, the
 /// orphan clean-up finds them.
@@ -53,6 +62,16 @@ pub struct StageWriter {
     limit: usize,
     seen: u64,
     staged: StagedFiles,
+    /// The files of the rows that were gathered before.
+    writing: Option<Task<Result<WrittenFiles>>>,
+}
+
+/// The files of rows that were gathered together.
+#[derive(Debug, Default)]
+struct WrittenFiles {
+    data: Vec<DataFile>,
+    duplicates: u64,
+    duplicate: Option<String>,
 }
 
 impl Lake {
@@ -79,8 +98,9 @@ impl StageWriter {
             spec_id: layout.spec.spec_id(),
             ..StagedFiles::default()
         };
-        // A quarter: sorting needs as much again, and the caller decodes meanwhile.
-        let limit = usize::try_from(lake.config().limits.import_memory / 4).unwrap_or(usize::MAX);
+        // A fifth: as much again is being written, which needs some for sorting and encoding, and
+        // the caller decodes meanwhile.
+        let limit = usize::try_from(lake.config().limits.import_memory / 5).unwrap_or(usize::MAX);
         StageWriter {
             lake: lake.clone(),
             object: Arc::new(object.clone()),
@@ -90,6 +110,7 @@ impl StageWriter {
             limit,
             seen: 0,
             staged,
+            writing: None,
         }
     }
 
@@ -116,39 +137,84 @@ impl StageWriter {
     /// Writes what is left and gives the files.
     pub async fn finish(mut self) -> Result<StagedFiles> {
         self.flush().await?;
+        self.take_written().await?;
         Ok(self.staged)
     }
 
     /// Removes the files that were written.
-    pub async fn abort(self) {
+    pub async fn abort(mut self) {
+        if let Err(error) = self.take_written().await {
+            tracing::debug!(%error, "an aborted write had failed");
+        }
         self.lake.discard(&self.staged).await;
     }
 
-    /// Writes the gathered rows as sorted files, one partition after the other.
+    /// Begins to write the gathered rows, once those before them are written.
     async fn flush(&mut self) -> Result<()> {
+        self.take_written().await?;
         let batches = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
-        let layout = Arc::clone(&self.layout);
-        let sorted =
-            base::task::blocking("sort rows", move || sort::sort(&layout, batches)).await??;
-        if let Some((batch, row)) = sorted.duplicate {
-            self.staged.duplicates += sorted.duplicates;
-            if self.staged.duplicate.is_none() {
-                let columns = self.layout.key_arrays(&sorted.batches[batch]);
-                self.staged.duplicate = Some(crate::keys::shown(&self.object, &columns, row)?);
-            }
-        }
-        for run in &sorted.runs {
-            let file = file::write(&self.lake, &self.layout, &sorted.batches, run).await?;
+        let (lake, layout) = (self.lake.clone(), Arc::clone(&self.layout));
+        let work = write_gathered(lake, layout, Arc::clone(&self.object), batches);
+        self.writing = Some(base::task::spawn("write data files", work));
+        Ok(())
+    }
+
+    /// Waits for the files that are being written.
+    async fn take_written(&mut self) -> Result<()> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let written = writing.await??;
+        self.staged.duplicates += written.duplicates;
+        self.staged.duplicate = self.staged.duplicate.take().or(written.duplicate);
+        for file in written.data {
             self.staged.rows += file.record_count();
             self.staged.bytes += file.file_size_in_bytes();
             self.staged.data.push(file);
         }
         Ok(())
     }
+}
+
+/// Writes rows as sorted files, in the order of their partitions; all or none.
+async fn write_gathered(
+    lake: Lake,
+    layout: Arc<Layout>,
+    object: Arc<ObjectType>,
+    batches: Vec<RecordBatch>,
+) -> Result<WrittenFiles> {
+    let shared = Arc::clone(&layout);
+    let (gathered, runs) =
+        base::task::blocking("divide rows", move || sort::divide(&shared, batches)).await??;
+    let mut written = WrittenFiles { duplicates: gathered.duplicates, ..WrittenFiles::default() };
+    if let Some((batch, row)) = gathered.duplicate {
+        let columns = layout.key_arrays(&gathered.batches[batch]);
+        written.duplicate = Some(crate::keys::shown(&object, &columns, row)?);
+    }
+    let gathered = Arc::new(gathered);
+    let write = |mut run: sort::Run| {
+        let (lake, layout, gathered) = (lake.clone(), Arc::clone(&layout), Arc::clone(&gathered));
+        base::task::on_a_thread("write a data file", async move {
+            gathered.sort(&mut run);
+            file::write(&lake, &layout, &gathered.batches, &run).await
+        })
+    };
+    let mut files = stream::iter(runs).map(write).buffered(FILES_AT_ONCE);
+    let mut failure = None;
+    while let Some(file) = files.next().await {
+        match file.and_then(|file| file) {
+            Ok(file) => written.data.push(file),
+            // Those that are under way are waited for, so that nothing is left behind.
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let Some(error) = failure else { return Ok(written) };
+    for file in &written.data {
+        lake.discard_location(file.file_path()).await;
+    }
+    Err(error)
 }
 
 impl Lake {

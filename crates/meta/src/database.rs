@@ -99,7 +99,7 @@ impl Database {
     /// One query, which sees one snapshot.
     pub async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
         let read = || read_once(&self.shared.pool, sql, params);
-        insist(&self.shared.options, || self.bounded(Mode::Read, read())).await
+        insist(&self.shared.options, || self.bounded(Mode::Read, Box::pin(read()))).await
     }
 
     /// One query for at most one row, which sees one snapshot.
@@ -163,11 +163,12 @@ impl Database {
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
     {
-        insist(&self.shared.options, || self.bounded(mode, self.attempt(mode, &f))).await
+        insist(&self.shared.options, || self.bounded(mode, Box::pin(self.attempt(mode, &f)))).await
     }
 
     /// One attempt, which a network that swallows every packet does not hold up for ever. SQLite has
-    /// no network in between, and its own waiting is bounded.
+    /// no network in between, and its own waiting is bounded. An attempt comes on the heap, because
+    /// what it needs would be part of the future of every caller, several times over.
     async fn bounded<T>(
         &self,
         mode: Mode,

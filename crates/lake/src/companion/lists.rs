@@ -184,7 +184,7 @@ mod tests {
         let (lists, order) = Lists::of(numbers, DIMENSION, metric).unwrap().unwrap();
         let count = numbers.len() / DIMENSION;
         let vector = |position: usize| &numbers[position * DIMENSION..][..DIMENSION];
-        let (mut hits, mut all, mut compared, mut asked) = (0, 0, 0, 0);
+        let (mut hits, mut all, mut compared, mut asked) = (0, 0_u32, 0, 0);
         for query in queries.chunks_exact(DIMENSION) {
             let chosen: Vec<u32> =
                 lists.near(query).into_iter().flat_map(|range| order[range].to_vec()).collect();
@@ -197,7 +197,7 @@ mod tests {
             hits += truth[..10].iter().filter(|one| chosen.contains(one)).count();
             (all, compared, asked) = (all + 10, compared + chosen.len(), asked + 1);
         }
-        (hits as f64 / all as f64, compared as f64 / (asked * count) as f64)
+        (hits as f64 / f64::from(all), compared as f64 / (asked * count) as f64)
     }
 
     #[test]
