@@ -2,6 +2,7 @@
 //!
 //! With `--sabotage` one named guard is broken on purpose, and success means that the suite caught
 //! it. Not here: printing the seed, choosing the suite's program (`xtask`).
+#![recursion_limit = "256"]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a report is what this is for")]
 
 #[path = "torture/change.rs"]

@@ -94,7 +94,8 @@ impl Backend {
     }
 }
 
-fn s3(endpoint: &str) -> S3Options {
+/// How the server of this machine is reached.
+pub(crate) fn s3(endpoint: &str) -> S3Options {
     let keys =
         S3Keys { id: seaweed::KEY_ID.to_owned(), secret: Secret::new(seaweed::KEY), token: None };
     S3Options {

@@ -14,7 +14,7 @@ use base::task::{self, Task};
 use base::{Clock, Error, Kind, Result};
 use lake::Lake;
 use lake::backup::BackupReport;
-use lake::place::{self, Place};
+use lake::place::{self, Opener, Place};
 use mesh::Engine;
 use meta::Database;
 use parking_lot::{Mutex, RwLock};
@@ -90,18 +90,20 @@ impl Project {
     /// Opens the project in `folder`, making `.headwater` when it is missing.
     pub async fn open(folder: &Path, settings: Settings) -> Result<Project> {
         let folder = std::path::absolute(folder)?;
+        let opener = stores::opener(&folder, &settings);
+        Project::open_with(&folder, settings, opener).await
+    }
+
+    /// As [`Project::open`], with a say in how a place of objects is opened. Tests model crashes and
+    /// failures of the store with it.
+    pub async fn open_with(folder: &Path, settings: Settings, opener: Opener) -> Result<Project> {
+        let folder = std::path::absolute(folder)?;
         let state = make_state(&folder)?;
         let database = stores::database(&folder, &state, &settings).await?;
         let before = database.versions().await?;
         let (clock, rng) = (Clock::system(), Rng::from_entropy());
         let node = NodeId::generate(&rng);
-        let place = Place::open(
-            database.clone(),
-            node,
-            stores::objects(&settings),
-            stores::opener(&folder, &settings),
-        )
-        .await?;
+        let place = Place::open(database.clone(), node, stores::objects(&settings), opener).await?;
         let config = config(&settings, place.objects(), &database, &clock, &rng);
         database.migrate("server", MIGRATIONS).await?;
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;

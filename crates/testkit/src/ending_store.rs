@@ -72,6 +72,16 @@ impl EndingStore {
         EndingStore { inner, doom: Arc::new(doom) }
     }
 
+    /// Another store under which the same world ends; its calls count with the others.
+    pub fn beside(&self, inner: Arc<dyn ObjectStore>) -> Self {
+        EndingStore { inner, doom: Arc::clone(&self.doom) }
+    }
+
+    /// Ends it so much later.
+    pub fn end_in(&self, later: Duration) {
+        self.doom.strike_in(later);
+    }
+
     /// Ends it now.
     pub fn end(&self) {
         self.doom.strike();
@@ -135,17 +145,20 @@ impl Doom {
         if number != self.moment.call || self.moment.before {
             return self.alive().await;
         }
-        if self.moment.later.is_zero() {
-            self.strike();
-            return self.alive().await;
+        self.strike_in(self.moment.later);
+        if self.moment.later.is_zero() { self.alive().await } else { Ok(()) }
+    }
+
+    fn strike_in(self: &Arc<Self>, later: Duration) {
+        if later.is_zero() {
+            return self.strike();
         }
         let doom = Arc::clone(self);
-        // The end must fall into whatever comes after the call, so this pause is the point of it.
+        // The end must fall into whatever comes meanwhile, so this pause is the point of it.
         std::thread::spawn(move || {
-            std::thread::sleep(doom.moment.later);
+            std::thread::sleep(later);
             doom.strike();
         });
-        Ok(())
     }
 }
 
@@ -293,5 +306,21 @@ mod tests {
             .map(std::result::Result::is_ok)
             .collect();
         assert_eq!(there, [true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn calls_of_both_stores_count_and_both_end() {
+        let (one, other): (Arc<dyn ObjectStore>, Arc<dyn ObjectStore>) =
+            (Arc::new(InMemory::new()), Arc::new(InMemory::new()));
+        let moment = Moment { call: 2, before: true, later: Duration::ZERO };
+        let store = EndingStore::new(Arc::clone(&one), End::Freeze, moment);
+        let beside = store.beside(Arc::clone(&other));
+        let name = Path::from("a");
+        store.put(&name, "x".into()).await.expect("stored");
+        tokio::select! {
+            _ = beside.put(&name, "x".into()) => panic!("the second call returned"),
+            () = store.ended() => {}
+        }
+        assert!(one.head(&name).await.is_ok() && other.head(&name).await.is_err());
     }
 }

@@ -1,12 +1,15 @@
-//! `headwater apply`, killed in the middle of schema changes of every kind, and resumed.
+//! `headwater apply`, ended in the middle of schema changes of every kind, and resumed.
 //!
 //! ```text
-//! version n → apply of n + 1 → SIGKILL → rows as n or n + 1 says → apply --resume → rows as n + 1 says
+//! version n → apply of n + 1 → the end → rows as n or n + 1 says → apply --resume → rows as n + 1 says
 //! ```
 //!
-//! In: a seed. Out: what was found. The real binary runs on a real project; its end comes once so many
-//! objects and pages of the metadata's log were written, as seen from outside, or at a random time. Not
-//! here: what a plan is (`schema::plan`), everything else that dies (`victim`).
+//! In: a seed. Out: what was found. To be killed, the real binary runs on a real project; its end comes
+//! once so many objects and pages of the metadata's log were written, as seen from outside, or at a
+//! random time. To go dark, the same operation runs in this process over a folder of which only what
+//! was synced survives; its end comes at a counted change of that folder, up to 25 ms after one, or at a
+//! random time. The real binary resumes either. Not here: what a plan is (`schema::plan`), everything
+//! else that dies (`victim`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,13 +22,19 @@ use arrow::record_batch::RecordBatch;
 use base::rng::Rng;
 use base::{Clock, Principal, Timestamp};
 use frame::{DataType, Field, Scan, ScanRequest, Value};
-use futures::TryStreamExt as _;
+use futures::{FutureExt as _, TryStreamExt as _};
+use lake::place::Opener;
 use lake::{Config, Lake};
+use meta::Database;
+use object_store::ObjectStore;
 use schema::Schema;
-use server::{Project, Settings};
+use serde_json::json;
+use server::{Project, Settings, operations};
+use testkit::ending_store::{EndingStore, Moment};
 
+use super::session::{LATER, unsynced};
 use super::verdict::{AHEAD, Found};
-use super::{Asked, LIVES, reach};
+use super::{Way, reach};
 
 /// Rows of each type.
 const ROWS: i64 = 60;
@@ -33,12 +42,19 @@ const ROWS: i64 = 60;
 const WRITTEN: u64 = 90;
 /// The longest life that is not counted.
 const LONGEST: Duration = Duration::from_millis(2500);
+/// Changing calls among which the end of a dark life is drawn.
+const CALLS: u64 = 60;
+/// The longest dark life that is not counted; it needs no process.
+const LONGEST_DARK: Duration = Duration::from_millis(1200);
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_micros(500);
 /// Bytes of a page of the metadata's log.
 const PAGE: u64 = 4096;
 /// What the plans may lose.
 const LOSSES: &str = "Thing.kind,Thing.size,Card.extra";
+
+/// The file of the types.
+const SCHEMA_FILE: &str = "shop.graphql";
 
 /// The types, version by version; the one after the last is the first, with the names it has lost.
 const VERSIONS: [(&str, &str); 6] = [
@@ -83,44 +99,21 @@ fn next(version: usize) -> usize {
     if version + 1 < VERSIONS.len() { version + 1 } else { 1 }
 }
 
-/// Kills applies, as often as was asked for.
-pub(super) async fn run(asked: Asked<'_>) -> Result<(Found, u64)> {
-    let (mut found, mut lost, mut left, mut number) = (Found::default(), 0, asked.runs, 0);
-    while left > 0 {
-        let seed = asked.seed.wrapping_mul(1_000_003).wrapping_add(number);
-        number += 1;
-        let mut shop = Shop::new(seed).await?;
-        for _ in 0..left.min(LIVES) {
-            left -= 1;
-            match shop.life().await {
-                Ok(one) => found = found.plus(one),
-                Err(error) => {
-                    lost += 1;
-                    let kept = shop.folder.keep();
-                    crate::say(&format!(
-                        "apply killed: FAILED on the way to version {} of project {seed}, kept in `{}`: {error:#}",
-                        next(shop.version),
-                        kept.display()
-                    ));
-                    break;
-                }
-            }
-        }
-    }
-    Ok((found, lost))
-}
-
-struct Shop {
+/// A project whose schema changes from life to life.
+pub(super) struct Shop {
+    way: Way,
     folder: tempfile::TempDir,
+    /// Which folder of that one holds the project now: each dark end leaves a new one.
+    number: u64,
     rng: Rng,
     version: usize,
+    lived: u64,
 }
 
 impl Shop {
-    async fn new(seed: u64) -> Result<Shop> {
-        let folder = tempfile::tempdir()?;
-        fs::create_dir(folder.path().join("schema"))?;
-        let shop = Shop { folder, rng: Rng::seeded(seed), version: 0 };
+    pub(super) async fn new(way: Way, seed: u64) -> Result<Shop> {
+        let (folder, rng) = (tempfile::tempdir()?, Rng::seeded(seed));
+        let shop = Shop { way, folder, number: 0, rng, version: 0, lived: 0 };
         shop.write_schema(0)?;
         ok(&shop.headwater(&["apply", "--yes"])?)?;
         for type_name in ["Thing", "Card"] {
@@ -137,8 +130,18 @@ impl Shop {
         Ok(shop)
     }
 
-    fn path(&self) -> &Path {
-        self.folder.path()
+    /// Lives that were survived.
+    pub(super) fn lived(&self) -> u64 {
+        self.lived
+    }
+
+    /// Leaves the folder for a look; gives where it is.
+    pub(super) fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(self.number.to_string())
     }
 
     fn state(&self) -> PathBuf {
@@ -146,7 +149,9 @@ impl Shop {
     }
 
     fn write_schema(&self, version: usize) -> Result<()> {
-        Ok(fs::write(self.path().join("schema/shop.graphql"), sdl(version))?)
+        let folder = self.path().join("schema");
+        fs::create_dir_all(&folder)?;
+        Ok(fs::write(folder.join(SCHEMA_FILE), sdl(version))?)
     }
 
     fn headwater(&self, arguments: &[&str]) -> Result<Output> {
@@ -163,10 +168,18 @@ impl Shop {
     }
 
     /// One apply, its end, and what is found then.
-    async fn life(&mut self) -> Result<Found> {
+    pub(super) async fn life(&mut self) -> Result<Found> {
         let wanted = next(self.version);
-        self.write_schema(wanted)?;
-        self.be_killed().await?;
+        match self.way {
+            Way::Killed => {
+                self.write_schema(wanted)?;
+                self.be_killed().await?;
+            }
+            Way::Dark => {
+                self.go_dark(wanted).await?;
+                self.write_schema(wanted)?;
+            }
+        }
         self.forget_leases().await?;
         self.check().await.context("after the end, before it was resumed")?;
         let resumed = self.headwater(&["apply", "--resume"])?;
@@ -187,6 +200,7 @@ impl Shop {
         drop(project);
         self.check().await.context("after the clean-up")?;
         self.version = wanted;
+        self.lived += 1;
         Ok(found)
     }
 
@@ -211,8 +225,66 @@ impl Shop {
         Ok(())
     }
 
+    /// Applies the version in this process until the power fails; the project goes on in a new folder.
+    async fn go_dark(&mut self, wanted: usize) -> Result<()> {
+        let counted = self.rng.below(3) > 0;
+        let call = if counted { 1 + self.rng.below(CALLS) } else { 0 };
+        let later =
+            Duration::from_micros(self.rng.below(2) * self.rng.below(LATER.as_micros() as u64));
+        let moment = Moment { call, before: self.rng.below(2) == 0, later };
+        let limit = LONGEST_DARK.as_micros() as u64;
+        let limit =
+            if counted { LONGEST_DARK * 2 } else { Duration::from_micros(self.rng.below(limit)) };
+        let (folder, store) = unsynced(&self.state().join("objects"), moment)?;
+        let mut applying = self.apply_over(&store, wanted).await?;
+        tokio::select! {
+            done = &mut applying => done??,
+            () = store.ended() => {}
+            () = tokio::time::sleep(limit) => {}
+        }
+        store.end();
+        if !applying.is_finished() {
+            applying.abort();
+            let _stopped = (&mut applying).await;
+        }
+        let before = self.state();
+        self.number += 1;
+        fs::create_dir_all(self.state().join("objects"))?;
+        let database = format!("sqlite://{}", before.join("meta.db").display());
+        let database = Database::open(&database).await?;
+        database.snapshot_to(&self.state().join("meta.db")).await?;
+        folder.crash(&self.state().join("objects"))?;
+        store.release();
+        Ok(())
+    }
+
+    /// An apply of the version over this store.
+    async fn apply_over(
+        &self,
+        store: &EndingStore,
+        version: usize,
+    ) -> Result<base::task::Task<Result<()>>> {
+        let objects: Arc<dyn ObjectStore> = Arc::new(store.clone());
+        let opener: Opener = Arc::new(move |_| {
+            let objects = Arc::clone(&objects);
+            async move { Ok(objects) }.boxed()
+        });
+        let path = self.path();
+        let project = Project::open_with(&path, Settings::read(&path)?, opener).await?;
+        let losses: Vec<&str> = LOSSES.split(',').collect();
+        let request = json!({
+            "schema": { "files": [[SCHEMA_FILE, sdl(version)]] },
+            "allowDestructive": losses,
+        });
+        Ok(base::task::spawn("apply until the end", async move {
+            let (principal, mut report) = (Principal::local(), |_| {});
+            let done = operations::call(&project, &principal, "apply", request, &mut report).await;
+            done.map(|_| ()).map_err(|error| anyhow::anyhow!("the apply failed: {error:?}"))
+        }))
+    }
+
     async fn project(&self) -> Result<Project> {
-        Ok(Project::open(self.path(), Settings::read(self.path())?).await?)
+        Ok(Project::open(&self.path(), Settings::read(&self.path())?).await?)
     }
 
     /// What time does for leases of the dead: half a minute passes.

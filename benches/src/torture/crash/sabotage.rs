@@ -12,8 +12,10 @@ use object_store::ObjectStore;
 use testkit::ending_store::Moment;
 use testkit::hasty_store::HastyStore;
 
+use super::process::PATIENCE;
+use super::session::{Fall, Session};
 use super::verdict::{Project, Verdict};
-use super::{Activity, Asked, Fall, PATIENCE, Session, Way};
+use super::{Activity, Asked, Way};
 
 /// Objects that a store has acknowledged and holds in its memory.
 const HELD: usize = 6;
@@ -135,9 +137,9 @@ async fn life(
     way: Way,
     seed: u64,
 ) -> Result<Option<String>> {
-    let mut session = Session::new(activity, way, seed, 1).await?;
+    let mut session = Session::new(activity, way, seed, 1, None).await?;
     let never = Moment { call: 0, before: false, later: Duration::ZERO };
-    let fall = Fall { moment: never, at: PATIENCE, enough: ENOUGH };
+    let fall = Fall { moment: never, at: PATIENCE, enough: ENOUGH, step: 0 };
     let said = match session.live(fall, Some(sabotage)).await {
         Ok(said) => said,
         // A victim that notices the damage itself has noticed.

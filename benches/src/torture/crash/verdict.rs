@@ -11,18 +11,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use arrow::record_batch::RecordBatch;
+use base::ids::NodeId;
 use base::rng::Rng;
 use base::{Clock, Principal, Timestamp};
 use frame::{Nearest, NearestQuery, Scan, ScanRequest, Search, Value, Write};
 use futures::TryStreamExt as _;
+use lake::place::Place;
 use lake::store::LocalStore;
 use lake::{Config, Lake, Limits};
 use meta::Database;
 use object_store::ObjectStore;
+use testkit::ending_store::EndingStore;
 
 use super::bank::{self, TYPES};
 use super::diary::Operation;
 use super::oracle::{self, Fate, Model, Said};
+use super::places::{self, Bucket, FOLDER};
 use super::reach;
 use super::victim::{self, Nodes};
 
@@ -39,6 +43,8 @@ pub(super) const AHEAD: i64 = 2 * 3600 * 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Project {
     pub(crate) folder: PathBuf,
+    /// Where its objects may be besides.
+    pub(crate) bucket: Option<Bucket>,
 }
 
 /// What was found after a crash.
@@ -56,7 +62,7 @@ pub(crate) struct Found {
 impl Project {
     /// Where the objects are.
     pub(crate) fn objects(&self) -> PathBuf {
-        self.folder.join("objects")
+        self.folder.join(FOLDER)
     }
 
     /// Opens the metadata database, which must sync every commit.
@@ -90,10 +96,25 @@ impl Project {
         Ok(Lake::open(config, bank::schema()?).await?)
     }
 
-    /// A lake over the folder as it is.
+    /// A lake over the project as it is.
     async fn plain(&self, clock: Clock) -> Result<Lake> {
-        let store = Arc::new(LocalStore::open(&self.objects())?);
-        self.lake(store, self.database().await?, clock, Rng::from_entropy()).await
+        let (database, rng) = (self.database().await?, Rng::from_entropy());
+        let Some(place) = self.place(database.clone()).await? else {
+            let store = Arc::new(LocalStore::open(&self.objects())?);
+            return self.lake(store, database, clock, rng).await;
+        };
+        let lake = self.lake(place.objects(), database, clock, rng).await?;
+        lake.set_place(place);
+        Ok(lake)
+    }
+
+    /// Where the objects of a project that moves are.
+    pub(crate) async fn place(&self, database: Database) -> Result<Option<Place>> {
+        let Some(bucket) = &self.bucket else { return Ok(None) };
+        let local = Arc::new(LocalStore::open(&self.objects())?);
+        let opener = bucket.opener(local, |store| store);
+        let node = NodeId::generate(&Rng::from_entropy());
+        Ok(Some(Place::open(database, node, FOLDER, opener).await?))
     }
 
     /// Makes the tables.
@@ -107,22 +128,34 @@ impl Project {
         Ok(())
     }
 
-    /// Nodes over this store, all of them at the same time.
+    /// Nodes over these objects of the folder, all of them at the same time; the bucket ends with
+    /// `store`.
     pub(crate) async fn nodes(
         &self,
         objects: &Arc<dyn ObjectStore>,
-        clock: &Clock,
-        tender: &Clock,
+        store: &EndingStore,
+        clocks: [&Clock; 3],
         rng: &Rng,
     ) -> Result<Nodes> {
-        let mut lakes = Vec::new();
-        for clock in [clock, clock, tender] {
+        let (mut lakes, mut places) = (Vec::new(), Vec::new());
+        for clock in clocks {
             let database = self.database().await?;
             let rng = Rng::seeded(rng.next_u64());
-            lakes.push(self.lake(Arc::clone(objects), database, clock.clone(), rng).await?);
+            let Some(bucket) = &self.bucket else {
+                lakes.push(self.lake(Arc::clone(objects), database, clock.clone(), rng).await?);
+                continue;
+            };
+            let end = store.clone();
+            let opener = bucket.opener(Arc::clone(objects), move |s| Arc::new(end.beside(s)));
+            let node = NodeId::generate(&rng);
+            let place = Place::open(database.clone(), node, FOLDER, opener).await?;
+            let lake = self.lake(place.objects(), database, clock.clone(), rng).await?;
+            lake.set_place(place.clone());
+            lakes.push(lake);
+            places.push(place);
         }
         let tender = lakes.pop().context("there are three nodes")?;
-        Ok(Nodes { lakes, tender })
+        Ok(Nodes { lakes, tender, places })
     }
 }
 
@@ -136,14 +169,28 @@ pub(crate) struct Verdict<'a> {
     pub(crate) clean: bool,
 }
 
+impl Found {
+    /// Both together.
+    pub(crate) fn plus(self, other: Found) -> Found {
+        Found {
+            acknowledged: self.acknowledged + other.acknowledged,
+            whole: self.whole + other.whole,
+            partly: self.partly + other.partly,
+            absent: self.absent + other.absent,
+            orphans: self.orphans + other.orphans,
+            snapshots: self.snapshots + other.snapshots,
+            tended: self.tended + other.tended,
+        }
+    }
+}
+
 impl Verdict<'_> {
     /// Looks; the model becomes what is there now.
     pub(crate) async fn reach(&self, model: &mut Model) -> Result<Found> {
         let database = self.project.database().await?;
         check_database(&database).await?;
-        reach::walk(&self.project.objects(), &database)
-            .await
-            .context("before anything was done")?;
+        let objects = places::gather(self.project, &database).await?;
+        reach::walk(&objects.charge, &database).await.context("before anything was done")?;
         let lake = self.project.plain(self.clock.clone()).await?;
         let rows = read_all(&lake).await?;
         let parts = reach::committed_parts(&database).await?;
@@ -267,9 +314,9 @@ impl Verdict<'_> {
         let later = Clock::fixed(Timestamp::from_micros(now.as_micros() + AHEAD));
         let lake = self.project.plain(later).await?;
         let cleaned = lake.clean_orphans(Duration::ZERO).await?;
-        let objects = self.project.objects();
-        let reached = reach::walk(&objects, lake.catalog().database()).await?;
-        let left = reach::orphans(&objects, &reached)?;
+        let objects = places::gather(self.project, lake.catalog().database()).await?;
+        let reached = reach::walk(&objects.charge, lake.catalog().database()).await?;
+        let left = reach::orphans(&objects.all, &reached)?;
         ensure!(
             left.is_empty(),
             "the clean-up left {} objects that nothing needs: {:?}",

@@ -15,10 +15,12 @@ use base::task::Task;
 use frame::{Value, Write, WriteOp, WriteRequest};
 use lake::Lake;
 use lake::import::{ImportMode, ImportRequest};
+use lake::place::Place;
 use lake::source::Origin;
 
 use super::bank::{self, ACCOUNT, CARD, EVENT, PHOTO, Rows};
 use super::diary::{Diary, Kind, Line, Operation};
+use super::moving::{self, Mover};
 
 /// How long snapshots are kept where they are expired.
 pub(crate) const KEEP: Duration = Duration::from_secs(1800);
@@ -30,6 +32,8 @@ const POOL: u64 = 12;
 const PIECE_ROWS: usize = 20;
 /// Ids of files that are imported over themselves.
 const FILE_POOL: u64 = 60;
+/// The longest pause of a worker between two changes while objects move.
+const PAUSE: Duration = Duration::from_millis(600);
 
 /// What is under way when the end comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -42,13 +46,21 @@ pub(crate) enum Activity {
     Compact,
     /// Expiry and clean-up beside writes and imports.
     Expire,
-    /// Schema changes of every kind, by the binary itself.
+    /// Schema changes of every kind.
     Apply,
+    /// Moves of all objects from the folder to a bucket and back, beside writes.
+    MigrateStore,
 }
 
-/// All activities that run over the lake itself.
-pub(crate) const ACTIVITIES: [Activity; 4] =
-    [Activity::Mutate, Activity::Import, Activity::Compact, Activity::Expire];
+/// All activities.
+pub(crate) const ACTIVITIES: [Activity; 6] = [
+    Activity::Mutate,
+    Activity::Import,
+    Activity::Compact,
+    Activity::Expire,
+    Activity::Apply,
+    Activity::MigrateStore,
+];
 
 impl Activity {
     /// As the command line spells it.
@@ -59,7 +71,19 @@ impl Activity {
             Activity::Compact => "compact",
             Activity::Expire => "expire",
             Activity::Apply => "apply",
+            Activity::MigrateStore => "migrate-store",
         }
+    }
+
+    /// Lives of one project before a new one is made. Of moves they are fewer, because each of them
+    /// copies everything that those before have written.
+    pub(crate) fn lives(self) -> u64 {
+        if self == Activity::MigrateStore { 4 } else { 8 }
+    }
+
+    /// Projects that live at the same time. A move waits for nodes most of its time.
+    pub(crate) fn at_once(self) -> usize {
+        if self == Activity::MigrateStore { 8 } else { 3 }
     }
 
     fn jobs(self) -> Vec<Job> {
@@ -85,6 +109,13 @@ impl Activity {
                 Job::Import(EVENT, false),
                 Job::Mutate(&[CARD]),
             ],
+            Activity::MigrateStore => vec![
+                Job::Move,
+                Job::Mutate(&[ACCOUNT, EVENT]),
+                Job::Mutate(&[CARD, PHOTO]),
+                Job::Import(ACCOUNT, false),
+                Job::Compact,
+            ],
             Activity::Apply => Vec::new(),
         }
     }
@@ -98,6 +129,7 @@ enum Job {
     Import(&'static str, bool),
     Compact,
     Expire,
+    Move,
 }
 
 /// What a victim does.
@@ -109,40 +141,47 @@ pub(crate) struct Work {
     pub(crate) round: u64,
     /// Where files to import are put.
     pub(crate) files: PathBuf,
+    /// Whoever moves the objects.
+    pub(crate) mover: Option<Arc<Mover>>,
 }
 
 /// Nodes over one project.
 #[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     pub(crate) lakes: Vec<Lake>,
-    /// The one that expires and cleans up.
+    /// The one that compacts, expires and cleans up.
     pub(crate) tender: Lake,
+    /// Where each of them finds the objects, when they move; that of the tender is the last.
+    pub(crate) places: Vec<Place>,
 }
 
 /// Starts the workers; they stop with their handles.
 pub(crate) fn start(nodes: &Nodes, work: &Work, diary: &Arc<Diary>) -> Vec<Task<Result<()>>> {
+    let followers = nodes.places.iter().map(|place| moving::follow(place.clone(), diary));
     let jobs = work.activity.jobs().into_iter().enumerate();
-    jobs.map(|(index, job)| {
+    let workers = jobs.map(|(index, job)| {
         let number = index as u64;
         let seed = work.seed.wrapping_mul(1000).wrapping_add(work.round * 10 + number);
         let worker = Worker {
             number,
             lake: nodes.lakes[index % nodes.lakes.len()].clone(),
             tender: nodes.tender.clone(),
+            place: nodes.places.last().cloned(),
             rng: Rng::seeded(seed),
             work: work.clone(),
             diary: Arc::clone(diary),
             count: 0,
         };
         base::task::spawn("torture worker", worker.run(job))
-    })
-    .collect()
+    });
+    workers.chain(followers).collect()
 }
 
 struct Worker {
     number: u64,
     lake: Lake,
     tender: Lake,
+    place: Option<Place>,
     rng: Rng,
     work: Work,
     diary: Arc<Diary>,
@@ -159,7 +198,12 @@ impl Worker {
                 Job::Import(type_name, alone) => self.import(type_name, alone).await,
                 Job::Compact => self.compact().await,
                 Job::Expire => self.expire().await,
+                Job::Move => self.travel().await,
             };
+            if self.place.is_some() {
+                let pause = self.rng.below(PAUSE.as_micros() as u64);
+                tokio::time::sleep(Duration::from_micros(pause)).await;
+            }
             if let Err(error) = result {
                 let error = format!("{error:#}");
                 self.diary.write(&Line::Failed { worker: self.number, error })?;
@@ -256,6 +300,13 @@ impl Worker {
         }
         self.tender.clean_orphans(GRACE).await?;
         self.diary.write(&Line::Tended { what: "clean up".to_owned() })
+    }
+
+    async fn travel(&mut self) -> Result<()> {
+        let (Some(mover), Some(place)) = (&self.work.mover, &self.place) else {
+            anyhow::bail!("nobody moves the objects of this project");
+        };
+        mover.run(place, &self.diary).await
     }
 
     fn begin(&self, operation: &Operation) -> Result<()> {
