@@ -14,6 +14,7 @@
 
 mod copy;
 mod migrate;
+mod remove;
 
 use std::fmt;
 use std::sync::Arc;

@@ -170,16 +170,17 @@ impl Shop {
     /// One apply, its end, and what is found then.
     pub(super) async fn life(&mut self) -> Result<Found> {
         let wanted = next(self.version);
-        match self.way {
+        let ended = match self.way {
             Way::Killed => {
                 self.write_schema(wanted)?;
-                self.be_killed().await?;
+                self.be_killed().await?
             }
             Way::Dark => {
-                self.go_dark(wanted).await?;
+                let ended = self.go_dark(wanted).await?;
                 self.write_schema(wanted)?;
+                ended
             }
-        }
+        };
         self.forget_leases().await?;
         self.check().await.context("after the end, before it was resumed")?;
         let resumed = self.headwater(&["apply", "--resume"])?;
@@ -195,7 +196,8 @@ impl Shop {
         let is_there = deployed.modules.iter().any(|module| module.text.as_ref() == sdl(wanted));
         ensure!(is_there, "the deployed schema is not the one that was applied");
         found.whole = u64::from(resumed.status.success());
-        found.absent = 1 - found.whole;
+        found.tended = u64::from(ended);
+        found.absent = u64::from(!ended && !resumed.status.success());
         found.orphans = clean_up(&project.lake, &self.state()).await?;
         drop(project);
         self.check().await.context("after the clean-up")?;
@@ -204,7 +206,8 @@ impl Shop {
         Ok(found)
     }
 
-    async fn be_killed(&self) -> Result<()> {
+    /// Gives whether the apply had ended before.
+    async fn be_killed(&self) -> Result<bool> {
         let mut command = self.command()?;
         command.args(["apply", "--yes", "--allow-destructive", LOSSES]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -213,7 +216,11 @@ impl Shop {
         let limit = Duration::from_micros(self.rng.below(LONGEST.as_micros() as u64));
         let started = Instant::now();
         let mut child = command.spawn().context("failed to start the binary")?;
-        while child.try_wait()?.is_none() {
+        loop {
+            if let Some(status) = child.try_wait()? {
+                ensure!(status.code().is_none_or(|code| code == 0), "the apply failed: {status}");
+                return Ok(status.success());
+            }
             let is_over =
                 if counted { written(&self.state())? >= count } else { started.elapsed() >= limit };
             if is_over {
@@ -222,11 +229,11 @@ impl Shop {
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        Ok(())
     }
 
     /// Applies the version in this process until the power fails; the project goes on in a new folder.
-    async fn go_dark(&mut self, wanted: usize) -> Result<()> {
+    /// Gives whether the apply had ended before.
+    async fn go_dark(&mut self, wanted: usize) -> Result<bool> {
         let counted = self.rng.below(3) > 0;
         let call = if counted { 1 + self.rng.below(CALLS) } else { 0 };
         let later =
@@ -237,11 +244,11 @@ impl Shop {
             if counted { LONGEST_DARK * 2 } else { Duration::from_micros(self.rng.below(limit)) };
         let (folder, store) = unsynced(&self.state().join("objects"), moment)?;
         let mut applying = self.apply_over(&store, wanted).await?;
-        tokio::select! {
-            done = &mut applying => done??,
-            () = store.ended() => {}
-            () = tokio::time::sleep(limit) => {}
-        }
+        let ended = tokio::select! {
+            done = &mut applying => done?.map(|()| true)?,
+            () = store.ended() => false,
+            () = tokio::time::sleep(limit) => false,
+        };
         store.end();
         if !applying.is_finished() {
             applying.abort();
@@ -255,7 +262,7 @@ impl Shop {
         database.snapshot_to(&self.state().join("meta.db")).await?;
         folder.crash(&self.state().join("objects"))?;
         store.release();
-        Ok(())
+        Ok(ended)
     }
 
     /// An apply of the version over this store.

@@ -17,6 +17,8 @@ use crate::failure::failed;
 
 /// Objects that are copied at once; each holds a part of 8 MiB at most.
 const AT_ONCE: usize = 8;
+/// Copies of one object that may be removed by others before they were read back.
+const ATTEMPTS: usize = 3;
 /// Objects whose rows are written together.
 const TOGETHER: usize = 64;
 
@@ -81,11 +83,20 @@ async fn one(
     meta: ObjectMeta,
 ) -> Result<Option<Copied>> {
     let path = &meta.location;
-    let (bytes, blake3) = match backup::copy(from, path, to, path).await {
-        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-        copied => copied?,
+    let mut attempts = 0;
+    let (bytes, blake3, (read_bytes, read_blake3)) = loop {
+        let (bytes, blake3) = match backup::copy(from, path, to, path).await {
+            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+            copied => copied?,
+        };
+        attempts += 1;
+        match hash(to, path).await {
+            // Whoever removes an object removes it in both places, one after the other, and has come
+            // between the copy and this look at it.
+            Err(error) if error.kind() == Kind::NotFound && attempts < ATTEMPTS => {}
+            read => break (bytes, blake3, read?),
+        }
     };
-    let (read_bytes, read_blake3) = hash(to, path).await?;
     if (bytes, &blake3) != (read_bytes, &read_blake3) || bytes != meta.size {
         let text = format!("the copy of `{path}` is not what was copied");
         return Err(Error::new(Kind::Corrupt, text)
@@ -153,4 +164,113 @@ async fn remember(database: &Database, generation: i64, copied: Vec<Copied>) -> 
             .boxed()
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use object_store::memory::InMemory;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, PutMultipartOptions,
+        PutOptions, PutPayload, PutResult,
+    };
+
+    use super::*;
+
+    /// A new place in which every object is removed as soon as it was written, as by a clean-up; the
+    /// old place loses it too when it is named here.
+    #[derive(Debug)]
+    struct Removing {
+        new: InMemory,
+        old: Option<Arc<InMemory>>,
+    }
+
+    impl fmt::Display for Removing {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Removing")
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Removing {
+        async fn put_opts(
+            &self,
+            to: &Path,
+            payload: PutPayload,
+            options: PutOptions,
+        ) -> object_store::Result<PutResult> {
+            let done = self.new.put_opts(to, payload, options).await?;
+            self.new.delete(to).await?;
+            if let Some(old) = &self.old {
+                old.delete(to).await?;
+            }
+            Ok(done)
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            to: &Path,
+            options: PutMultipartOptions,
+        ) -> object_store::Result<Box<dyn MultipartUpload>> {
+            self.new.put_multipart_opts(to, options).await
+        }
+
+        async fn get_opts(
+            &self,
+            from: &Path,
+            options: GetOptions,
+        ) -> object_store::Result<GetResult> {
+            self.new.get_opts(from, options).await
+        }
+
+        fn delete_stream(
+            &self,
+            locations: BoxStream<'static, object_store::Result<Path>>,
+        ) -> BoxStream<'static, object_store::Result<Path>> {
+            self.new.delete_stream(locations)
+        }
+
+        fn list(
+            &self,
+            prefix: Option<&Path>,
+        ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+            self.new.list(prefix)
+        }
+
+        async fn list_with_delimiter(
+            &self,
+            prefix: Option<&Path>,
+        ) -> object_store::Result<ListResult> {
+            self.new.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(
+            &self,
+            from: &Path,
+            to: &Path,
+            options: CopyOptions,
+        ) -> object_store::Result<()> {
+            self.new.copy_opts(from, to, options).await
+        }
+    }
+
+    /// Copies an object of an old place that loses it meanwhile, or keeps it.
+    async fn copied(loses: bool) -> Result<Option<Copied>> {
+        let (old, path) = (Arc::new(InMemory::new()), Path::from("a"));
+        old.put(&path, "1".into()).await.expect("an object");
+        let meta = old.head(&path).await.expect("an object");
+        let new = Removing { new: InMemory::new(), old: loses.then(|| Arc::clone(&old)) };
+        one(old.as_ref(), &new, meta).await
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_removed_while_it_is_copied_is_left_out() {
+        assert!(copied(true).await.expect("no error").is_none());
+        let lost = copied(false).await.err().expect("the new place loses what is written");
+        assert_eq!(lost.kind(), Kind::NotFound);
+    }
 }

@@ -14,12 +14,12 @@ use std::time::Duration;
 use base::ids::NodeId;
 use base::{Clock, Error, Kind, Result};
 use futures::{FutureExt, TryStreamExt};
+use meta::Tx;
 use meta::leases::{self, Lease};
-use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::time::Instant;
 
 use super::copy::{self, Pass};
-use super::{Phase, Place, Stored, read_in, write_in};
+use super::{Phase, Place, Stored, read_in, remove, write_in};
 use crate::failure::failed;
 
 /// The lease of whoever moves.
@@ -64,7 +64,7 @@ pub struct Moved {
 }
 
 /// Hears how far a move is.
-type Progress<'a> = &'a (dyn Fn(MoveReport) + Send + Sync);
+pub(super) type Progress<'a> = &'a (dyn Fn(MoveReport) + Send + Sync);
 
 impl Place {
     /// Moves the objects to another place, or goes on with a move there that was interrupted.
@@ -125,8 +125,12 @@ impl Place {
         let Some(old) = sides.second else {
             return Err(Error::internal("a move has no old place"));
         };
+        // The move ends when the old place is empty, so that a removal that dies goes on with the same
+        // command, and whoever moves back finds an empty place.
+        let (old, new) = (old.store.as_ref(), sides.first.store.as_ref());
+        let still = || self.still(held, &now).boxed();
+        let removed = remove::all(old, new, &still, progress).await?;
         let settled = self.step(held, &now, |now| Ok(settled(now))).await?;
-        let removed = remove(old.store.as_ref(), sides.first.store.as_ref(), progress).await?;
         self.forget(now.generation).await?;
         Ok(moved(&settled, removed))
     }
@@ -180,11 +184,7 @@ impl Place {
                 let (now, next, lease, default) =
                     (now.clone(), written.clone(), lease.clone(), default.clone());
                 async move {
-                    leases::check(tx, &lease).await?;
-                    if read_in(tx, &default).await? != now {
-                        let text = "the place of the objects was changed meanwhile";
-                        return Err(Error::new(Kind::Conflict, text));
-                    }
+                    unchanged(tx, &lease, &default, &now).await?;
                     write_in(tx, &next).await
                 }
                 .boxed()
@@ -192,6 +192,18 @@ impl Place {
             .await?;
         self.follow().await?;
         Ok(next)
+    }
+
+    /// Fails when another process has taken over, or changed the row.
+    async fn still(&self, held: &Held, now: &Stored) -> Result<()> {
+        let (lease, default, now) = (held.lease.clone(), self.inner.default.clone(), now.clone());
+        self.inner
+            .database
+            .read(move |tx| {
+                let (lease, default, now) = (lease.clone(), default.clone(), now.clone());
+                async move { unchanged(tx, &lease, &default, &now).await }.boxed()
+            })
+            .await
     }
 
     /// Waits until every node that lives acts by the row and writes nothing to the place that is
@@ -270,6 +282,14 @@ impl Place {
     }
 }
 
+async fn unchanged(tx: &mut Tx, lease: &Lease, default: &str, now: &Stored) -> Result<()> {
+    leases::check(tx, lease).await?;
+    if read_in(tx, default).await? == *now {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Conflict, "the place of the objects was changed meanwhile"))
+}
+
 /// What a node wrote down.
 struct Node {
     name: String,
@@ -336,41 +356,6 @@ fn settled(now: &Stored) -> Stored {
 fn moved(now: &Stored, pass: Pass) -> Moved {
     let (place, kept) = (now.place.clone(), now.other.clone());
     Moved { place, kept, objects: pass.objects, bytes: pass.bytes }
-}
-
-/// Removes the objects of the old place that are in the new one. One that is not there was removed
-/// there since, or was written by a node that is refused: nothing needs it either.
-async fn remove(
-    old: &dyn ObjectStore,
-    new: &dyn ObjectStore,
-    progress: Progress<'_>,
-) -> Result<Pass> {
-    let mut pass = Pass::default();
-    let mut listed = old.list(None);
-    let mut found = Vec::new();
-    while let Some(meta) = listed.try_next().await.map_err(failed("list old objects"))? {
-        found.push(meta);
-    }
-    for meta in found {
-        let copy = match new.head(&meta.location).await {
-            Ok(copy) => Some(copy),
-            Err(object_store::Error::NotFound { .. }) => None,
-            Err(error) => return Err(failed(format!("find `{}`", meta.location))(error)),
-        };
-        if copy.is_some_and(|copy| copy.size != meta.size) {
-            let text = format!("the copy of `{}` has another size", meta.location);
-            return Err(Error::new(Kind::Corrupt, text).hint("the old object was kept"));
-        }
-        match old.delete(&meta.location).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(failed(format!("remove `{}`", meta.location))(error)),
-        }
-        pass.objects += 1;
-        pass.bytes += meta.size;
-        let (objects, bytes) = (pass.objects, pass.bytes);
-        progress(MoveReport { what: "remove old objects".to_owned(), objects, bytes });
-    }
-    Ok(pass)
 }
 
 /// The lease of a move, renewed until it is released.

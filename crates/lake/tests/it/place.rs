@@ -90,6 +90,44 @@ async fn a_move_is_followed_by_all_nodes_and_loses_nothing() {
     assert_eq!(refused.message(), "there is no move to finish");
 }
 
+/// Ends the move until the first old object is removed, and dies then; gives the objects that are left.
+async fn half_finish(lab: &Lab, mover: &Place) -> usize {
+    let removing = tokio::sync::Notify::new();
+    let report = |report: lake::place::MoveReport| {
+        if report.what == "remove old objects" {
+            removing.notify_one();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = removing.notified() => {}
+        done = mover.finish(&lab.clock, &report) => panic!("it ended: {done:?}"),
+    }
+    files(lab, "objects")
+}
+
+#[tokio::test]
+async fn a_removal_of_old_objects_that_died_goes_on() {
+    let lab = Lab::new(vec![film()]).await;
+    let (lake, mover) = node(&lab, 2).await;
+    upsert(&lake, "a").await.unwrap();
+    let moved = mover.migrate(&lab.clock, "elsewhere", &|_| {}).await.unwrap();
+    let left = half_finish(&lab, &mover).await;
+    assert!(left > 0 && (left as u64) < moved.objects, "{left} of {}", moved.objects);
+    assert_eq!(mover.stored().await.unwrap().phase, Phase::Switched);
+    assert_eq!(lab::rows(&lake, "Film").await.len(), 1);
+    // Half a minute later, whoever gives the same command ends it, and can move back.
+    let late = base::Clock::fixed(base::Timestamp::from_micros(
+        lab.clock.now().as_micros() + 30 * 1_000_000,
+    ));
+    mover.finish(&late, &|_| {}).await.unwrap();
+    assert_eq!(files(&lab, "objects"), 0);
+    mover.migrate(&late, "objects", &|_| {}).await.unwrap();
+    mover.finish(&late, &|_| {}).await.unwrap();
+    assert_eq!((files(&lab, "elsewhere"), lab::rows(&lake, "Film").await.len()), (0, 1));
+    lake.verify().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_node_that_missed_a_whole_move_must_not_commit() {
     let lab = Lab::new(vec![film()]).await;
