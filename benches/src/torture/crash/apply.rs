@@ -38,14 +38,17 @@ use super::{Way, reach};
 
 /// Rows of each type.
 const ROWS: i64 = 60;
-/// Written things among which a counted end is drawn.
-const WRITTEN: u64 = 90;
-/// The longest life that is not counted.
-const LONGEST: Duration = Duration::from_millis(2500);
+/// Written things among which a counted end is drawn: an apply writes 7 to 18 objects and about 30
+/// pages.
+const WRITTEN: u64 = 45;
+/// The longest life that is not counted: an apply takes a third of it on an idle machine.
+const LONGEST: Duration = Duration::from_millis(800);
 /// Changing calls among which the end of a dark life is drawn.
-const CALLS: u64 = 60;
+const CALLS: u64 = 16;
 /// The longest dark life that is not counted; it needs no process.
-const LONGEST_DARK: Duration = Duration::from_millis(1200);
+const LONGEST_DARK: Duration = Duration::from_millis(400);
+/// The longest dark life whose end is counted.
+const COUNTED_DARK: Duration = Duration::from_secs(20);
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_micros(500);
 /// Bytes of a page of the metadata's log.
@@ -241,7 +244,7 @@ impl Shop {
         let moment = Moment { call, before: self.rng.below(2) == 0, later };
         let limit = LONGEST_DARK.as_micros() as u64;
         let limit =
-            if counted { LONGEST_DARK * 2 } else { Duration::from_micros(self.rng.below(limit)) };
+            if counted { COUNTED_DARK } else { Duration::from_micros(self.rng.below(limit)) };
         let (folder, store) = unsynced(&self.state().join("objects"), moment)?;
         let mut applying = self.apply_over(&store, wanted).await?;
         let ended = tokio::select! {

@@ -16,6 +16,7 @@ use lake::store::open_s3;
 use meta::Database;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use testkit::Seaweed;
+use tokio::sync::OnceCell;
 
 use super::reach::{self, Objects};
 use super::verdict::Project;
@@ -31,6 +32,9 @@ pub(crate) struct Bucket {
     pub(crate) endpoint: String,
     /// `s3://bucket/prefix`.
     pub(crate) place: String,
+    /// Its client, once it was asked for; clones share it, because each new one reads all certificates
+    /// of the machine.
+    store: Arc<OnceCell<Arc<dyn ObjectStore>>>,
 }
 
 impl Bucket {
@@ -38,17 +42,23 @@ impl Bucket {
     pub(crate) fn new() -> Result<Bucket> {
         let server = Seaweed::shared();
         let server = server.context("SeaweedFS is not installed; run `cargo xtask setup`")?;
-        let place = format!("s3://{}", server.new_bucket());
-        Ok(Bucket { endpoint: server.endpoint(), place })
+        Ok(Bucket::at(server.endpoint(), format!("s3://{}", server.new_bucket())))
+    }
+
+    /// One that another process knows of.
+    pub(crate) fn at(endpoint: String, place: String) -> Bucket {
+        Bucket { endpoint, place, store: Arc::default() }
     }
 
     /// A part of this one.
     pub(crate) fn below(&self, name: &str) -> Bucket {
-        Bucket { endpoint: self.endpoint.clone(), place: format!("{}/{name}", self.place) }
+        Bucket::at(self.endpoint.clone(), format!("{}/{name}", self.place))
     }
 
     async fn open(&self) -> base::Result<Arc<dyn ObjectStore>> {
-        open_s3(&self.place, &crate::commits::s3(&self.endpoint)).await
+        let options = crate::commits::s3(&self.endpoint);
+        let open = || open_s3(&self.place, &options);
+        self.store.get_or_try_init(open).await.map(Arc::clone)
     }
 
     /// Opens either place: the folder is `local`, and `around` is put around the bucket.

@@ -127,7 +127,7 @@ pub(crate) async fn victim(
     let activity = *only.first().context("a victim needs `--only`")?;
     let sabotage = sabotage.map(Sabotage::parse).transpose()?;
     let bucket = doom.bucket.clone().zip(doom.endpoint.clone());
-    let bucket = bucket.map(|(place, endpoint)| Bucket { endpoint, place });
+    let bucket = bucket.map(|(place, endpoint)| Bucket::at(endpoint, place));
     let project = Project { folder, bucket };
     let later = Duration::from_micros(doom.later);
     let moment = Moment { call: doom.call, before: doom.before, later };

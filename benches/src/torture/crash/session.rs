@@ -127,18 +127,19 @@ impl Session {
         let fall =
             if self.activity == Activity::MigrateStore { self.draw_move() } else { self.draw() };
         let said = self.live(fall, None).await?;
-        let clean = self.activity != Activity::Expire || self.rng.below(2) == 0;
-        let clock = self.clock();
-        let verdict = Verdict {
-            project: &self.project,
-            said: &said,
-            clock: &clock,
-            rng: &self.rng,
-            clean: clean || self.lived + 1 == self.lives,
-        };
-        let mut found = verdict.reach(&mut self.model).await?;
+        let (clock, is_last) = (self.clock(), self.lived + 1 == self.lives);
         let is_moving = self.activity == Activity::MigrateStore;
-        if is_moving && (self.rng.below(2) == 0 || self.lived + 1 == self.lives) {
+        let resumes = is_moving && (self.rng.below(2) == 0 || is_last);
+        // A move that goes on to its end is cleaned up after it, and one that does not in the middle.
+        let clean = match self.activity {
+            Activity::MigrateStore => !resumes,
+            Activity::Expire => self.rng.below(2) == 0 || is_last,
+            _ => true,
+        };
+        let verdict =
+            Verdict { project: &self.project, said: &said, clock: &clock, rng: &self.rng, clean };
+        let mut found = verdict.reach(&mut self.model).await?;
+        if resumes {
             found.orphans += self.resume().await.context("when the move had gone on to its end")?;
         }
         self.lived += 1;
