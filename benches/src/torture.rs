@@ -106,6 +106,11 @@ fn say(text: &str) {
     println!("{text}");
 }
 
+/// Says how far a long run is, beside its report.
+fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Runs the suite; `false` when a run did not survive, or a sabotage was not caught.
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if let (Suite::SerialWorker, Some(folder)) = (arguments.suite, &arguments.folder) {

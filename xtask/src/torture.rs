@@ -48,8 +48,8 @@ const SUITES: &[(&str, &str)] = &[
     ),
     (
         "lake",
-        "killed, or without power, in mutations, imports, applies, compactions and expiries (`--only` \
-         one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
+        "killed, or without power, in mutations, imports, applies, compactions, expiries and moves of \
+         the store (`--only` one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
     ),
     ("change", "ten changes of a schema over `--rows` rows while two servers are read and written"),
     (
@@ -70,7 +70,7 @@ const SAMPLE: &[&[&str]] = &[
     &["fsync", "--runs", "5", "--seed", "1"],
     &["fsync", "--runs", "3", "--seed", "1", "--sabotage", "skip-fsync"],
     &["serial", "--runs", "1", "--seed", "1", "--seconds", "5"],
-    &["lake", "--runs", "1", "--seed", "1", "--only", "mutate,import,compact,expire"],
+    &["lake", "--runs", "1", "--seed", "1", "--only", "mutate,import,compact,expire,apply"],
     &["lake", "--runs", "1", "--seed", "1", "--sabotage", "skip-conflict-check"],
     &["commits", "--runs", "1", "--seed", "1"],
     &["commits", "--runs", "1", "--seed", "2", "--backend", "servers"],

@@ -132,23 +132,31 @@ async fn all_lives(activity: Activity, way: Way, asked: Asked<'_>) -> Result<(Fo
         let lives = activity.lives().min(asked.runs - number * activity.lives());
         base::task::spawn("torture project", some_lives(activity, way, seed, lives, bucket.clone()))
     });
-    let projects = stream::iter(projects).buffer_unordered(activity.at_once());
-    let add = |(found, lost): (Found, u64), one: Result<(Found, u64)>| async move {
-        let (more, failed) = one?;
-        Ok((found.plus(more), lost + failed))
-    };
-    projects.err_into().try_fold((Found::default(), 0), add).await
+    let mut projects = stream::iter(projects).buffer_unordered(activity.at_once());
+    let (mut found, mut lost, mut ends) = (Found::default(), 0, 0);
+    while let Some(one) = projects.try_next().await? {
+        let (more, failed, lives) = one?;
+        (found, lost, ends) = (found.plus(more), lost + failed, ends + lives);
+        // A run of hours that is cut off has said how far it came.
+        crate::note(&format!(
+            "{} {}: {ends} of {} ends, {lost} not survived",
+            activity.name(),
+            way.name(),
+            asked.runs
+        ));
+    }
+    Ok((found, lost))
 }
 
-/// So many lives of one project. A life that is not survived ends its project, and the others are
-/// those of another one.
+/// So many lives of one project; gives what was found, and how many were not survived of how many. A
+/// life that is not survived ends its project, and the others are those of another one.
 async fn some_lives(
     activity: Activity,
     way: Way,
     seed: u64,
     lives: u64,
     bucket: Option<Bucket>,
-) -> Result<(Found, u64)> {
+) -> Result<(Found, u64, u64)> {
     let (mut found, mut lost, mut left) = (Found::default(), 0, lives);
     while left > 0 {
         let seed = seed.wrapping_add(lost << 40);
@@ -175,7 +183,7 @@ async fn some_lives(
             }
         }
     }
-    Ok((found, lost))
+    Ok((found, lost, lives))
 }
 
 /// What lives and ends.
