@@ -91,7 +91,8 @@ impl Project {
     pub async fn open(folder: &Path, settings: Settings) -> Result<Project> {
         let folder = std::path::absolute(folder)?;
         let opener = stores::opener(&folder, &settings);
-        Project::open_with(&folder, settings, opener).await
+        // Many futures hold this one, which is large.
+        Box::pin(Project::open_with(&folder, settings, opener)).await
     }
 
     /// As [`Project::open`], with a say in how a place of objects is opened. Tests model crashes and

@@ -63,6 +63,7 @@ pub(crate) enum Line {
 pub(crate) struct Diary {
     file: Mutex<File>,
     done: AtomicU64,
+    tended: AtomicU64,
 }
 
 impl Diary {
@@ -70,7 +71,11 @@ impl Diary {
     pub(crate) fn open(path: &Path) -> Result<Diary> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.with_context(|| format!("failed to open `{}`", path.display()))?;
-        Ok(Diary { file: Mutex::new(file), done: AtomicU64::new(0) })
+        Ok(Diary {
+            file: Mutex::new(file),
+            done: AtomicU64::default(),
+            tended: AtomicU64::default(),
+        })
     }
 
     /// Writes a line.
@@ -78,15 +83,23 @@ impl Diary {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.file.lock().write_all(&text)?;
-        if matches!(line, Line::Done { .. } | Line::Tended { .. }) {
-            self.done.fetch_add(1, Ordering::SeqCst);
-        }
+        let count = match line {
+            Line::Done { .. } => &self.done,
+            Line::Tended { .. } => &self.tended,
+            _ => return Ok(()),
+        };
+        count.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
-    /// How many things were done.
+    /// How many operations were acknowledged.
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::SeqCst)
+    }
+
+    /// How often a table was tended.
+    pub(crate) fn tended(&self) -> u64 {
+        self.tended.load(Ordering::SeqCst)
     }
 }
 

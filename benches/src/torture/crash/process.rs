@@ -24,7 +24,7 @@ use super::verdict::Project;
 use super::victim::{self, Activity, Work};
 
 /// How long a victim may take to begin, and to reach a counted end.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Which end a victim process meets; its arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub(crate) struct Doom {
     /// Of a victim: end so many microseconds later.
     #[arg(long, default_value_t = 0, hide = true)]
     later: u64,
-    /// Of a victim: end when so many things are done; 0 is never.
+    /// Of a victim: end when so many operations are acknowledged; 0 is never.
     #[arg(long, default_value_t = 0, hide = true)]
     enough: u64,
     /// Of a victim: its clock, in microseconds since the epoch.
@@ -147,7 +147,7 @@ pub(crate) async fn victim(
     let mut workers = victim::start(&nodes, &work, &diary);
     tokio::select! {
         _ = join_all(&mut workers) => {}
-        () = until(&diary, doom.enough) => store.end(),
+        () = until(&diary, doom.enough, activity) => store.end(),
     }
     // All workers have failed, and the diary says why; the end comes by time.
     std::future::pending::<()>().await;

@@ -65,7 +65,7 @@ pub(super) struct Fall {
     pub(super) moment: Moment,
     /// At this time after the beginning, whatever was counted.
     pub(super) at: Duration,
-    /// Once so many things were done; 0 is never.
+    /// Once so many operations were acknowledged, and the tables were tended after that; 0 is never.
     pub(super) enough: u64,
     /// With this report of a move, and as much later as the moment says; 0 is never.
     pub(super) step: u64,
@@ -242,7 +242,7 @@ impl Session {
             _ = join_all(&mut workers) => {}
             () = store.ended() => {}
             () = tokio::time::sleep(fall.at) => {}
-            () = until(&diary, fall.enough) => {}
+            () = until(&diary, fall.enough, self.activity) => {}
         }
         store.end();
         // Those that ended were heard already.
@@ -264,9 +264,15 @@ impl Session {
     }
 }
 
-/// Ends when so many things were done; never for 0.
-pub(super) async fn until(diary: &Diary, enough: u64) {
+/// Ends when so many operations were acknowledged, and what tends the tables has gone round after
+/// that; never for 0.
+pub(super) async fn until(diary: &Diary, enough: u64, activity: Activity) {
     while enough == 0 || diary.done() < enough {
+        tokio::time::sleep(INTERVAL).await;
+    }
+    // The round under way had begun before.
+    let rounds = diary.tended() + 2 * activity.round();
+    while diary.tended() < rounds {
         tokio::time::sleep(INTERVAL).await;
     }
 }

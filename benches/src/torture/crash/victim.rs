@@ -24,6 +24,8 @@ use super::moving::{self, Mover};
 
 /// How long snapshots are kept where they are expired.
 pub(crate) const KEEP: Duration = Duration::from_secs(1800);
+/// Types whose snapshots are expired.
+const EXPIRED: [&str; 3] = [ACCOUNT, EVENT, PHOTO];
 /// How old a file must be before the clean-up may take it.
 const GRACE: Duration = Duration::from_secs(1800);
 /// Ids that a worker changes again and again.
@@ -79,6 +81,11 @@ impl Activity {
     /// copies everything that those before have written.
     pub(crate) fn lives(self) -> u64 {
         if self == Activity::MigrateStore { 4 } else { 8 }
+    }
+
+    /// Lines of the diary that a round of expiry and clean-up writes; 0 where it does not go round.
+    pub(crate) fn round(self) -> u64 {
+        if self == Activity::Expire { EXPIRED.len() as u64 + 1 } else { 0 }
     }
 
     /// Projects that live at the same time. A move waits for nodes most of its time.
@@ -294,7 +301,7 @@ impl Worker {
     }
 
     async fn expire(&mut self) -> Result<()> {
-        for type_name in [ACCOUNT, EVENT, PHOTO] {
+        for type_name in EXPIRED {
             self.tender.expire(type_name, Some(KEEP)).await?;
             self.diary.write(&Line::Tended { what: format!("expire {type_name}") })?;
         }

@@ -177,8 +177,8 @@ async fn a_clock_that_jumps_never_lets_two_movers_change_the_place() {
     let ahead = base::Clock::fixed(base::Timestamp::from_micros(
         lab.clock.now().as_micros() + 3600 * 1_000_000,
     ));
-    let slow = first.migrate(&lab.clock, "one", &|_| {});
-    let fast = second.migrate(&ahead, "two", &|_| {});
+    let slow = first.migrate(&lab.clock, "one", &|_| {}).boxed();
+    let fast = second.migrate(&ahead, "two", &|_| {}).boxed();
     let (slow, fast) = futures::future::join(slow, fast).await;
     let won = [&slow, &fast].iter().filter(|result| result.is_ok()).count();
     assert!(won <= 1, "{slow:?} {fast:?}");
