@@ -74,7 +74,8 @@ pub async fn call(
     principal.require(*scope)?;
     refuse_request(operation, &request)?;
     project.refresh().await?;
-    dispatch(project, principal, operation, request, report).await
+    // It is as large as the largest operation, and many futures hold this one.
+    Box::pin(dispatch(project, principal, operation, request, report)).await
 }
 
 async fn dispatch(
