@@ -1,5 +1,5 @@
 //! Refuses requests that a page of another site could have sent: a `Host` that is not ours (DNS
-//! rebinding) and an `Origin` that is not allowed.
+//! rebinding) and an `Origin` that is not allowed; and those whose head is too large.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -9,8 +9,20 @@ use axum::response::{IntoResponse, Response};
 use super::respond::refuse;
 use super::{App, Shared};
 
-/// Lets a request pass when both headers are in order.
+/// Bytes of the headers of a request. The library below has a limit of its own, several times as large,
+/// that holds only where a head comes in more than one piece.
+const HEADERS: usize = 128 << 10;
+
+/// Lets a request pass when its headers are in order.
 pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    if size(request.headers()) > HEADERS {
+        return refuse(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "LIMIT_EXCEEDED",
+            format!("the headers of the request are larger than {} KiB", HEADERS >> 10),
+            "send less in headers, or send it in the body",
+        );
+    }
     let host = host_of(&request);
     if request.headers().get_all(header::HOST).iter().count() > 1 {
         return refuse(
@@ -43,6 +55,10 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
     let mut response = if is_preflight(&request) { permission() } else { next.run(request).await };
     harden(response.headers_mut(), origin);
     response
+}
+
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 fn host_of(request: &Request) -> Option<String> {
