@@ -6,10 +6,11 @@
 //!
 //! In: batches in the shape of the type's columns (API names, types of the schema). Out:
 //! [`StagedFiles`], durable but invisible. Rows are gathered up to a stated number of bytes and
-//! written beside whatever the caller does next, two files at a time, so memory does not grow with
+//! written beside whatever the caller does next, some files at a time, so memory does not grow with
 //! the input or with the number of partitions. Not here: making them visible (`commit`).
 
 pub(crate) mod file;
+mod repeats;
 mod sort;
 
 use std::sync::Arc;
@@ -26,8 +27,9 @@ use crate::lake::{Lake, object_named};
 use crate::layout::Layout;
 use crate::shape;
 
-/// Files that are encoded at the same time.
-const FILES_AT_ONCE: usize = 2;
+/// Files that are written at the same time: more than cores, because each waits for the disk at its
+/// end.
+const FILES_AT_ONCE: usize = 4;
 
 /// Files that are written and synced, and that `commit` can make visible; when it never does, the
 /// orphan clean-up finds them.

@@ -11,6 +11,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
+use super::repeats;
 use super::sort::Run;
 use crate::failure::failed;
 use crate::lake::Lake;
@@ -39,7 +40,9 @@ pub(crate) async fn write(
     let doing = || format!("write data file `{location}`");
     let output = lake.inner.io.new_output(&location).map_err(failed(doing()))?;
     let schema = layout.schema.clone();
-    let builder = ParquetWriterBuilder::new(properties(layout, run.rows.len())?, schema.clone());
+    let seldom = repeats::seldom(batches, &run.rows)?;
+    let properties = properties(layout, run.rows.len(), &seldom)?;
+    let builder = ParquetWriterBuilder::new(properties, schema.clone());
     let mut writer = builder.build(output).await.map_err(failed(doing()))?;
     let sources: Vec<&RecordBatch> = batches.iter().collect();
     for rows in run.rows.chunks(CHUNK) {
@@ -63,7 +66,7 @@ pub(crate) async fn write(
 
 /// How files are written. Statistics are not cut short in the file, because a cut bound of one row
 /// group cannot be joined with another's; the manifest's are cut afterwards.
-fn properties(layout: &Layout, rows: usize) -> Result<WriterProperties> {
+fn properties(layout: &Layout, rows: usize, seldom: &[usize]) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(1).map_err(failed("write a data file"))?;
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -79,6 +82,10 @@ fn properties(layout: &Layout, rows: usize) -> Result<WriterProperties> {
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_fpp(path.clone(), 0.01)
             .set_column_bloom_filter_ndv(path, rows.clamp(1, GROUP_ROWS) as u64);
+    }
+    for column in seldom {
+        let path = ColumnPath::from(fields[*column].name.as_str());
+        builder = builder.set_column_dictionary_enabled(path, false);
     }
     Ok(builder.build())
 }
