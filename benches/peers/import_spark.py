@@ -33,4 +33,9 @@ spark.sql(f"CREATE TABLE peer.bench.plays ({columns}) USING iceberg PARTITIONED 
 spark.sql("ALTER TABLE peer.bench.plays WRITE DISTRIBUTED BY PARTITION LOCALLY ORDERED BY userId, at")
 spark.read.option("header", True).schema(columns).csv(given["file"]).writeTo("peer.bench.plays").append()
 assert spark.table("peer.bench.plays").count() == given["rows"]
+gateway = spark.sparkContext._gateway
 spark.stop()
+# The time of the virtual machine counts only when its end is waited for.
+gateway.shutdown()
+gateway.proc.stdin.close()
+gateway.proc.wait()

@@ -50,6 +50,9 @@ struct Arguments {
     /// The Python that has the peers.
     #[arg(long, env = "HEADWATER_BENCH_PYTHON")]
     python: Option<PathBuf>,
+    /// The Python that has Spark.
+    #[arg(long, env = "HEADWATER_BENCH_SPARK")]
+    spark: Option<PathBuf>,
     /// The folder of the peers' programs.
     #[arg(long, env = "HEADWATER_BENCH_PEERS")]
     peers: PathBuf,

@@ -159,6 +159,8 @@ fn peers() -> Result<Vec<(&'static str, PathBuf)>> {
     Ok(vec![
         ("HEADWATER_BENCH_FOLDER", process::target().join("bench/lake")),
         ("HEADWATER_BENCH_PYTHON", setup::peers(&programs)?),
+        // Spark comes with the tools that the tests drive.
+        ("HEADWATER_BENCH_SPARK", tools().join("python/bin/python")),
         ("HEADWATER_BENCH_JARS", tools().join("jars")),
         ("HEADWATER_BENCH_PEERS", programs),
         ("HEADWATER_BENCH_PICTURES", data::folder("emoji")?.join("package/img/google/64")),

@@ -63,7 +63,11 @@ impl Drop for Peer {
 
 /// A command that runs one of the programs to its end.
 pub(crate) fn python(arguments: &Arguments, program: &str) -> Option<Command> {
-    let python = arguments.python.as_deref().filter(|python| python.is_file())?;
+    let python = match program.contains("spark") {
+        true => arguments.spark.as_deref(),
+        false => arguments.python.as_deref(),
+    };
+    let python = python.filter(|python| python.is_file())?;
     let mut command = Command::new(python);
     command.arg(script(arguments, program));
     Some(command)
