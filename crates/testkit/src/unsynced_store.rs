@@ -47,8 +47,11 @@ impl UnsyncedFolder {
         let handle = File::open(path)?;
         let metadata = handle.metadata()?;
         if metadata.is_dir() {
+            // Read while nobody else notes anything: a list that was read earlier must not take the
+            // place of one that was read later.
+            let mut durable = self.durable.lock();
             let names = read_names(path)?;
-            self.durable.lock().folders.insert(metadata.ino(), (names, handle));
+            durable.folders.insert(metadata.ino(), (names, handle));
         } else {
             let bytes = fs::read(path)?;
             self.durable.lock().files.insert(metadata.ino(), (bytes, handle));
