@@ -21,6 +21,7 @@ mod peer;
 mod project;
 #[path = "lake/query.rs"]
 mod query;
+mod s3;
 #[path = "lake/serve.rs"]
 mod serve;
 #[path = "lake/text.rs"]

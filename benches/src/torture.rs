@@ -17,6 +17,7 @@ mod fsync;
 mod ledger;
 #[path = "torture/memory.rs"]
 mod memory;
+mod s3;
 #[path = "torture/serial.rs"]
 mod serial;
 #[path = "torture/soak.rs"]

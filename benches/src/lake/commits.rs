@@ -2,19 +2,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use base::{Principal, Secret};
+use base::Principal;
 use frame::{DataType, Field, Write, WriteOp, WriteRequest};
 use lake::Lake;
-use lake::store::{S3Keys, S3Options, open_s3};
+use lake::store::open_s3;
 use serde_json::{Value, json};
 use testkit::{Postgres, Seaweed, seaweed};
 
 use crate::measure::{Row, quantile};
 use crate::peer::Peer;
-use crate::{Arguments, project};
+use crate::{Arguments, project, s3};
 
 const SDL: &str = r#"extend schema @module(name: "bench", owner: "bench")
 type Account @key(fields: "id") @table(format: ICEBERG, plural: "accounts", bucket: { by: "id", count: 4 }) {
@@ -66,7 +66,8 @@ impl Place {
         match self {
             Place::Local => project::open(folder, SDL).await,
             Place::Servers { metadata, bucket, endpoint } => {
-                let objects = open_s3(&format!("s3://{bucket}/ours"), &s3(endpoint)).await?;
+                let objects =
+                    open_s3(&format!("s3://{bucket}/ours"), &s3::options(endpoint)).await?;
                 project::open_over(objects, metadata, SDL).await
             }
         }
@@ -88,19 +89,6 @@ impl Place {
                 "s3.region": "us-east-1",
             }),
         }
-    }
-}
-
-fn s3(endpoint: &str) -> S3Options {
-    let keys =
-        S3Keys { id: seaweed::KEY_ID.to_owned(), secret: Secret::new(seaweed::KEY), token: None };
-    S3Options {
-        endpoint: Some(endpoint.to_owned()),
-        region: "us-east-1".to_owned(),
-        keys: Some(keys),
-        bucket_in_host: false,
-        request: Duration::from_secs(20),
-        patience: Duration::from_secs(45),
     }
 }
 

@@ -15,16 +15,16 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use base::Secret;
 use base::rng::Rng;
 use lake::Lake;
-use lake::store::{LocalStore, S3Keys, S3Options, open_s3};
+use lake::store::{LocalStore, open_s3};
 use meta::Database;
 use object_store::ObjectStore;
 use serde_json::{Value, json};
 use testkit::{Postgres, Seaweed, Victim, seaweed, wait_for};
 
 use crate::ledger;
+use crate::s3;
 use crate::serial::{Event, judge};
 
 /// Processes that write.
@@ -86,25 +86,11 @@ impl Backend {
                 (Database::open(&url).await?, Arc::new(objects))
             }
             Backend::Servers { metadata, objects, endpoint } => {
-                let objects = open_s3(objects, &s3(endpoint)).await?;
+                let objects = open_s3(objects, &s3::options(endpoint)).await?;
                 (Database::open(metadata).await?, objects)
             }
         };
         ledger::open(objects, database, Rng::from_entropy()).await
-    }
-}
-
-/// How the server of this machine is reached.
-pub(crate) fn s3(endpoint: &str) -> S3Options {
-    let keys =
-        S3Keys { id: seaweed::KEY_ID.to_owned(), secret: Secret::new(seaweed::KEY), token: None };
-    S3Options {
-        endpoint: Some(endpoint.to_owned()),
-        region: "us-east-1".to_owned(),
-        keys: Some(keys),
-        bucket_in_host: false,
-        request: Duration::from_secs(20),
-        patience: Duration::from_secs(45),
     }
 }
 

@@ -136,6 +136,16 @@ impl Layout {
         Ok(Some(converter.convert_columns(&columns).map_err(failed("sort rows"))?))
     }
 
+    /// The columns of the key as files are read by them, in the order of the schema, and where each of
+    /// the key's columns is among those.
+    pub(crate) fn key_in_files(&self) -> (Vec<usize>, Vec<usize>) {
+        let mut columns = self.key.clone();
+        columns.sort_unstable();
+        let place = |column: &usize| columns.iter().position(|other| other == column).unwrap_or(0);
+        let places = self.key.iter().map(place).collect();
+        (columns, places)
+    }
+
     /// The partition of each key, when all partition columns are in the key.
     pub(crate) fn partitions_of_keys(&self, keys: &[ArrayRef]) -> Result<Vec<Struct>> {
         let mut columns = Vec::with_capacity(self.partitions.len());

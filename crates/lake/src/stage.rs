@@ -65,15 +65,7 @@ pub struct StageWriter {
     seen: u64,
     staged: StagedFiles,
     /// The files of the rows that were gathered before.
-    writing: Option<Task<Result<WrittenFiles>>>,
-}
-
-/// The files of rows that were gathered together.
-#[derive(Debug, Default)]
-struct WrittenFiles {
-    data: Vec<DataFile>,
-    duplicates: u64,
-    duplicate: Option<String>,
+    writing: Option<Task<Result<StagedFiles>>>,
 }
 
 impl Lake {
@@ -171,11 +163,9 @@ impl StageWriter {
         let written = writing.await??;
         self.staged.duplicates += written.duplicates;
         self.staged.duplicate = self.staged.duplicate.take().or(written.duplicate);
-        for file in written.data {
-            self.staged.rows += file.record_count();
-            self.staged.bytes += file.file_size_in_bytes();
-            self.staged.data.push(file);
-        }
+        self.staged.rows += written.rows;
+        self.staged.bytes += written.bytes;
+        self.staged.data.extend(written.data);
         Ok(())
     }
 }
@@ -186,11 +176,11 @@ async fn write_gathered(
     layout: Arc<Layout>,
     object: Arc<ObjectType>,
     batches: Vec<RecordBatch>,
-) -> Result<WrittenFiles> {
+) -> Result<StagedFiles> {
     let shared = Arc::clone(&layout);
     let (gathered, runs) =
         base::task::blocking("divide rows", move || sort::divide(&shared, batches)).await??;
-    let mut written = WrittenFiles { duplicates: gathered.duplicates, ..WrittenFiles::default() };
+    let mut written = StagedFiles { duplicates: gathered.duplicates, ..StagedFiles::default() };
     if let Some((batch, row)) = gathered.duplicate {
         let columns = layout.key_arrays(&gathered.batches[batch]);
         written.duplicate = Some(crate::keys::shown(&object, &columns, row)?);
@@ -207,15 +197,17 @@ async fn write_gathered(
     let mut failure = None;
     while let Some(file) = files.next().await {
         match file.and_then(|file| file) {
-            Ok(file) => written.data.push(file),
-            // Those that are under way are waited for, so that nothing is left behind.
+            Ok(file) => {
+                written.rows += file.record_count();
+                written.bytes += file.file_size_in_bytes();
+                written.data.push(file);
+            }
+            // The others are waited for, so that nothing is left behind.
             Err(error) => failure = failure.or(Some(error)),
         }
     }
     let Some(error) = failure else { return Ok(written) };
-    for file in &written.data {
-        lake.discard_location(file.file_path()).await;
-    }
+    lake.discard(&written).await;
     Err(error)
 }
 

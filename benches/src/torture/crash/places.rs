@@ -56,7 +56,7 @@ impl Bucket {
     }
 
     async fn open(&self) -> base::Result<Arc<dyn ObjectStore>> {
-        let options = crate::commits::s3(&self.endpoint);
+        let options = crate::s3::options(&self.endpoint);
         let open = || open_s3(&self.place, &options);
         self.store.get_or_try_init(open).await.map(Arc::clone)
     }

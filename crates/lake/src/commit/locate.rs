@@ -186,12 +186,8 @@ pub(crate) async fn each_key(
     rows: RowsWanted,
     mut each: impl FnMut(u64, KeyHash) + Send,
 ) -> Result<()> {
-    // Columns come in the order of the schema, the key in its own.
-    let mut columns = layout.key.clone();
-    columns.sort_unstable();
+    let (columns, order) = layout.key_in_files();
     let wanted = Wanted::columns(&layout.arrow, &columns, rows)?;
-    let place = |column: &usize| columns.iter().position(|other| other == column).unwrap_or(0);
-    let order: Vec<usize> = layout.key.iter().map(place).collect();
     let mut reading = read::read(files, file, wanted).await?;
     while let Some((batch, rows)) = reading.next().await? {
         let key: Vec<ArrayRef> =

@@ -47,6 +47,9 @@ fn content_of_vector(vector: &[f32]) -> blake3::Hash {
 /// The contents of a column of media, text or vectors; nothing where there is none.
 pub(crate) fn contents(column: &ArrayRef) -> DfResult<Vec<Option<Content>>> {
     match column.data_type() {
+        DataType::Struct(_) => {
+            Ok(hashes_of_media(column)?.iter().map(|hash| content_named(hash?)).collect())
+        }
         DataType::Utf8 => {
             let texts = column.as_string::<i32>().iter();
             Ok(texts.map(|text| Some(*blake3::hash(text?.as_bytes()).as_bytes())).collect())
@@ -55,38 +58,32 @@ pub(crate) fn contents(column: &ArrayRef) -> DfResult<Vec<Option<Content>>> {
             .as_fixed_size_list()
             .iter()
             .map(|vector| {
-                let numbers = vector?;
-                let numbers = numbers.as_primitive_opt::<Float32Type>()?;
-                Some(*content_of_vector(numbers.values()).as_bytes())
+                let vector = vector?;
+                let hash = content_of_vector(vector.as_primitive::<Float32Type>().values());
+                Some(*hash.as_bytes())
             })
             .collect()),
-        _ => Ok(hashes(column)?.iter().map(|hash| content_named(hash?)).collect()),
+        other => exec_err!("values of type {other} have no vector"),
     }
 }
 
 /// The hashes of a column of media, text or vectors; null where there is none.
 pub(crate) fn hashes(column: &ArrayRef) -> DfResult<StringArray> {
     match column.data_type() {
-        DataType::Struct(_) => {
-            let media = column.as_struct();
-            let Some(hashes) = media.column_by_name("hash") else {
-                return exec_err!("an object without a hash has no vector");
-            };
-            let hashes = hashes.as_string::<i32>();
-            let known =
-                |row| (media.is_valid(row) && hashes.is_valid(row)).then(|| hashes.value(row));
-            Ok((0..media.len()).map(known).collect())
-        }
-        DataType::Utf8 => {
-            Ok(column.as_string::<i32>().iter().map(|text| text.map(hash_of_text)).collect())
-        }
-        DataType::FixedSizeList(..) => Ok(column
-            .as_fixed_size_list()
-            .iter()
-            .map(|vector| Some(hash_of_vector(vector?.as_primitive::<Float32Type>().values())))
-            .collect()),
-        other => exec_err!("values of type {other} have no vector"),
+        // As they are written: a hash that another tool wrote may be none.
+        DataType::Struct(_) => hashes_of_media(column),
+        _ => Ok(contents(column)?.iter().map(|content| Some(name_of(content.as_ref()?))).collect()),
     }
+}
+
+fn hashes_of_media(column: &ArrayRef) -> DfResult<StringArray> {
+    let media = column.as_struct();
+    let Some(hashes) = media.column_by_name("hash") else {
+        return exec_err!("an object without a hash has no vector");
+    };
+    let hashes = hashes.as_string::<i32>();
+    let known = |row| (media.is_valid(row) && hashes.is_valid(row)).then(|| hashes.value(row));
+    Ok((0..media.len()).map(known).collect())
 }
 
 /// The hashes of a column, as an expression.

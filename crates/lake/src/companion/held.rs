@@ -57,6 +57,8 @@ pub(crate) struct Part {
     dimension: usize,
     positions: HashMap<Content, u32>,
     lists: Option<Lists>,
+    /// Whether it has been through the making of lists, also when it can have none.
+    settled: bool,
 }
 
 /// A vector of a set: its part, and where it stands there.
@@ -96,15 +98,15 @@ impl VectorSet {
         self.parts.iter().map(|part| part.numbers.len() * 4 + part.len() * BESIDE).sum()
     }
 
-    /// Vectors in no list, when they should be in one: too many, or in too many parts.
+    /// Whether many vectors have not been put into lists, or are in too many parts.
     fn is_untidy(&self) -> bool {
         let loose: usize =
-            self.parts.iter().filter(|part| part.lists.is_none()).map(|part| part.len()).sum();
+            self.parts.iter().filter(|part| !part.settled).map(|part| part.len()).sum();
         self.parts.len() > MOST_PARTS || loose >= LISTED.max(self.len() / 4)
     }
 
     /// The same vectors in one part.
-    fn joined(&self, metric: Metric) -> Result<VectorSet> {
+    fn joined(&self, metric: Metric) -> VectorSet {
         let dimension = self.parts.first().map_or(0, |part| part.dimension);
         let mut all = Part::new(dimension, self.len());
         for part in &self.parts {
@@ -113,14 +115,14 @@ impl VectorSet {
             }
         }
         let part = match all.len() >= LISTED {
-            true => all.in_lists(metric)?,
+            true => all.in_lists(metric),
             false => all,
         };
-        Ok(VectorSet {
+        VectorSet {
             parts: vec![Arc::new(part)],
             manifest: self.manifest.clone(),
             fragments: self.fragments.clone(),
-        })
+        }
     }
 }
 
@@ -133,6 +135,7 @@ impl Part {
             dimension,
             positions: HashMap::with_capacity(rows),
             lists: None,
+            settled: false,
         }
     }
 
@@ -179,16 +182,18 @@ impl Part {
         }
     }
 
-    fn in_lists(self, metric: Metric) -> Result<Part> {
-        let Some((lists, order)) = Lists::of(&self.numbers, self.dimension, metric)? else {
-            return Ok(self);
-        };
+    /// The same vectors in lists, when they can be: all are compared where they cannot.
+    fn in_lists(self, metric: Metric) -> Part {
+        let made = Lists::of(&self.numbers, self.dimension, metric).unwrap_or_else(|error| {
+            tracing::warn!(%error, "vectors stay without lists");
+            None
+        });
+        let Some((lists, order)) = made else { return Part { settled: true, ..self } };
         let mut part = Part::new(self.dimension, self.len());
         for position in order {
             part.push(self.contents[position as usize], self.vector(position as usize));
         }
-        part.lists = Some(lists);
-        Ok(part)
+        Part { lists: Some(lists), settled: true, ..part }
     }
 }
 
@@ -228,6 +233,8 @@ impl Companions {
         };
         let of_now = |set: &Arc<VectorSet>| set.manifest == manifest.path;
         if let Some(set) = self.held.get(&space.dataset).filter(of_now) {
+            // The lists of another companion may have been under way when it was read.
+            self.tidy(space, &set);
             return Ok(Held::All(set));
         }
         let _turn = self.reading.lock().await;
@@ -253,16 +260,18 @@ impl Companions {
 
     /// Puts the vectors of a set into lists, beside the answers that go on with it as it is.
     fn tidy(&self, space: &VectorSpace, set: &Arc<VectorSet>) {
+        if !set.is_untidy() {
+            return;
+        }
         let mut under_way = self.tidying.lock();
-        let busy = under_way.as_ref().is_some_and(|task| !task.is_finished());
-        if busy || !set.is_untidy() {
+        if under_way.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         let (held, set, space) = (Arc::clone(&self.held), Arc::clone(set), space.clone());
         *under_way = Some(base::task::spawn("list-vectors", async move {
             let (from, metric) = (Arc::clone(&set), space.metric);
             let joined = base::task::blocking("list-vectors", move || from.joined(metric)).await;
-            match joined.and_then(|joined| joined) {
+            match joined {
                 Ok(joined) => replace(&held, &space, &set, joined),
                 Err(error) => tracing::warn!(%error, "vectors stay without lists"),
             }

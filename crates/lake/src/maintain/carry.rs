@@ -72,16 +72,14 @@ async fn keys(
     layout: &Layout,
     went: Vec<(&LiveFile, Vec<u64>)>,
 ) -> Result<(Vec<ArrayRef>, usize)> {
-    let mut order = layout.key.clone();
-    order.sort_unstable();
+    let (wanted_columns, places) = layout.key_in_files();
     let mut read = Vec::with_capacity(went.len());
     for (file, rows) in went {
-        let wanted = Wanted::columns(&layout.arrow, &order, RowsWanted::Only(rows))?;
+        let wanted = Wanted::columns(&layout.arrow, &wanted_columns, RowsWanted::Only(rows))?;
         read.push(read::read_all(lake.files(), file.data(), wanted).await?);
     }
-    let mut columns = Vec::with_capacity(order.len());
-    for column in &layout.key {
-        let place = order.iter().position(|other| other == column).unwrap_or(0);
+    let mut columns = Vec::with_capacity(places.len());
+    for place in places {
         let parts: Vec<&dyn Array> = read.iter().map(|rows| rows.column(place).as_ref()).collect();
         columns.push(arrow::compute::concat(&parts).map_err(failed("read keys"))?);
     }

@@ -171,7 +171,7 @@ async fn rows(asked: &Asked, provider: &IcebergProvider, places: &Places) -> Res
         true => places.first(count),
         false => places.taken(&ordered(asked, provider, places, count).await?),
     };
-    let names: Vec<String> = request.fields.iter().map(|name| name.as_ref().to_owned()).collect();
+    let names = asked.field_names();
     let columns = gather::named(asked, provider, &chosen, &names).await?;
     batch(&names, columns, count)
 }

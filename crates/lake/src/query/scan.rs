@@ -244,6 +244,11 @@ impl Asked {
         Err(Error::invalid(format!("field `{field}` of type `{data_type}` has no order")))
     }
 
+    /// The names of the fields that are asked for.
+    pub(crate) fn field_names(&self) -> Vec<String> {
+        self.request.fields.iter().map(|name| name.as_ref().to_owned()).collect()
+    }
+
     /// The stored column behind a field.
     pub(crate) fn spec(&self, field: &str) -> Result<&ColumnSpec> {
         let found = self.object.field_named(field).and_then(|(_, def)| def.column());

@@ -65,7 +65,7 @@ impl Asked {
     /// The fields that the request reads, by API name.
     pub(crate) fn needed_fields(&self) -> Vec<String> {
         let request = &self.request;
-        let mut names: Vec<String> = request.fields.iter().map(|f| f.as_ref().to_owned()).collect();
+        let mut names = self.field_names();
         names.extend(request.order.iter().map(|order| order.field.as_ref().to_owned()));
         names.extend(request.limit_by.iter().map(|limit| limit.field.as_ref().to_owned()));
         if let Some(predicate) = &request.predicate {

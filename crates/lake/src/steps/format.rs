@@ -171,21 +171,16 @@ impl Work<'_> {
             return Ok(found);
         }
         let layout = Layout::new(self.table.iceberg()?, &shape::key_columns(self.object)?)?;
-        let mut order = layout.key.clone();
-        order.sort_unstable();
+        let (columns, places) = layout.key_in_files();
         let types = keys::types(self.object)?;
         for part in &since.went {
-            let wanted = Wanted::columns(&layout.arrow, &order, part.rows.clone())?;
+            let wanted = Wanted::columns(&layout.arrow, &columns, part.rows.clone())?;
             let rows = read::read_all(self.context.lake.files(), part.file.data(), wanted).await?;
-            let places = layout.key.iter().zip(&types).map(|(column, data_type)| {
-                (order.iter().position(|other| other == column).unwrap_or(0), data_type)
-            });
-            let places: Vec<_> = places.collect();
             for row in 0..rows.num_rows() {
-                let value = |(place, data_type): &(usize, &frame::DataType)| {
+                let value = |(place, data_type): (&usize, &frame::DataType)| {
                     frame::convert::value_at(rows.column(*place), row, data_type)
                 };
-                found.push(places.iter().map(value).collect::<Result<Vec<_>>>()?);
+                found.push(places.iter().zip(&types).map(value).collect::<Result<Vec<_>>>()?);
             }
         }
         Ok(found)

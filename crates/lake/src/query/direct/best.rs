@@ -46,8 +46,7 @@ pub(super) async fn answer(
         let position = usize::try_from(hit.position).unwrap_or(usize::MAX);
         places.add(&files[hit.file], position / BLOCK_ROWS, vec![position % BLOCK_ROWS]);
     }
-    let mut names: Vec<String> =
-        asked.request.fields.iter().map(|name| name.as_ref().to_owned()).collect();
+    let mut names = asked.field_names();
     let mut arrays = gather::named(asked, &provider, &places, &names).await?;
     let scores = hits.iter().map(|hit| f64::from(hit.score));
     arrays.push(Arc::new(Float64Array::from_iter_values(scores)));

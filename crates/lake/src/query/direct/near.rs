@@ -226,8 +226,7 @@ impl NearRows<'_> {
     async fn rows(&self, hits: &[Hit]) -> Result<RecordBatch> {
         let request = &self.asked.request;
         let hits = &hits[..request.limit.unwrap_or(usize::MAX).min(hits.len())];
-        let mut names: Vec<String> =
-            request.fields.iter().map(|name| name.as_ref().to_owned()).collect();
+        let mut names = self.asked.field_names();
         let mut columns = self.columns(&names, hits).await?;
         let distances = hits.iter().map(|hit| hit.distance);
         let queries = hits.iter().map(|hit| u32::try_from(hit.query).unwrap_or(u32::MAX));
