@@ -37,10 +37,13 @@ pub async fn current(tx: &mut Tx, topic: &str) -> Result<i64> {
 /// of them changes.
 pub async fn poll_all(database: &Database, topics: &[&str]) -> Result<i64> {
     let marks: Vec<String> = (1..=topics.len()).map(|number| format!("${number}")).collect();
-    let sql = format!("SELECT counter FROM meta_changes WHERE topic IN ({})", marks.join(", "));
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(counter), 0) AS BIGINT) AS counter FROM meta_changes \
+         WHERE topic IN ({})",
+        marks.join(", ")
+    );
     let topics: Vec<Param> = topics.iter().map(|topic| (*topic).into()).collect();
-    let rows = database.query(&sql, &topics).await?;
-    rows.iter().try_fold(0, |sum, row| Ok(sum + row.int("counter")?))
+    database.query_one(&sql, &topics).await?.map_or(Ok(0), |row| row.int("counter"))
 }
 
 /// The counter of `topic`, read in a transaction of its own.

@@ -102,9 +102,14 @@ impl Database {
         insist(&self.shared.options, || self.bounded(Mode::Read, Box::pin(read()))).await
     }
 
-    /// One query for at most one row, which sees one snapshot.
+    /// One query for at most one row, which sees one snapshot. It should find the row by an index:
+    /// a SQLite file is read on the caller's own thread.
     pub async fn query_one(&self, sql: &str, params: &[Param]) -> Result<Option<Row>> {
-        at_most_one(sql, self.query(sql, params).await?)
+        let rows = match self.shared.pool.query_in_place(sql, params) {
+            Some(rows) => rows,
+            None => self.query(sql, params).await?,
+        };
+        at_most_one(sql, rows)
     }
 
     /// One statement in a write transaction of its own; gives the number of changed rows.

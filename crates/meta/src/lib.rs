@@ -22,6 +22,7 @@ mod backoff;
 mod database;
 mod dialect;
 mod failure;
+mod in_place;
 mod migrate;
 mod param;
 mod pool;

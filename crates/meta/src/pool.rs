@@ -19,8 +19,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, Executor, Postgres, Sqlite, SqliteConnection, Transaction};
 
-use crate::Options;
 use crate::failure::{Failure, failure};
+use crate::in_place::InPlace;
+use crate::{Options, Param, Row};
 
 /// How long SQLite itself waits for another process's lock, inside one call. Longer waits are ours:
 /// SQLite's own sleeps grow to 100 ms and are not fair, and a call that waits cannot be cancelled.
@@ -65,8 +66,15 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 enum Backend {
-    Sqlite { writer: SqlitePool, reader: SqlitePool, connect: Option<Box<SqliteConnectOptions>> },
+    Sqlite { writer: SqlitePool, reader: SqlitePool, file: Option<Box<File>> },
     Postgres(PgPool),
+}
+
+/// A SQLite database that is not in memory.
+#[derive(Debug)]
+struct File {
+    connect: SqliteConnectOptions,
+    in_place: InPlace,
 }
 
 impl Pool {
@@ -95,9 +103,7 @@ impl Pool {
     /// The file of a SQLite database; `None` when it is in memory or is Postgres.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.backend {
-            Backend::Sqlite { connect, .. } => {
-                connect.as_ref().map(|connect| connect.get_filename())
-            }
+            Backend::Sqlite { file, .. } => file.as_ref().map(|file| file.connect.get_filename()),
             Backend::Postgres(_) => None,
         }
     }
@@ -141,12 +147,18 @@ impl Pool {
         acquired.map_err(|error| failure(&self.place, "connect to", error))
     }
 
+    /// The rows of a statement for at most one, read on this thread; nothing where that cannot be.
+    pub(crate) fn query_in_place(&self, sql: &str, params: &[Param]) -> Option<Vec<Row>> {
+        let Backend::Sqlite { file: Some(file), .. } = &self.backend else { return None };
+        file.in_place.query(sql, params)
+    }
+
     /// Lets SQLite copy itself into a new file, as of one moment; `None` when this is Postgres.
     pub(crate) async fn vacuum_into(&self, path: &Path) -> Option<Result<(), Failure>> {
-        let Backend::Sqlite { writer, connect, .. } = &self.backend else { return None };
+        let Backend::Sqlite { writer, file, .. } = &self.backend else { return None };
         // A reading connection may not do this, and the writing one must not be kept busy.
-        let copied = match connect {
-            Some(connect) => match SqliteConnection::connect_with(connect).await {
+        let copied = match file {
+            Some(file) => match SqliteConnection::connect_with(&file.connect).await {
                 Ok(mut connection) => vacuum(&mut connection, path).await,
                 Err(error) => Err(error),
             },
@@ -161,7 +173,10 @@ impl Pool {
     /// Closes all connections and waits until they are.
     pub(crate) async fn close(&self) {
         match &self.backend {
-            Backend::Sqlite { writer, reader, .. } => {
+            Backend::Sqlite { writer, reader, file } => {
+                if let Some(file) = file {
+                    file.in_place.close();
+                }
                 reader.close().await;
                 writer.close().await;
             }
@@ -200,7 +215,7 @@ fn open_memory(options: &Options) -> Pool {
     let only = sqlite_pool(1, options).connect_lazy_with(connect.disable_statement_logging());
     pool(
         "sqlite::memory:".to_owned(),
-        Backend::Sqlite { writer: only.clone(), reader: only, connect: None },
+        Backend::Sqlite { writer: only.clone(), reader: only, file: None },
     )
 }
 
@@ -226,7 +241,8 @@ async fn open_file(path: &Path, options: &Options) -> Result<Pool, Failure> {
     if is_new {
         sync_folder(&absolute).await.map_err(|e| Failure::last(e.context(opening(&place))))?;
     }
-    Ok(pool(place, Backend::Sqlite { writer, reader, connect: Some(Box::new(connect)) }))
+    let file = Some(Box::new(File { in_place: InPlace::new(&absolute), connect }));
+    Ok(pool(place, Backend::Sqlite { writer, reader, file }))
 }
 
 /// A new file is only as durable as its entry in the folder.

@@ -18,6 +18,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// Values in the order of the column names.
+    pub(crate) fn new(names: Arc<[String]>, values: Vec<Param>) -> Row {
+        Row { names, values }
+    }
+
     /// The column names, in the order of the query.
     pub fn columns(&self) -> &[String] {
         &self.names

@@ -17,6 +17,10 @@ use super::build::schema;
 use super::language::parse;
 use super::parts::{Part, TextIndexes};
 
+/// Documents with its words up to which a search is done on the thread that asks, within a millisecond or so:
+/// handing it to another one and waiting costs more than most searches.
+const SHORT: u64 = 100_000;
+
 /// Rows of one file that match: positions, ascending, with scores.
 pub(crate) type Hits = Vec<(u64, f32)>;
 
@@ -101,22 +105,34 @@ pub(crate) async fn best(
             searchers.push((file, part.start, indexes.open(part).await?));
         }
     }
+    let mut terms: Vec<Term> = Vec::new();
+    query.query_terms(&mut |term, _| terms.push(term.clone()));
+    let mut statistics = Statistics::default();
+    for (_, _, searcher) in &searchers {
+        statistics = count(statistics, searcher, &terms).map_err(damaged)?;
+    }
     let (gone, count) = (wanted.gone, wanted.count);
-    base::task::blocking("search-text", move || {
-        let mut terms: Vec<Term> = Vec::new();
-        query.query_terms(&mut |term, _| terms.push(term.clone()));
-        let mut statistics = Statistics::default();
-        for (_, _, searcher) in &searchers {
-            statistics = self::count(statistics, searcher, &terms).map_err(damaged)?;
-        }
-        let mut best = Best { count, hits: BinaryHeap::with_capacity(count + 1) };
-        for (file, start, searcher) in &searchers {
-            let of = Of { file: *file, start: *start, gone: &gone[*file] };
-            best.look_into(searcher, query.as_ref(), &statistics, &of).map_err(damaged)?;
-        }
-        Ok(best.hits.into_sorted_vec().into_iter().map(|Worst(hit)| hit).collect())
-    })
-    .await?
+    let short = statistics.frequencies.values().sum::<u64>() <= SHORT;
+    let look = move || best_of(&searchers, query.as_ref(), &statistics, &gone, count);
+    match short {
+        true => look(),
+        false => base::task::blocking("search-text", look).await?,
+    }
+}
+
+fn best_of(
+    searchers: &[(usize, u64, Searcher)],
+    query: &dyn Query,
+    statistics: &Statistics,
+    gone: &[Vec<u64>],
+    count: usize,
+) -> Result<Vec<Hit>> {
+    let mut best = Best { count, hits: BinaryHeap::with_capacity(count + 1) };
+    for (file, start, searcher) in searchers {
+        let of = Of { file: *file, start: *start, gone: &gone[*file] };
+        best.look_into(searcher, query, statistics, &of).map_err(damaged)?;
+    }
+    Ok(best.hits.into_sorted_vec().into_iter().map(|Worst(hit)| hit).collect())
 }
 
 /// The part that is looked into.

@@ -50,6 +50,41 @@ async fn values_come_back_as_they_went_in() {
     .await;
 }
 
+/// One row is read by another way than several are: in the same form, with placeholders in any order,
+/// and as fresh, also when somebody else has opened the same database and writes.
+#[tokio::test]
+async fn one_row_is_read_like_many_and_as_fresh() {
+    on_each(async |place| {
+        let (database, other) = (place.open_with_tables().await, place.open().await);
+        let sql = "SELECT id, name, data, flag, weight FROM test_items WHERE name = $2 AND id = $1";
+        for id in 0..20_i64 {
+            let asked: [Param; 2] = [id.into(), "é'".into()];
+            assert_eq!(database.query_one(sql, &asked).await.unwrap(), None);
+            let insert = "INSERT INTO test_items (id, name, data, flag, weight) \
+                          VALUES ($1, $2, $3, $4, $5)";
+            let row =
+                [id.into(), "é'".into(), vec![0_u8, 255].into(), (id % 2 == 0).into(), 0.5.into()];
+            other.execute(insert, &row).await.unwrap();
+            let one = database.query_one(sql, &asked).await.unwrap().unwrap();
+            let [same] = &database.query(sql, &asked).await.unwrap()[..] else { panic!("one row") };
+            assert_eq!(one.columns(), same.columns());
+            assert_eq!(one.int("id").unwrap(), id);
+            assert_eq!(one.text("name").unwrap(), same.text("name").unwrap());
+            assert_eq!(one.blob("data").unwrap(), same.blob("data").unwrap());
+            assert_eq!(one.bool("flag").unwrap(), same.bool("flag").unwrap());
+            assert_eq!(one.opt_float("weight").unwrap(), same.opt_float("weight").unwrap());
+        }
+        let error = database.query_one("SELECT id FROM test_items", &[]).await.unwrap_err();
+        assert!(error.message().contains("gave 20"), "{error}");
+        let error = database.query_one("SELECT nothing FROM test_items", &[]).await.unwrap_err();
+        assert!(error.message().contains("failed to run the statement"), "{error}");
+        database.close().await;
+        let error = database.query_one(sql, &[1.into(), "a".into()]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_column_that_is_missing_null_or_of_another_type_is_named() {
     on_each(async |place| {
