@@ -10,6 +10,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod checked;
+mod coded;
 pub(crate) mod columns;
 pub(crate) mod direct;
 pub(crate) mod engine;

@@ -263,11 +263,15 @@ pub(crate) struct ByFieldId(pub(crate) Arc<Columns>);
 impl PhysicalExprAdapterFactory for ByFieldId {
     fn create(
         &self,
-        _logical_file_schema: SchemaRef,
+        logical_file_schema: SchemaRef,
         physical_file_schema: SchemaRef,
     ) -> DfResult<Arc<dyn PhysicalExprAdapter>> {
         let columns = Arc::clone(&self.0);
-        Ok(Arc::new(FileAdapter { columns, file: physical_file_schema }))
+        Ok(Arc::new(FileAdapter {
+            columns,
+            asked: logical_file_schema,
+            file: physical_file_schema,
+        }))
     }
 }
 
@@ -275,6 +279,8 @@ impl PhysicalExprAdapterFactory for ByFieldId {
 #[derive(Debug)]
 struct FileAdapter {
     columns: Arc<Columns>,
+    /// The columns as the scan gives them: those of the table, of which one may be asked for by codes.
+    asked: SchemaRef,
     file: SchemaRef,
 }
 
@@ -292,6 +298,17 @@ impl PhysicalExprAdapter for FileAdapter {
 impl FileAdapter {
     fn rewrite_column(&self, column: &Column) -> DfResult<Arc<dyn PhysicalExpr>> {
         let index = self.columns.schema.index_of(column.name())?;
+        let asked = self.asked.field_with_name(column.name())?.data_type();
+        let found = self.found(index, asked)?;
+        let codes = matches!(asked, DataType::Dictionary(..));
+        Ok(match codes && found.data_type(&self.file)? != *asked {
+            true => Arc::new(CastExpr::new(found, asked.clone(), None)),
+            false => found,
+        })
+    }
+
+    /// Where a file has a column, in the type of the table; in the asked one where the file has it.
+    fn found(&self, index: usize, asked: &DataType) -> DfResult<Arc<dyn PhysicalExpr>> {
         let target = self.columns.identified.field(index);
         let Some(source) = source_of(self.file.fields(), target) else {
             return Ok(Arc::new(Literal::new(self.columns.default(index))));
@@ -307,7 +324,7 @@ impl FileAdapter {
                 earlier: Some(earlier.clone()),
             }));
         }
-        if source_field.data_type() == wanted {
+        if source_field.data_type() == wanted || source_field.data_type() == asked {
             return Ok(found);
         }
         if !source_field.data_type().is_nested() && !wanted.is_nested() {

@@ -17,6 +17,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use frame::{BatchStream, SnapshotRef};
@@ -27,6 +29,7 @@ use parquet::file::metadata::ParquetMetaData;
 use schema::ObjectType;
 
 use super::cache::Cache;
+use super::coded::GroupByCodes;
 use super::columns::{Columns, Earlier};
 use super::direct::blocks::{self, BlockKey};
 use super::direct::contents::{self, RowContents};
@@ -77,6 +80,7 @@ impl Engine {
             .with_config(session_config())
             .with_runtime_env(Arc::clone(&runtime))
             .with_default_features()
+            .with_physical_optimizer_rules(optimizers(&runtime))
             .build();
         Ok(Engine {
             objects: Arc::clone(&config.objects),
@@ -267,6 +271,14 @@ fn runtime(config: &Config) -> datafusion::common::Result<Arc<RuntimeEnv>> {
         .with_disk_manager_builder(disk)
         .with_metadata_cache_limit(FOOTER_BYTES)
         .build_arc()
+}
+
+/// The engine's own rules, and after them ours.
+fn optimizers(runtime: &RuntimeEnv) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let footers = runtime.cache_manager.get_file_metadata_cache();
+    rules.push(Arc::new(GroupByCodes { footers }));
+    rules
 }
 
 fn session_config() -> SessionConfig {

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -25,6 +25,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::TableMetadata;
 use object_store::ObjectMeta;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -34,6 +35,10 @@ use super::columns::{ByFieldId, Columns};
 use super::engine::Engine;
 use super::manifests::{FileEntry, SnapshotFiles};
 use super::prune::{file_statistics, prune};
+
+/// Files up to which a plan knows the footers of all.
+const FOOTERS_BEFORE: usize = 256;
+const FOOTERS_AT_ONCE: usize = 8;
 
 /// One snapshot of an Iceberg table.
 #[derive(Clone, Debug)]
@@ -117,6 +122,9 @@ impl IcebergProvider {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        if limit.is_none() && self.reads_text(projection) {
+            self.hold_footers(kept).await?;
+        }
         let files = self.partitioned_files(kept).await?;
         let config =
             FileScanConfigBuilder::new(self.engine.store_url.clone(), self.source(predicate))
@@ -127,6 +135,34 @@ impl IcebergProvider {
                 .with_expr_adapter(Some(Arc::new(ByFieldId(Arc::clone(&self.columns)))))
                 .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn reads_text(&self, projection: Option<&Vec<usize>>) -> bool {
+        let fields = self.columns.schema.fields();
+        match projection {
+            Some(indices) => {
+                indices.iter().any(|index| *fields[*index].data_type() == DataType::Utf8)
+            }
+            None => false,
+        }
+    }
+
+    /// Reads the footers that the scan will need before it is planned: they say which texts the files
+    /// hold by codes.
+    async fn hold_footers(&self, kept: &[Arc<FileEntry>]) -> DfResult<()> {
+        if kept.len() > FOOTERS_BEFORE {
+            return Ok(());
+        }
+        let footers = kept.iter().map(|entry| {
+            let (engine, entry) = (Arc::clone(&self.engine), Arc::clone(entry));
+            async move {
+                let meta = engine.object_meta(&entry.file)?;
+                engine.footer(&meta).await.map(|_held| ())
+            }
+        });
+        let footers: Vec<_> = footers.collect();
+        let footers = stream::iter(footers).buffer_unordered(FOOTERS_AT_ONCE);
+        footers.try_collect::<()>().await.map_err(outside)
     }
 
     fn source(&self, predicate: Option<Arc<dyn PhysicalExpr>>) -> Arc<ParquetSource> {

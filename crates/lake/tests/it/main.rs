@@ -6,6 +6,7 @@ mod change;
 mod commit;
 mod companion;
 mod contend;
+mod groups;
 mod import;
 mod lab;
 mod lance;
