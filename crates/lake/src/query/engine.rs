@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
+use base::ids::TableId;
 use base::{Error, Kind, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
@@ -48,6 +49,10 @@ use crate::{Config, Table};
 const FOOTER_BYTES: usize = 64 << 20;
 /// Bytes of page statistics that are held.
 const ZONE_BYTES: usize = 16 << 20;
+/// Columns of files of which it is known whether they are wide.
+const WIDE_ENTRIES: usize = 1 << 16;
+/// Schemas of tables of which the columns are held.
+const SCHEMAS: usize = 1024;
 /// Consumers that an out-of-memory error names.
 const NAMED_CONSUMERS: usize = 3;
 
@@ -64,6 +69,10 @@ pub(crate) struct Engine {
     pub(crate) zones: Cache<(Arc<str>, i32), Arc<Zones>>,
     /// The contents of files' rows, for neighbours.
     pub(crate) contents: Cache<(Arc<str>, i32), Arc<RowContents>>,
+    /// Which columns of which files are too wide to be held, for look-ups.
+    pub(crate) wide: Cache<(Arc<str>, i32), bool>,
+    /// The columns of each schema of a table.
+    columns: Cache<(TableId, i32), Arc<Declared>>,
     scans: Arc<Scans>,
     runtime: Arc<RuntimeEnv>,
     state: SessionState,
@@ -90,6 +99,8 @@ impl Engine {
             blocks: Cache::new(blocks::HELD_BYTES),
             zones: Cache::new(ZONE_BYTES),
             contents: Cache::new(contents::HELD_BYTES),
+            wide: Cache::new(WIDE_ENTRIES),
+            columns: Cache::new(SCHEMAS),
             scans,
             runtime,
             state,
@@ -134,6 +145,24 @@ impl Engine {
         }
     }
 
+    /// The columns of one schema of a table, as the central schema declares them: made once, for
+    /// they are asked for with every look-up.
+    fn columns(
+        &self,
+        key: (TableId, i32),
+        schema: &iceberg::spec::Schema,
+        object: Option<&ObjectType>,
+    ) -> Result<Arc<Columns>> {
+        let held = self.columns.get(&key).filter(|held| held.is_of(object));
+        if let Some(held) = held {
+            return Ok(Arc::clone(&held.columns));
+        }
+        let columns = Arc::new(Columns::new(schema, object, Vec::new())?);
+        let declared = Declared { types: types_of(object), columns: Arc::clone(&columns) };
+        self.columns.put(key, Arc::new(declared), 1);
+        Ok(columns)
+    }
+
     /// Carries a plan out.
     pub(crate) async fn run(
         &self,
@@ -153,6 +182,26 @@ impl Engine {
     }
 }
 
+/// The columns of a table, with the types that they were declared by.
+#[derive(Debug)]
+struct Declared {
+    types: Vec<(Arc<str>, frame::DataType)>,
+    columns: Arc<Columns>,
+}
+
+impl Declared {
+    fn is_of(&self, object: Option<&ObjectType>) -> bool {
+        let declared = object.into_iter().flat_map(ObjectType::columns);
+        let declared = declared.map(|(_, spec)| (&spec.column, &spec.data_type));
+        self.types.iter().map(|(column, data_type)| (column, data_type)).eq(declared)
+    }
+}
+
+fn types_of(object: Option<&ObjectType>) -> Vec<(Arc<str>, frame::DataType)> {
+    let declared = object.into_iter().flat_map(ObjectType::columns);
+    declared.map(|(_, spec)| (Arc::clone(&spec.column), spec.data_type.clone())).collect()
+}
+
 /// An Iceberg table at a snapshot, with the columns of `view`, as something to query.
 pub(crate) async fn iceberg_provider(
     engine: &Arc<Engine>,
@@ -170,6 +219,7 @@ pub(crate) async fn iceberg_provider(
         })?,
         _ => Arc::clone(metadata.current_schema()),
     };
+    let id = schema.schema_id();
     // Nobody sees the columns that a change prepares or that only an earlier version has.
     let schema = match shown_of(&schema) {
         None => schema,
@@ -179,10 +229,14 @@ pub(crate) async fn iceberg_provider(
         }
     };
     let earlier = earlier_of(table, &schema, object)?;
+    let columns = match earlier.is_empty() {
+        true => engine.columns((table.id, id), &schema, object)?,
+        false => Arc::new(Columns::new(&schema, object, earlier)?),
+    };
     Ok(IcebergProvider {
         engine: Arc::clone(engine),
         metadata: Arc::clone(metadata),
-        columns: Arc::new(Columns::new(&schema, object, earlier)?),
+        columns,
         files: engine.files(metadata, snapshot.map(AsRef::as_ref)).await?,
     })
 }

@@ -44,10 +44,20 @@ pub(crate) fn parse(text: &str, fields: &[Field]) -> Result<Box<dyn Query>> {
             .at(Place { file: SEARCH.to_owned(), line: 1, column: 1 })
             .hint("write words, `\"a phrase\"`, `prefix*`, `fuzzy~`, `-not`, `OR`"));
     }
-    let queries = alternatives
-        .into_iter()
-        .map(|terms| (Occur::Should, Box::new(BooleanQuery::new(terms)) as Box<dyn Query>));
-    Ok(Box::new(BooleanQuery::new(queries.collect())))
+    let queries = alternatives.into_iter().map(|terms| (Occur::Should, joined(terms)));
+    Ok(joined(queries.collect()))
+}
+
+/// One query of several. Of a single one that decides alone it is that one: only a union of words
+/// that nothing is wrapped around passes over documents that cannot be among the best.
+fn joined(mut queries: Vec<(Occur, Box<dyn Query>)>) -> Box<dyn Query> {
+    match queries.pop() {
+        Some((Occur::Must | Occur::Should, only)) if queries.is_empty() => only,
+        last => {
+            queries.extend(last);
+            Box::new(BooleanQuery::new(queries))
+        }
+    }
 }
 
 /// Splits at spaces outside quotes; a phrase keeps its quotes.
@@ -98,14 +108,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn in_any(atom: &Atom, fields: &[Field]) -> Box<dyn Query> {
-    let mut queries: Vec<Box<dyn Query>> = fields.iter().map(|field| one(atom, *field)).collect();
-    match (queries.len(), queries.pop()) {
-        (1, Some(only)) => only,
-        (_, last) => {
-            let all = queries.into_iter().chain(last).map(|query| (Occur::Should, query));
-            Box::new(BooleanQuery::new(all.collect()))
-        }
-    }
+    joined(fields.iter().map(|field| (Occur::Should, one(atom, *field))).collect())
 }
 
 fn one(atom: &Atom, field: Field) -> Box<dyn Query> {
@@ -134,6 +137,19 @@ mod tests {
         assert_eq!(atom("plamet~"), Some(Atom::Fuzzy("plamet".into())));
         assert_eq!(atom("--"), None);
         assert_eq!(pieces("a -\"b c\" OR d").expect("closed"), ["a", "-\"b c\"", "OR", "d"]);
+    }
+
+    #[test]
+    fn one_word_is_a_union_over_the_fields_and_nothing_more() {
+        let fields = [Field::from_field_id(0), Field::from_field_id(1)];
+        let union = parse("red", &fields).expect("a query");
+        let union = union.downcast_ref::<BooleanQuery>().expect("a union");
+        let is_word = |(occur, query): &(Occur, Box<dyn Query>)| {
+            *occur == Occur::Should && query.downcast_ref::<TermQuery>().is_some()
+        };
+        assert!(union.clauses().len() == 2 && union.clauses().iter().all(is_word));
+        let one = parse("red", &fields[..1]).expect("a query");
+        assert!(one.downcast_ref::<TermQuery>().is_some());
     }
 
     #[test]

@@ -95,6 +95,19 @@ impl IcebergProvider {
 
     /// Whether a block of the column is too large to be held.
     pub(super) async fn is_wide(&self, file: &FileEntry, index: usize) -> Result<bool> {
+        let Some(id) = self.columns.file_id(index) else {
+            return self.find_wide(file, index).await;
+        };
+        let key = (Arc::<str>::from(file.file.file_path()), id);
+        if let Some(known) = self.engine.wide.get(&key) {
+            return Ok(known);
+        }
+        let wide = self.find_wide(file, index).await?;
+        self.engine.wide.put(key, wide, 1);
+        Ok(wide)
+    }
+
+    async fn find_wide(&self, file: &FileEntry, index: usize) -> Result<bool> {
         let meta = self.engine.object_meta(&file.file)?;
         let footer = self.engine.footer(&meta).await?;
         let descriptor = footer.file_metadata().schema_descr();
