@@ -45,6 +45,7 @@ const HOME: [(&str, &[&str]); 9] = [
     ("tantivy", &["lake", "benches"]),
     ("kube", &["jobs"]),
     ("sqlx", &["meta"]),
+    ("rusqlite", &["meta"]),
     ("axum", &["server"]),
     ("s3s", &["server"]),
 ];
