@@ -160,11 +160,14 @@ impl ObjectStore for MovingStore {
         location: &Path,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        self.find(|store| {
+        let found = self.find(|store| {
             let options = options.clone();
             async move { store.get_opts(location, options).await }
-        })
-        .await
+        });
+        let mut found = found.await?;
+        // A store below a prefix tells the whole name, under which nobody finds the object here.
+        found.meta.location = location.clone();
+        Ok(found)
     }
 
     async fn get_ranges(
@@ -295,6 +298,16 @@ mod tests {
         assert_eq!(found.bytes().await.expect("bytes"), "1");
         store.delete(&Path::from("a")).await.expect("a delete");
         assert!(store.get(&Path::from("a")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_found_below_a_prefix_has_the_name_that_was_asked_for() {
+        let below = object_store::prefix::PrefixStore::new(InMemory::new(), "project");
+        let store = MovingStore::new(Side::new("below", Arc::new(below)));
+        let path = Path::from("a/b");
+        store.put(&path, "1".into()).await.expect("a write");
+        assert_eq!(store.head(&path).await.expect("a head").location, path);
+        assert_eq!(store.get(&path).await.expect("a read").meta.location, path);
     }
 
     #[tokio::test]
