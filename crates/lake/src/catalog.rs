@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use base::ids::TableId;
 use base::{Clock, Error, Kind, Result, Timestamp};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use iceberg::io::FileIO;
 use iceberg::spec::TableMetadata;
 use meta::{Database, Param, Row, Tx};
@@ -201,16 +202,28 @@ impl Catalog {
         swaps.iter().try_for_each(|swap| swap.base.refuse_earlier())?;
         let (swaps, also, writer) = (swaps.to_vec(), also.to_vec(), writer.clone());
         let now = self.clock.now();
-        let place = self.place.get().cloned();
+        self.publish(move |tx| {
+            let (swaps, also, writer) = (swaps.clone(), also.clone(), writer.clone());
+            swap_all(tx, swaps, also, writer, now).boxed()
+        })
+        .await
+    }
+
+    /// Runs a transaction that makes objects of this node visible: nothing of it happens when the
+    /// node missed a move of the objects, because the others may not find what it wrote.
+    pub(crate) async fn publish<T, F>(&self, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+    {
+        let (place, work) = (self.place.get().cloned(), Arc::new(work));
         self.database
             .write(move |tx| {
-                let (swaps, also) = (swaps.clone(), also.clone());
-                let (writer, place) = (writer.clone(), place.clone());
+                let (place, work) = (place.clone(), Arc::clone(&work));
                 async move {
                     if let Some(place) = &place {
                         place.check(tx).await?;
                     }
-                    swap_all(tx, swaps, also, writer, now).await
+                    work(tx).await
                 }
                 .boxed()
             })

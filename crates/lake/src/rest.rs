@@ -17,6 +17,7 @@ mod json;
 mod namespaces;
 mod refusal;
 mod tables;
+mod versions;
 mod views;
 
 use base::{Principal, Result as BaseResult, Scope};

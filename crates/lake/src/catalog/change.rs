@@ -72,7 +72,7 @@ impl Catalog {
     /// read; `Stale` when another version is deployed than the one that the change starts from.
     pub(crate) async fn turn(&self, turn: Turn) -> Result<()> {
         let now = self.clock.now();
-        self.database.write(move |tx| turn_all(tx, turn.clone(), now).boxed()).await
+        self.publish(move |tx| turn_all(tx, turn.clone(), now).boxed()).await
     }
 
     /// Holds tables for `holder`, for so long; a hold of somebody else's that has not ended is a

@@ -51,6 +51,11 @@ pub(super) fn allow(
             | TableUpdate::SetPartitionStatistics { .. }
             | TableUpdate::RemovePartitionStatistics { .. } => continue,
             TableUpdate::AssignUuid { uuid } if *uuid == metadata.uuid() => continue,
+            TableUpdate::UpgradeFormatVersion { format_version }
+                if *format_version == metadata.format_version() =>
+            {
+                continue;
+            }
             TableUpdate::SetSnapshotRef { ref_name, .. } if ref_name == MAIN_BRANCH => continue,
             TableUpdate::SetSnapshotRef { .. } | TableUpdate::RemoveSnapshotRef { .. } => {
                 return Err(refused(

@@ -18,13 +18,13 @@ use serde_json::{Value as Json, json};
 
 use super::foreign::{self, Shown, Step};
 use super::json::{ident, maybe, part};
-use super::namespaces::refuse_module;
+use super::namespaces::{module, refuse_module};
 use super::tables::{Found, check_free, find, loaded, no_table, of_iceberg};
-use super::{Answer, Ident, Outcome, Refusal, Snapshots, check};
+use super::{Answer, Ident, Outcome, Refusal, Snapshots, check, versions};
 use crate::Lake;
 use crate::catalog::{Swap, swap_all};
+use crate::commit::contend::Contender;
 use crate::commit::group::nudge_compaction;
-use crate::commit::retry::Attempts;
 use crate::commit::snapshot::{altered, write_metadata_file};
 use crate::failure::failed;
 
@@ -98,6 +98,7 @@ impl Change {
                 .map_err(|error| typed("requirement", value, error))
         };
         let update = |value: &Json| {
+            versions::check_sent(value)?;
             serde_json::from_value(value.clone()).map_err(|error| typed("update", value, error))
         };
         Ok(Change {
@@ -113,21 +114,45 @@ impl Change {
 }
 
 async fn all(lake: &Lake, changes: &[Change], who: &Principal) -> Result<Vec<Ready>, Refusal> {
-    let mut attempts = Attempts::new(lake);
-    loop {
-        match attempt(lake, changes, who).await? {
-            Ok(ready) => {
-                for one in &ready {
-                    lake.catalog().remember(&one.location, Arc::clone(&one.metadata));
-                    if let Some(type_name) = &one.type_name {
-                        nudge_compaction(lake, type_name);
-                    }
-                }
-                return Ok(ready);
-            }
-            Err(lost) => attempts.again(lost).await?,
+    let types = types_of(lake, changes).await?;
+    let mut contender = Contender::new(lake);
+    let outcome = contend(&mut contender, &types, changes, who).await;
+    contender.end().await;
+    let ready = outcome?;
+    for one in &ready {
+        lake.catalog().remember(&one.location, Arc::clone(&one.metadata));
+        if let Some(type_name) = &one.type_name {
+            nudge_compaction(lake, type_name);
         }
     }
+    Ok(ready)
+}
+
+/// Waits for whoever holds the tables, and tries until no race is lost.
+async fn contend(
+    contender: &mut Contender,
+    types: &[Arc<str>],
+    changes: &[Change],
+    who: &Principal,
+) -> Result<Vec<Ready>, Refusal> {
+    contender.start(types).await?;
+    loop {
+        match attempt(contender.lake(), changes, who).await? {
+            Ok(ready) => return Ok(ready),
+            Err(lost) => contender.again(lost, types).await?,
+        }
+    }
+}
+
+/// The types of the schema that are changed.
+async fn types_of(lake: &Lake, changes: &[Change]) -> Result<Vec<Arc<str>>, Refusal> {
+    let mut types = Vec::new();
+    for change in changes.iter().filter(|one| module(lake, &one.table.namespace).is_some()) {
+        if let Some(Found::Owned(table, _)) = find(lake, &change.table).await? {
+            types.push(Arc::clone(&table.type_name));
+        }
+    }
+    Ok(types)
 }
 
 /// One attempt; the inner error is a race that was lost.
@@ -186,7 +211,7 @@ async fn publish(lake: &Lake, ready: &[Ready]) -> base::Result<()> {
         return Err(Error::new(Kind::Stale, text).hint("load the table again"));
     }
     let (writer, now) = (lake.writer(), lake.config().clock.now());
-    let run = lake.catalog().database().write(move |tx| {
+    let run = lake.catalog().publish(move |tx| {
         let (swaps, steps, writer) = (swaps.clone(), steps.clone(), writer.clone());
         async move {
             swap_all(tx, swaps, Vec::new(), writer, now).await?;
@@ -219,6 +244,7 @@ async fn prepare(lake: &Lake, change: &Change, who: &Principal) -> Result<Ready,
     for requirement in &change.requirements {
         met(requirement, found.metadata())?;
     }
+    versions::check_upgrades(found.metadata(), &change.updates)?;
     match found {
         Found::Owned(table, metadata) => {
             check::allow(&table, &metadata, &change.updates)?;
@@ -254,6 +280,7 @@ async fn prepare(lake: &Lake, change: &Change, who: &Principal) -> Result<Ready,
                 return Ok(unchanged(&from.location, metadata, None));
             }
             let built = built.metadata;
+            versions::check_columns(built.current_schema(), built.format_version())?;
             if built.location() != metadata.location() {
                 check_free(lake, built.location())?;
             }
@@ -362,6 +389,7 @@ async fn create(lake: &Lake, change: &Change, exists: bool) -> Result<Ready, Ref
     let built = applied(seed.into_builder(None), change.updates.clone()).map_err(refused_update)?;
     let built = built.build().map_err(|error| of_iceberg("the table cannot be made", error))?;
     let metadata = built.metadata;
+    versions::check_columns(metadata.current_schema(), metadata.format_version())?;
     check_free(lake, metadata.location())?;
     let location =
         MetadataLocation::new_with_metadata(metadata.location().trim_end_matches('/'), &metadata);

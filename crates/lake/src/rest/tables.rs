@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use base::{Error, Kind, Result};
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use iceberg::spec::{
-    FormatVersion, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec,
-};
+use iceberg::spec::{Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec};
 use iceberg::{MetadataLocation, TableCreation};
 use object_store::ObjectStoreExt;
 use schema::TableFormat;
@@ -20,7 +18,7 @@ use serde_json::{Value as Json, json};
 use super::foreign::{self, Foreign, Shown, Step, shown};
 use super::json::{check_name, ident, maybe, ordered, paged, part, properties};
 use super::namespaces::{module, must_exist, refuse_module};
-use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal, Snapshots};
+use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal, Snapshots, versions};
 use crate::commit::snapshot::write_metadata_file;
 use crate::failure::failed;
 use crate::{Lake, Table};
@@ -198,7 +196,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
 
 /// Carries one step out.
 pub(super) async fn run(lake: &Lake, step: Step) -> Result<(), Refusal> {
-    let done = lake.catalog().database().write(move |tx| {
+    let done = lake.catalog().publish(move |tx| {
         let step = step.clone();
         async move { foreign::step(tx, &step).await }.boxed()
     });
@@ -220,16 +218,10 @@ async fn refuse_taken(lake: &Lake, table: &Ident) -> Result<(), Refusal> {
 
 fn new_metadata(body: &Json, name: &str, location: String) -> Result<TableMetadata, Refusal> {
     let mut properties: HashMap<String, String> = properties(body, "properties")?;
-    let version = match properties.remove(FORMAT_VERSION).as_deref() {
-        None | Some("2") => FormatVersion::V2,
-        Some("1") => FormatVersion::V1,
-        Some("3") => FormatVersion::V3,
-        Some(other) => {
-            let text = format!("there is no `{FORMAT_VERSION}` {other}; there are 1, 2 and 3");
-            return Err(Refusal::bad(text));
-        }
-    };
+    let version = versions::version(properties.remove(FORMAT_VERSION).as_deref())?;
+    versions::check_types(body.get("schema").unwrap_or(&Json::Null))?;
     let schema: Schema = part(body, "schema")?;
+    versions::check_columns(&schema, version)?;
     let spec: Option<UnboundPartitionSpec> = maybe(body, "partition-spec")?;
     let order: Option<SortOrder> = maybe(body, "write-order")?;
     let creation = TableCreation::builder()

@@ -15,6 +15,7 @@ mod model;
 mod orphans;
 mod place;
 mod query;
+mod rest;
 mod slt;
 mod staging;
 mod steps;

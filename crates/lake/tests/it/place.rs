@@ -4,16 +4,20 @@
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use base::Kind;
 use base::ids::NodeId;
 use base::rng::Rng;
+use base::{Kind, Principal};
 use frame::WriteOp;
 use futures::FutureExt;
 use lake::place::{Opener, Phase, Place};
+use lake::rest::Call;
 use lake::store::LocalStore;
 use lake::{Config, Lake};
+use schema::plan::Step;
+use serde_json::json;
 
 use crate::lab::{self, Lab, batch, film, row, write};
+use crate::rest::set_property;
 
 fn opener(folder: &FilePath) -> Opener {
     let folder = folder.to_path_buf();
@@ -152,6 +156,36 @@ async fn a_node_that_missed_a_whole_move_must_not_commit() {
     let (again, _) = node(&lab, 4).await;
     upsert(&again, "f").await.unwrap();
     assert_eq!(lab::rows(&lake, "Film").await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_node_that_missed_a_whole_move_commits_nothing_for_other_tools() {
+    let lab = Lab::new(vec![film()]).await;
+    let (sleeper, _) = node(&lab, 2).await;
+    upsert(&sleeper, "a").await.unwrap();
+    let free = json!({ "namespace": ["free"] });
+    sleeper.rest(&Call::CreateNamespace, &free, &Principal::local(), None).await.unwrap();
+    let (lake, mover) = node(&lab, 3).await;
+    set_property(&sleeper, "before").await.unwrap();
+    mover.migrate(&lab.clock, "elsewhere", &|_| {}).await.unwrap();
+    mover.finish(&lab.clock, &|_| {}).await.unwrap();
+    let refused = set_property(&sleeper, "after").await.unwrap_err();
+    assert_eq!((refused.status, refused.kind.as_str()), (503, "ServiceUnavailableException"));
+    let field = json!({ "id": 1, "name": "id", "required": true, "type": "long" });
+    let schema = json!({ "type": "struct", "schema-id": 0, "fields": [field] });
+    let call = Call::CreateTable(vec!["free".into()]);
+    let body = json!({ "name": "made", "schema": schema });
+    let refused = sleeper.rest(&call, &body, &Principal::local(), None).await.unwrap_err();
+    assert_eq!((refused.status, refused.kind.as_str()), (503, "ServiceUnavailableException"));
+    // Nor does it change the schema.
+    let (old, new) = (sleeper.schema(), lab::schema_of(vec![film(), lab::play()]));
+    let step = Step::CreateTable { type_name: "Play".into() };
+    let refused = sleeper.execute_step(&step, &old, &new, &|_| {}).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Unavailable, "{refused}");
+    let table = lake.table("Film").await.unwrap();
+    assert_eq!(table.iceberg().unwrap().properties()["said"], "before");
+    lake.rest(&call, &body, &Principal::local(), None).await.unwrap();
+    lake.verify().await.unwrap();
 }
 
 #[tokio::test]
