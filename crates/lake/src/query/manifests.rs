@@ -13,13 +13,15 @@ use base::{Error, Kind, Result};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
-    DataContentType, DataFile, Manifest, ManifestFile, ManifestList, Snapshot, TableMetadata,
+    DataContentType, DataFile, DataFileFormat, Manifest, ManifestFile, ManifestList, Snapshot,
+    TableMetadata,
 };
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::cache::Cache;
+use super::vanished;
 
 /// Bytes of manifests and delete files that are held, each.
 const HELD_BYTES: usize = 128 << 20;
@@ -140,11 +142,14 @@ impl Manifests {
         }
         let wanted: HashMap<&str, i64> =
             kept.iter().map(|entry| (entry.file.file_path(), entry.sequence)).collect();
+        let rows: HashMap<&str, u64> =
+            kept.iter().map(|entry| (entry.file.file_path(), entry.file.record_count())).collect();
         let mut reads = Vec::new();
         for delete in &files.deletes {
             let only = delete.file.referenced_data_file();
-            if only.is_none_or(|path| wanted.contains_key(path.as_str())) {
-                reads.push(self.delete_file(Arc::clone(delete)));
+            let rows = only.as_deref().map(|path| rows.get(path).copied());
+            if rows != Some(None) {
+                reads.push(self.delete_file(Arc::clone(delete), rows.flatten()));
             }
         }
         let loaded: Vec<(i64, Arc<DeletedRows>)> =
@@ -152,8 +157,45 @@ impl Manifests {
         Ok(merge(&wanted, &loaded))
     }
 
-    async fn delete_file(&self, entry: Arc<FileEntry>) -> Result<(i64, Arc<DeletedRows>)> {
-        Ok((entry.sequence, self.delete_positions(&entry.file).await?))
+    /// What a delete file takes away; `rows` are those of the only data file that it names.
+    async fn delete_file(
+        &self,
+        entry: Arc<FileEntry>,
+        rows: Option<u64>,
+    ) -> Result<(i64, Arc<DeletedRows>)> {
+        let deleted = match entry.file.file_format() {
+            DataFileFormat::Puffin => self.deletion_vector(&entry.file, rows).await?,
+            _ => self.delete_positions(&entry.file).await?,
+        };
+        Ok((entry.sequence, deleted))
+    }
+
+    /// A deletion vector: one of the blobs of a Puffin file.
+    async fn deletion_vector(
+        &self,
+        file: &DataFile,
+        rows: Option<u64>,
+    ) -> Result<Arc<DeletedRows>> {
+        let location = file.file_path();
+        let lacks = |what: &str| corrupt(location, format!("a deletion vector has no {what}"));
+        let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+        let start = whole(file.content_offset()).ok_or_else(|| lacks("offset"))?;
+        let size = whole(file.content_size_in_bytes()).ok_or_else(|| lacks("size"))?;
+        let path = file.referenced_data_file().ok_or_else(|| lacks("data file"))?;
+        let rows = rows.ok_or_else(|| lacks("data file"))?;
+        let key = format!("{location}#{start}");
+        if let Some(rows) = self.deletes.get(&key) {
+            return Ok(rows);
+        }
+        let (object, end) = (self.path(location)?, start.saturating_add(size));
+        let blob = self.objects.get_range(&object, start..end);
+        let blob = blob.await.map_err(|error| unread(location, error))?;
+        let positions = vanished::positions(&blob, file.record_count(), rows)
+            .map_err(|error| corrupt(location, error))?;
+        let weight = positions.len() * size_of::<u64>() + path.len();
+        let deleted = Arc::new(DeletedRows::from([(path, positions)]));
+        self.deletes.put(key, Arc::clone(&deleted), weight);
+        Ok(deleted)
     }
 
     async fn delete_positions(&self, file: &DataFile) -> Result<Arc<DeletedRows>> {
@@ -170,16 +212,18 @@ impl Manifests {
     }
 
     async fn read(&self, location: &str) -> Result<Bytes> {
-        let failed = |error: object_store::Error| {
-            let kind = match error {
-                object_store::Error::NotFound { .. } => Kind::NotFound,
-                _ => Kind::Io,
-            };
-            Error::new(kind, format!("failed to read `{location}`")).caused_by(error)
-        };
+        let failed = |error| unread(location, error);
         let found = self.objects.get(&self.path(location)?).await.map_err(failed)?;
         found.bytes().await.map_err(failed)
     }
+}
+
+fn unread(location: &str, error: object_store::Error) -> Error {
+    let kind = match error {
+        object_store::Error::NotFound { .. } => Kind::NotFound,
+        _ => Kind::Io,
+    };
+    Error::new(kind, format!("failed to read `{location}`")).caused_by(error)
 }
 
 fn corrupt(location: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
