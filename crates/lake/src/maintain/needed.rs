@@ -169,6 +169,31 @@ async fn left_by_create(lake: &Lake, folder: &Path, found: &[ObjectMeta]) -> Res
 }
 
 impl Lake {
+    /// Which of these objects a table of the schema needs, in any state of it that can be read.
+    pub async fn needs(&self, keys: &[&str]) -> Result<HashSet<String>> {
+        let mut found = HashSet::new();
+        for table in self.tables().await? {
+            let location = table.iceberg.as_ref().map(|metadata| metadata.location());
+            let location = location.unwrap_or(&table.metadata_location).trim_end_matches('/');
+            let folder = self.locations().path(location)?;
+            let is_here = |key: &&str| {
+                key.strip_prefix(folder.as_ref()).is_some_and(|rest| rest.starts_with('/'))
+            };
+            let here: Vec<&str> = keys.iter().copied().filter(is_here).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let mut needed = Needed::default();
+            match &table.iceberg {
+                Some(_) => needed = Needed::of_rows(self, &table).await?,
+                None => needed.add_dataset(self, &folder).await?,
+            }
+            let is_needed = |key: &&str| needed.contains(&Path::from(*key));
+            found.extend(here.into_iter().filter(is_needed).map(ToOwned::to_owned));
+        }
+        Ok(found)
+    }
+
     /// Whether a table that lives now has this folder.
     async fn knows_folder(&self, folder: &Path) -> Result<bool> {
         for table in self.tables().await? {

@@ -4,6 +4,7 @@
 //! Versions of our own Lance tables are shown under the names that Lance's readers look for.
 //! Not here: checksums and bodies (`receive`), uploads in parts (`uploads`), pages (`list`).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -177,8 +178,22 @@ impl Objects {
         receive::store(self.store(), path, body, promise, mode).await
     }
 
+    /// Which objects tables need, among those that somebody who may only add wants to remove.
+    async fn needed(&self, extensions: &Extensions, keys: &[&str]) -> S3Result<HashSet<String>> {
+        if claims(extensions)?.may != May::Add {
+            return Ok(HashSet::new());
+        }
+        self.project.lake.needs(keys).await.map_err(|error| of_ours(&error))
+    }
+
     /// Removes one object; one that is not there is removed already.
-    async fn remove(&self, extensions: &Extensions, bucket: &str, key: &str) -> S3Result<()> {
+    async fn remove(
+        &self,
+        extensions: &Extensions,
+        bucket: &str,
+        key: &str,
+        needed: &HashSet<String>,
+    ) -> S3Result<()> {
         let claims = self.allow(extensions, bucket, key, Need::Write)?;
         let path = parse(key)?;
         let known = self.project.lake.lance_manifest(key).await.map_err(|e| of_ours(&e))?;
@@ -188,7 +203,7 @@ impl Objects {
         }
         if claims.may == May::Add
             && let Ok(meta) = self.store().head(&path).await
-            && meta.last_modified.timestamp_micros() < claims.issued.as_micros()
+            && (needed.contains(key) || is_older(&meta, claims))
         {
             let text = format!(
                 "`{key}` may belong to the table; what nothing needs any more is removed by Headwater"
@@ -205,6 +220,11 @@ impl Objects {
         self.bucket(bucket)?;
         list::page(self.store(), &self.names(), claims(extensions)?, wanted).await
     }
+}
+
+/// Whether an object was there before the credentials were; many stores know whole seconds only.
+fn is_older(meta: &ObjectMeta, claims: &Claims) -> bool {
+    meta.last_modified.timestamp() < claims.issued.as_micros().div_euclid(1_000_000)
 }
 
 fn claims(extensions: &Extensions) -> S3Result<&Claims> {
@@ -438,7 +458,9 @@ impl S3 for Objects {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.remove(&request.extensions, &request.input.bucket, &request.input.key).await?;
+        let (extensions, input) = (&request.extensions, &request.input);
+        let needed = self.needed(extensions, &[&input.key]).await?;
+        self.remove(extensions, &input.bucket, &input.key, &needed).await?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
@@ -451,10 +473,12 @@ impl S3 for Objects {
             let text = format!("one request removes at most {DELETED_AT_ONCE} objects");
             return Err(refuse(S3ErrorCode::MalformedXML, text));
         }
+        let keys: Vec<&str> = input.delete.objects.iter().map(|one| one.key.as_str()).collect();
+        let needed = self.needed(&request.extensions, &keys).await?;
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in input.delete.objects {
             let key = object.key;
-            match self.remove(&request.extensions, &input.bucket, &key).await {
+            match self.remove(&request.extensions, &input.bucket, &key, &needed).await {
                 Ok(()) => {
                     deleted.push(DeletedObject { key: Some(key), ..DeletedObject::default() });
                 }
