@@ -130,6 +130,20 @@ impl Keys {
     /// The claims behind a session token, when it is ours, belongs to the access key and has not
     /// ended.
     pub(crate) fn claims(&self, access_key: &str, token: &str, now: Timestamp) -> Result<Claims> {
+        let claims = self.told(token)?;
+        if claims.access_key != access_key {
+            let text = "the session token belongs to another access key";
+            return Err(Error::new(Kind::Unauthenticated, text));
+        }
+        if claims.expires <= now {
+            return Err(Error::new(Kind::Unauthenticated, "the credentials have expired")
+                .hint("load the table again, or ask the catalog for credentials"));
+        }
+        Ok(claims)
+    }
+
+    /// What a session token of ours says; that it has not ended is for the caller to ask.
+    fn told(&self, token: &str) -> Result<Claims> {
         let refused = |text: &str| Error::new(Kind::Unauthenticated, text.to_owned());
         let strange = || refused("the session token is not one of this project");
         let (payload, mac) = token.split_once('.').ok_or_else(strange)?;
@@ -138,15 +152,17 @@ impl Keys {
             return Err(strange());
         }
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| strange())?;
-        let claims = read(&payload).ok_or_else(strange)?;
-        if claims.access_key != access_key {
-            return Err(refused("the session token belongs to another access key"));
+        read(&payload).ok_or_else(strange)
+    }
+
+    /// The claims behind a session token, for the caller that it was made for alone.
+    pub(crate) fn claims_of(&self, who: &Principal, token: &str, now: Timestamp) -> Result<Claims> {
+        let claims = self.told(token)?;
+        if (claims.subject.as_str(), claims.team.as_str()) != (&*who.subject, who.team.as_str()) {
+            let text = "the session token belongs to another caller";
+            return Err(Error::new(Kind::Denied, text));
         }
-        if claims.expires <= now {
-            return Err(refused("the credentials have expired")
-                .hint("load the table again, or ask the catalog for credentials"));
-        }
-        Ok(claims)
+        self.claims(&claims.access_key, token, now)
     }
 
     /// A value that only this project can make for these bytes; `purpose` keeps uses apart.
@@ -240,6 +256,20 @@ mod tests {
         assert!(claims.covers("catalog/films-1/data/a.parquet"));
         assert!(!claims.covers("catalog/films-10/data/a.parquet"));
         assert!(!claims.covers("catalog/films-1"));
+    }
+
+    #[test]
+    fn a_session_token_speaks_for_its_caller_alone() {
+        let keys = Keys::new([1; 32]);
+        let made = issued(&keys);
+        let now = Clock::system().now();
+        let of = |who: &Principal, now| keys.claims_of(who, &made.session_token, now);
+        assert_eq!(of(&Principal::local(), now).expect("ours").folders, ["catalog/films-1"]);
+        let other = Principal { team: base::Team::new("others"), ..Principal::local() };
+        let refused = of(&other, now).expect_err("refused");
+        assert_eq!(refused.to_string(), "the session token belongs to another caller");
+        let late = of(&Principal::local(), made.expires).expect_err("refused");
+        assert_eq!(late.to_string(), "the credentials have expired");
     }
 
     #[test]

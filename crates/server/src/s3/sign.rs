@@ -93,7 +93,8 @@ fn query(uri: &http::Uri) -> String {
     pairs.join("&")
 }
 
-fn encoded(text: &str, keep_slash: bool) -> String {
+/// Text in percent signs, in the one way that signatures know.
+pub(crate) fn encoded(text: &str, keep_slash: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);

@@ -6,6 +6,7 @@ mod applies;
 mod backends;
 mod change;
 mod client;
+mod credentials;
 mod data;
 mod graphql;
 mod guard;

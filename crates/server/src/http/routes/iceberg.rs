@@ -15,13 +15,14 @@ use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base::{Principal, Scope};
-use lake::rest::{Answer, Call, Reach, Refusal};
+use lake::rest::{Answer, Call, Ident, Reach, Refusal};
 use serde_json::{Value, json};
 
 use super::super::authenticate::principal;
 use super::super::{App, Shared};
 use crate::s3::credentials::{Credentials, May};
 use crate::s3::sign::{ToSign, sign};
+use calls::Signs;
 pub(super) use grants::token;
 
 /// The region that clients are told; there is one, and it means nothing.
@@ -54,13 +55,35 @@ async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
     if path == "config" && method == Method::GET {
         return config(app, &headers, &who, &query);
     }
-    if let Some(table) = calls::signs(&method, &path)? {
-        return remote_sign(app, &headers, &who, table, &body).await;
+    if let Some(signs) = calls::signs(&method, &path)? {
+        return remote_sign(app, &headers, &who, signs, &body).await;
     }
     let call = calls::parse(&method, &path, &query)?;
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
     let answer = app.project.live().lake.rest(&call, &body, &who, key).await?;
-    respond(app, &headers, &who, &call, answer)
+    let asked = Asked { headers: &headers, who: &who, table: named(&call, &body), call: &call };
+    respond(app, &asked, answer)
+}
+
+/// A call, as its answer must know it.
+struct Asked<'a> {
+    headers: &'a HeaderMap,
+    who: &'a Principal,
+    call: &'a Call,
+    /// The table that it is about.
+    table: Option<Ident>,
+}
+
+/// The table that a call is about.
+fn named(call: &Call, body: &Value) -> Option<Ident> {
+    match call {
+        Call::LoadTable(table, _) | Call::CommitTable(table) => Some(table.clone()),
+        Call::CreateTable(namespace) | Call::RegisterTable(namespace) => {
+            let name = body.get("name")?.as_str()?.to_owned();
+            Some(Ident { namespace: namespace.clone(), name })
+        }
+        _ => None,
+    }
 }
 
 async fn body(app: &App, request: Request) -> Result<Value, Refusal> {
@@ -111,23 +134,17 @@ fn store(app: &App, headers: &HeaderMap) -> Value {
     })
 }
 
-fn respond(
-    app: &App,
-    headers: &HeaderMap,
-    who: &Principal,
-    call: &Call,
-    answer: Answer,
-) -> Result<Response, Refusal> {
-    if let (Some(etag), Some(known)) = (&answer.etag, headers.get(header::IF_NONE_MATCH))
+fn respond(app: &App, asked: &Asked<'_>, answer: Answer) -> Result<Response, Refusal> {
+    if let (Some(etag), Some(known)) = (&answer.etag, asked.headers.get(header::IF_NONE_MATCH))
         && known.to_str().is_ok_and(|known| known.split(',').any(|one| one.trim() == etag))
-        && matches!(call, Call::LoadTable(..))
+        && matches!(asked.call, Call::LoadTable(..))
     {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response());
     }
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let Some(mut body) = answer.body else { return Ok(status.into_response()) };
     if let Some(reach) = &answer.reach {
-        lend(app, headers, who, call, reach, &mut body);
+        lend(app, asked, reach, &mut body);
     }
     let mut response = (status, Json(body)).into_response();
     if let Some(etag) = answer.etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
@@ -137,38 +154,45 @@ fn respond(
 }
 
 /// Adds to an answer how the client gets at the table's files.
-fn lend(
-    app: &App,
-    headers: &HeaderMap,
-    who: &Principal,
-    call: &Call,
-    reach: &Reach,
-    body: &mut Value,
-) {
-    let wanted = headers.get_all("x-iceberg-access-delegation").iter();
+fn lend(app: &App, asked: &Asked<'_>, reach: &Reach, body: &mut Value) {
+    let wanted = asked.headers.get_all("x-iceberg-access-delegation").iter();
     let wanted: Vec<&str> =
         wanted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
     let wants = |name: &str| wanted.iter().any(|one| one.trim() == name);
-    if matches!(call, Call::LoadCredentials(_)) || wants("vended-credentials") {
-        let made = lent(app, who, reach);
-        let settings = settings(app, headers, &made);
+    if matches!(asked.call, Call::LoadCredentials(_)) || wants("vended-credentials") {
+        let made = lent(app, asked.who, reach);
+        let settings = settings(app, asked.headers, &made);
         let all = reach
             .locations
             .iter()
             .map(|location| json!({ "prefix": location, "config": settings }));
         body["storage-credentials"] = all.collect();
-        if !matches!(call, Call::LoadCredentials(_)) {
+        if !matches!(asked.call, Call::LoadCredentials(_)) {
             body["config"] = settings;
         }
     } else if wants("remote-signing") {
-        let mut settings = store(app, headers);
-        settings["s3.remote-signing-enabled"] = "true".into();
-        settings["s3.signer.uri"] = format!("{}/iceberg", app.origin_of(headers)).into();
-        settings["s3.signer.endpoint"] = "v1/aws/s3/sign".into();
-        body["config"] = settings;
+        // A table that is only staged is nowhere to be found, so its folder goes along.
+        let staged = body.get("metadata-location").is_none_or(Value::is_null);
+        let endpoint = match &asked.table {
+            Some(table) if !staged => calls::signer(table),
+            _ => format!("v1/aws/s3/sign/{}", lent(app, asked.who, reach).session_token),
+        };
+        body["config"] = signed(app, asked.headers, endpoint);
     } else if body.get("config").is_some() {
-        body["config"] = store(app, headers);
+        body["config"] = store(app, asked.headers);
     }
+}
+
+/// What a client needs that has its requests signed here.
+fn signed(app: &App, headers: &HeaderMap, endpoint: String) -> Value {
+    let mut settings = store(app, headers);
+    settings["s3.remote-signing-enabled"] = "true".into();
+    settings["s3.signer.uri"] = format!("{}/iceberg", app.origin_of(headers)).into();
+    settings["s3.signer.endpoint"] = endpoint.into();
+    // PyIceberg signs so in one of its two ways to S3 alone, and must be told both.
+    settings["s3.signer"] = "S3V4RestSigner".into();
+    settings["py-io-impl"] = "pyiceberg.io.fsspec.FsspecFileIO".into();
+    settings
 }
 
 /// Credentials for a table's files.
@@ -199,7 +223,7 @@ async fn remote_sign(
     app: &App,
     headers: &HeaderMap,
     who: &Principal,
-    table: Option<lake::rest::Ident>,
+    signs: Signs,
     body: &Value,
 ) -> Result<Response, Refusal> {
     let text = |name: &str| {
@@ -220,22 +244,25 @@ async fn remote_sign(
     if named != origin {
         return Err(Refusal::forbidden(format!("only requests to `{origin}` are signed")));
     }
-    let reach = match table {
-        Some(table) => {
-            let call = Call::LoadCredentials(table);
-            app.project.live().lake.rest(&call, &Value::Null, who, None).await?.reach
-        }
-        None => reach_of_uri(app, &uri, body).await?,
+    let key = key_of(app, &uri, body)
+        .ok_or_else(|| Refusal::forbidden("the request is about no object of the warehouse"))?;
+    let reach = reach_for(app, who, &signs, &key).await?;
+    let credentials = lent(app, who, &reach);
+    let locations = app.project.lake.locations();
+    let inside = |location: &String| {
+        let folder = locations.path(location).map(|path| path.to_string()).unwrap_or_default();
+        key.strip_prefix(&folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let reach =
-        reach.ok_or_else(|| Refusal::forbidden("the object belongs to no table of the catalog"))?;
+    if !reach.locations.iter().any(inside) {
+        return Err(Refusal::forbidden(format!("`{key}` is not among the files of the table")));
+    }
     let given = body.get("headers").and_then(Value::as_object).into_iter().flatten();
     let given = given.map(|(name, values)| {
         let values = values.as_array().into_iter().flatten().filter_map(Value::as_str);
         (name.to_lowercase(), values.collect::<Vec<_>>().join(","))
     });
     let request = ToSign { method: &method, uri: &uri, region, headers: given.collect() };
-    let signed = sign(request, &lent(app, who, &reach), app.project.clock.now());
+    let signed = sign(request, &credentials, app.project.clock.now());
     let signed: serde_json::Map<String, Value> =
         signed.into_iter().map(|(name, value)| (name, json!([value]))).collect();
     let answer = json!({ "uri": text("uri")?, "headers": signed });
@@ -243,8 +270,8 @@ async fn remote_sign(
     Ok(([(header::CACHE_CONTROL, cacheable)], Json(answer)).into_response())
 }
 
-/// The table that the object of an address, or the first object of a list of them, belongs to.
-async fn reach_of_uri(app: &App, uri: &http::Uri, body: &Value) -> Result<Option<Reach>, Refusal> {
+/// The object of an address, or the first one of a list of them.
+fn key_of(app: &App, uri: &http::Uri, body: &Value) -> Option<String> {
     let bucket = format!("/{}/", app.project.lake.config().warehouse);
     let path = calls::decoded(uri.path()).unwrap_or_default();
     let key = path.strip_prefix(&bucket).filter(|key| !key.is_empty()).map(ToOwned::to_owned);
@@ -254,8 +281,25 @@ async fn reach_of_uri(app: &App, uri: &http::Uri, body: &Value) -> Result<Option
         let (_, rest) = text.split_once("<Key>")?;
         Some(rest.split_once("</Key>")?.0.to_owned())
     };
-    let Some(key) = key.or_else(listed).or_else(deleted) else { return Ok(None) };
-    Ok(app.project.live().lake.reach_of(&key).await?)
+    key.or_else(listed).or_else(deleted)
+}
+
+/// What credentials reach that a request is signed with.
+async fn reach_for(app: &App, who: &Principal, signs: &Signs, key: &str) -> Result<Reach, Refusal> {
+    let lake = &app.project.live().lake;
+    let found = match signs {
+        Signs::Of(table) => {
+            let call = Call::LoadCredentials(table.clone());
+            lake.rest(&call, &Value::Null, who, None).await?.reach
+        }
+        Signs::Staged(token) => {
+            let claims = app.project.keys.claims_of(who, token, app.project.clock.now())?;
+            let locations = claims.folders.iter().map(|one| lake.locations().location(one));
+            Some(Reach { locations: locations.collect(), owned: claims.may != May::All })
+        }
+        Signs::Any => lake.reach_of(key).await?,
+    };
+    found.ok_or_else(|| Refusal::forbidden("the object belongs to no table of the catalog"))
 }
 
 impl App {

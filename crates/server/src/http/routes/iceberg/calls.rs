@@ -106,20 +106,39 @@ fn below(
     }))
 }
 
-/// Whether a request wants another request signed, and for which table when the path says it.
-pub(super) fn signs(method: &Method, path: &str) -> Result<Option<Option<Ident>>, Refusal> {
+/// Whose files a request that is to be signed may be about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Signs {
+    /// Those of whichever table has the object.
+    Any,
+    /// Those of one table.
+    Of(Ident),
+    /// Those of a table that is still to be made, in the folders of a session token.
+    Staged(String),
+}
+
+/// Whether a request wants another request signed, and for which table.
+pub(super) fn signs(method: &Method, path: &str) -> Result<Option<Signs>, Refusal> {
     if method != Method::POST {
         return Ok(None);
     }
     let segments = segments(path)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     Ok(match segments.as_slice() {
-        ["aws", "s3", "sign"] => Some(None),
+        ["aws", "s3", "sign"] => Some(Signs::Any),
+        ["aws", "s3", "sign", token] => Some(Signs::Staged((*token).to_owned())),
         ["namespaces", name, "tables", table, "sign"] => {
-            Some(Some(Ident { namespace: namespace(name), name: (*table).to_owned() }))
+            Some(Signs::Of(Ident { namespace: namespace(name), name: (*table).to_owned() }))
         }
         _ => None,
     })
+}
+
+/// Where requests about a table's files are signed, below the catalog's own address.
+pub(super) fn signer(table: &Ident) -> String {
+    let parts = table.namespace.join(&SEPARATOR.to_string());
+    let [namespace, name] = [&parts, &table.name].map(|text| crate::s3::sign::encoded(text, false));
+    format!("v1/namespaces/{namespace}/tables/{name}/sign")
 }
 
 fn segments(path: &str) -> Result<Vec<String>, Refusal> {
@@ -195,6 +214,10 @@ mod tests {
             "snapshots=refs",
             r#"LoadTable(Ident { namespace: ["a"], name: "t" }, Refs)"#,
         );
+        let table = Ident { namespace: vec!["a".into(), "b".into()], name: "c/d".into() };
+        assert_eq!(signer(&table), "v1/namespaces/a%1Fb/tables/c%2Fd/sign");
+        let found = signs(&Method::POST, signer(&table).trim_start_matches("v1/"));
+        assert_eq!(found, Ok(Some(Signs::Of(table))));
         check("PATCH", "namespaces/a", "", "No route for request: PATCH namespaces/a");
         check("GET", "namespaces/%ff", "", "`%ff` is no text in UTF-8");
         check("GET", "namespaces", "pageSize=0", "`pageSize` is a number above 0, not `0`");
