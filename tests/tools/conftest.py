@@ -4,6 +4,7 @@ In: the built binary (`HEADWATER`). Out: fixtures. A server listens on a free po
 local store in a temporary folder, and is stopped by its process id.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -70,10 +71,11 @@ NOTES = "id,text,stars\n1,first,5\n2,second,\n3,third,1\n"
 class Lab:
     """A project, its server, and the command line on it."""
 
-    def __init__(self, folder, arguments=()):
+    def __init__(self, folder, settings="", secrets=()):
         self.folder = pathlib.Path(folder)
-        self.arguments = list(arguments)
+        self.environment = os.environ | dict(secrets)
         (self.folder / "schema").mkdir(parents=True, exist_ok=True)
+        (self.folder / "headwater.toml").write_text(settings)
         self.server = None
 
     def write_schema(self, text):
@@ -82,7 +84,7 @@ class Lab:
     def run(self, *arguments, text=None):
         done = subprocess.run(
             [HEADWATER, *arguments, "--project", str(self.folder)],
-            input=text, capture_output=True, text=True, timeout=120,
+            input=text, capture_output=True, text=True, timeout=120, env=self.environment,
         )
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -120,8 +122,8 @@ class Lab:
 
     def start(self):
         self.server = subprocess.Popen(
-            [HEADWATER, "up", "--listen", "127.0.0.1:0", "--project", str(self.folder), *self.arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            [HEADWATER, "up", "--listen", "127.0.0.1:0", "--project", str(self.folder)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.environment,
         )
         for line in self.server.stdout:
             found = re.search(r"at (https?://\S+?)/?$", line.strip())
@@ -134,16 +136,44 @@ class Lab:
     def uri(self):
         return f"{self.origin}/iceberg"
 
+    def token(self, subject, team, scope):
+        """A new token's secret."""
+        made = self.run("token", "create", subject, "--team", team, "--scope", scope, "--json")
+        return json.loads(made)["secret"]
+
     def stop(self):
         if self.server:
             self.server.terminate()
             self.server.wait(30)
 
+    def kill(self):
+        """As a machine that loses its power."""
+        self.server.kill()
+        self.server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """A database server and an object store, which end with the tests."""
+    from servers import Servers
+
+    made = Servers()
+    yield made
+    made.stop()
+
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def backend(request):
+    """What the projects of a module stand on: files, or servers where `HEADWATER_BACKEND` says so."""
+    if os.environ.get("HEADWATER_BACKEND") != "servers":
+        return {}
+    return request.getfixturevalue("servers").project()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, backend):
     """A server on tables with rows of every type."""
-    made = Lab(tmp_path_factory.mktemp("lab"))
+    made = Lab(tmp_path_factory.mktemp("lab"), **backend)
     made.write_schema(SCHEMA)
     made.apply()
     made.load("Thing", "things.jsonl", THINGS)

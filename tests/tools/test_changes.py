@@ -22,8 +22,8 @@ MORE = """\
 
 
 @pytest.fixture(scope="module")
-def changing(tmp_path_factory):
-    made = Lab(tmp_path_factory.mktemp("changing"))
+def changing(tmp_path_factory, backend):
+    made = Lab(tmp_path_factory.mktemp("changing"), **backend)
     made.write_schema(SCHEMA)
     made.apply()
     made.load("Thing", "things.jsonl", THINGS)

@@ -159,3 +159,29 @@ def test_files_of_the_schema_are_added_and_never_replaced(lab):
     writes.put_object(Bucket="headwater", Key=f"{folder}/data/own", Body=b"mine")
     writes.delete_object(Bucket="headwater", Key=f"{folder}/data/own")
     assert refused(s3.get_object, Bucket="headwater", Key=f"{folder}/data/own")[0] == "NoSuchKey"
+
+
+def test_what_a_table_needs_is_never_removed_however_old_the_credentials(lab):
+    from pyiceberg.catalog import load_catalog
+
+    before = told(lab, "--table", "lab.events", "--write")
+    folder = before["location"].removeprefix("s3://headwater/")
+    writes = client(lab, before["options"])
+    table = load_catalog("headwater", **{"type": "rest", "uri": lab.uri}).load_table("lab.events")
+    table.append(table.scan(limit=1).to_arrow().cast(table.schema().as_arrow()))
+    # All of it is younger than the credentials, and committed.
+    snapshot = table.current_snapshot()
+    manifests = snapshot.manifests(table.io)
+    files = [entry.data_file.file_path for entry in manifests[0].fetch_manifest_entry(table.io)]
+    needed = [snapshot.manifest_list, table.metadata_location, manifests[0].manifest_path, *files]
+    assert len(needed) == 4
+    keys = [one.removeprefix("s3://headwater/") for one in needed]
+    for key in keys:
+        code, words = refused(writes.delete_object, Bucket="headwater", Key=key)
+        assert (code, "may belong to the table" in words) == ("AccessDenied", True)
+    own = f"{folder}/data/never-committed"
+    writes.put_object(Bucket="headwater", Key=own, Body=b"mine")
+    done = writes.delete_objects(Bucket="headwater", Delete={"Objects": [{"Key": key} for key in (*keys, own)]})
+    assert [one["Key"] for one in done["Deleted"]] == [own]
+    assert sorted((one["Key"], one["Code"]) for one in done["Errors"]) == sorted((key, "AccessDenied") for key in keys)
+    assert table.refresh().scan().to_arrow().num_rows == lab.export("Event").num_rows

@@ -39,14 +39,16 @@ def spark_type(kind):
     return kind
 
 
-def session(lab):
+def session(lab, catalog="hw", **how):
+    """A session whose catalog is the lab's; `how` are more settings of that catalog, which Spark keeps."""
     from pyspark.sql import SparkSession
 
     # Rows come to Python in the time zone of the process.
     os.environ["TZ"] = "UTC"
     time.tzset()
-    name = "spark.sql.catalog.hw"
-    return (
+    name = f"spark.sql.catalog.{catalog}"
+    settings = {"header.X-Iceberg-Access-Delegation": "vended-credentials"} | how
+    builder = (
         SparkSession.builder.master("local[1]")
         .config("spark.jars", ",".join(str(jar) for jar in FOUND))
         .config("spark.driver.bindAddress", "127.0.0.1")
@@ -59,9 +61,10 @@ def session(lab):
         .config(f"{name}.type", "rest")
         .config(f"{name}.uri", lab.uri)
         .config(f"{name}.io-impl", "org.apache.iceberg.aws.s3.S3FileIO")
-        .config(f"{name}.header.X-Iceberg-Access-Delegation", "vended-credentials")
-        .getOrCreate()
     )
+    for key, value in settings.items():
+        builder = builder.config(f"{name}.{key}", value)
+    return builder.getOrCreate()
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +111,32 @@ def test_a_free_namespace_holds_tables_and_views(lab, spark):
     spark.sql("DROP VIEW hw.sparks.seen")
     spark.sql("DROP TABLE hw.sparks.made PURGE")
     spark.sql("DROP NAMESPACE hw.sparks")
+
+
+def test_version_3_of_the_format_is_kept_with_its_deletion_vectors(lab, spark):
+    spark.sql("CREATE NAMESPACE hw.third")
+    spark.sql("CREATE TABLE hw.third.made USING iceberg TBLPROPERTIES ('format-version' = '3', "
+              "'write.delete.mode' = 'merge-on-read', 'write.update.mode' = 'merge-on-read') AS "
+              "SELECT id, CAST(id AS STRING) AS text FROM range(0, 1000, 1, 1)")
+    spark.sql("DELETE FROM hw.third.made WHERE id % 3 = 0")
+    spark.sql("UPDATE hw.third.made SET text = 'changed' WHERE id = 100")
+    formats = {row.file_format for row in spark.sql("SELECT file_format FROM hw.third.made.delete_files").collect()}
+    assert formats == {"PUFFIN"}
+    left = spark.table("hw.third.made").toArrow()
+    assert left.num_rows == 666
+    assert_same(lab.rows("SELECT * FROM third.made"), left)
+    assert lab.rows("SELECT text FROM third.made WHERE id IN (99, 100)").to_pylist() == [{"text": "changed"}]
+    # Rows have numbers that stay, which the catalog hands out.
+    numbers = spark.sql("SELECT count(DISTINCT _row_id) AS n FROM hw.third.made").collect()[0].n
+    assert numbers == 666
+    # A table of version 2 becomes one of version 3, and never one of version 2 again.
+    spark.sql("CREATE TABLE hw.third.older USING iceberg TBLPROPERTIES ('write.delete.mode' = 'merge-on-read') AS "
+              "SELECT id FROM range(0, 10, 1, 1)")
+    spark.sql("DELETE FROM hw.third.older WHERE id = 1")
+    spark.sql("ALTER TABLE hw.third.older SET TBLPROPERTIES ('format-version' = '3')")
+    spark.sql("DELETE FROM hw.third.older WHERE id = 2")
+    assert_same(lab.rows("SELECT * FROM third.older"), spark.table("hw.third.older").toArrow())
+    with pytest.raises(Exception, match="Cannot downgrade v3 table to v2"):
+        spark.sql("ALTER TABLE hw.third.older SET TBLPROPERTIES ('format-version' = '2')")
+    with pytest.raises(Exception, match="follow the central schema"):
+        spark.sql("ALTER TABLE hw.lab.events SET TBLPROPERTIES ('format-version' = '3')")

@@ -216,7 +216,7 @@ fn pytest(folder: &Path, more: &[(&str, &str)]) -> Result<String> {
     )
 }
 
-/// Runs all tests with other tools, those that take long too.
+/// Runs all tests with other tools, those that take long too, on files and on real servers.
 pub(crate) fn all_tools() -> Result<()> {
     let folder = root().join("tests/tools");
     let reference = tools().join("reference");
@@ -230,8 +230,11 @@ pub(crate) fn all_tools() -> Result<()> {
                 .arg(target),
         )?;
     }
-    let text = pytest(&folder, &[("HEADWATER_TOOLS", "all")])?;
-    print_tail(&text, 20);
+    for backend in ["files", "servers"] {
+        let text = pytest(&folder, &[("HEADWATER_TOOLS", "all"), ("HEADWATER_BACKEND", backend)])?;
+        println!("on {backend}:");
+        print_tail(&text, 20);
+    }
     Ok(())
 }
 

@@ -28,6 +28,7 @@ pub mod statistics;
 pub(crate) mod suggest;
 pub(crate) mod translate;
 pub(crate) mod values;
+mod vanished;
 
 pub use evaluate::DataFusionEvaluator;
 pub use sql::{SqlAnswer, SqlOptions};
