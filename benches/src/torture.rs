@@ -47,6 +47,15 @@ struct Arguments {
     /// Rows of a file, where a suite imports one.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
+    /// Rows with pictures, where a suite imports them.
+    #[arg(long, default_value_t = 0)]
+    pictures: u64,
+    /// Requests a second, where a suite has a steady load.
+    #[arg(long, default_value_t = 200.0)]
+    rate: f64,
+    /// Requests of a client to one version of the schema, at most, where a suite has versions.
+    #[arg(long, default_value_t = u64::MAX)]
+    requests: u64,
     /// Only these activities, where a suite has several.
     #[arg(long, value_delimiter = ',')]
     only: Vec<crash::Activity>,
@@ -61,6 +70,13 @@ struct Arguments {
     folder: Option<std::path::PathBuf>,
     #[command(flatten)]
     doom: crash::Doom,
+}
+
+impl Arguments {
+    fn change(&self) -> change::Asked {
+        let Arguments { rows, pictures, rate, requests, .. } = *self;
+        change::Asked { rows, pictures, rate, requests }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -137,7 +153,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Fsync => fsync::run(seed, sabotage).await,
             Suite::Serial => serial::run(seed, arguments.seconds).await,
             Suite::Memory => memory::run(seed, arguments.rows).await,
-            Suite::Change => change::run(seed, arguments.rows).await,
+            Suite::Change => change::run(seed, arguments.change()).await,
             Suite::Soak => soak::run(seed, arguments.seconds).await,
             Suite::Commits => commits::run(seed, &arguments.backend, sabotage).await,
             Suite::SerialWorker | Suite::CommitsWorker => {

@@ -99,6 +99,7 @@ def test_no_request_about_another_table_is_signed(remote):
     assert s3.get_object(Bucket="headwater", Key=f"{mine}/data/signed")["Body"].read() == b"signed"
     listed = s3.list_objects_v2(Bucket="headwater", Prefix=f"{mine}/data/")["Contents"]
     assert f"{mine}/data/signed" in [one["Key"] for one in listed]
+    s3.delete_object(Bucket="headwater", Key=f"{mine}/data/signed")
     refused_to_sign(s3.get_object, Bucket="headwater", Key=other)
     refused_to_sign(s3.put_object, Bucket="headwater", Key=f"{other}.new", Body=b"")
     refused_to_sign(s3.delete_object, Bucket="headwater", Key=other)

@@ -36,7 +36,7 @@ const FORBIDDEN: [(&str, &str); 6] = [
 ];
 
 /// Engines and the only crates that may name them.
-const HOME: [(&str, &[&str]); 9] = [
+const HOME: [(&str, &[&str]); 10] = [
     ("datafusion", &["lake"]),
     ("iceberg", &["lake"]),
     ("lance", &["lake"]),

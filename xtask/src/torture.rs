@@ -34,6 +34,15 @@ pub(crate) struct Options {
     /// Rows of a file, where a suite imports one.
     #[arg(long)]
     rows: Option<u64>,
+    /// Rows with pictures, where a suite imports them.
+    #[arg(long)]
+    pictures: Option<u64>,
+    /// Requests a second, where a suite has a steady load.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Requests of a client to one version of the schema, at most, where a suite has versions.
+    #[arg(long)]
+    requests: Option<u64>,
     /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
     #[arg(long)]
     backend: Option<String>,
@@ -51,7 +60,11 @@ const SUITES: &[(&str, &str)] = &[
         "killed, or without power, in mutations, imports, applies, compactions, expiries and moves of \
          the store (`--only` one); sabotage: ack-before-sync, skip-conflict-check, early-expire",
     ),
-    ("change", "ten changes of a schema over `--rows` rows while two servers are read and written"),
+    (
+        "change",
+        "ten changes of a schema over `--rows` rows and `--pictures` pictures while two servers are read \
+         and written, `--rate` requests a second",
+    ),
     (
         "tools",
         "Spark reads after every change, and Iceberg's own catalog tests run, on a served project",
@@ -124,6 +137,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if let Some(rows) = options.rows {
         child.args(["--rows", &rows.to_string()]);
+    }
+    if let Some(pictures) = options.pictures {
+        child.args(["--pictures", &pictures.to_string()]);
+    }
+    if let Some(rate) = options.rate {
+        child.args(["--rate", &rate.to_string()]);
+    }
+    if let Some(requests) = options.requests {
+        child.args(["--requests", &requests.to_string()]);
     }
     if let Some(backend) = &options.backend {
         child.args(["--backend", backend]);

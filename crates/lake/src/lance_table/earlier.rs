@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use base::Result;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::default_table_source::provider_as_source;
@@ -32,7 +33,7 @@ pub(super) fn seen(
         let found = now.and_then(|now| present.field_with_name(now).ok());
         let wanted = spec.data_type.to_arrow();
         columns.push(match found {
-            Some(field) if field.data_type() == &wanted => {
+            Some(field) if holds_the_same(field.data_type(), &wanted) => {
                 column(field.name()).alias(spec.column.as_ref())
             }
             Some(field) => cast(column(field.name()), wanted).alias(spec.column.as_ref()),
@@ -44,4 +45,25 @@ pub(super) fn seen(
         .and_then(LogicalPlanBuilder::build)
         .map_err(failure::of_query)?;
     Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+/// Whether two types have the same values, whatever parts of them may be null: the engine refuses to
+/// cast parts that may be null to such that may not, also where none is.
+fn holds_the_same(left: &DataType, right: &DataType) -> bool {
+    match (left, right) {
+        (DataType::List(left), DataType::List(right)) => {
+            holds_the_same(left.data_type(), right.data_type())
+        }
+        (DataType::FixedSizeList(left, size), DataType::FixedSizeList(right, length)) => {
+            size == length && holds_the_same(left.data_type(), right.data_type())
+        }
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| {
+                    left.name() == right.name()
+                        && holds_the_same(left.data_type(), right.data_type())
+                })
+        }
+        _ => left == right,
+    }
 }

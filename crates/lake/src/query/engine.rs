@@ -228,7 +228,11 @@ pub(crate) async fn iceberg_provider(
             Arc::new(shown.map_err(failed(format!("read table `{}`", table.name)))?)
         }
     };
-    let earlier = earlier_of(table, &schema, object)?;
+    let then = match (at, snapshot) {
+        (Some(_), Some(snapshot)) => snapshot.schema(metadata).ok(),
+        _ => None,
+    };
+    let earlier = earlier_of(table, &schema, then.as_deref(), object)?;
     let columns = match earlier.is_empty() {
         true => engine.columns((table.id, id), &schema, object)?,
         false => Arc::new(Columns::new(&schema, object, earlier)?),
@@ -241,24 +245,31 @@ pub(crate) async fn iceberg_provider(
     })
 }
 
-/// How an earlier version of the schema, that the table is bound to, reads each of its columns.
+/// How an earlier version of the schema, that the table is bound to, reads each of its columns; and
+/// how columns that must have a value now are read of a snapshot that was made before they had to,
+/// by the schema of `then`.
 fn earlier_of(
     table: &Table,
     schema: &iceberg::spec::Schema,
+    then: Option<&iceberg::spec::Schema>,
     object: Option<&ObjectType>,
 ) -> Result<Vec<Option<Earlier>>> {
-    let (Some(binding), Some(object)) = (&table.seen.binding, object) else {
+    let Some(object) = object.filter(|_| table.seen.binding.is_some() || then.is_some()) else {
         return Ok(Vec::new());
     };
     let present = table.stored()?.current_schema();
     let shown = shown_of(present).unwrap_or_else(|| present.as_struct().fields().to_vec());
+    let was_optional = |field: &iceberg::spec::NestedFieldRef| {
+        let known = then.map(|then| then.field_by_id(field.id));
+        field.required && known.is_some_and(|known| known.is_none_or(|known| !known.required))
+    };
     let of = |field: &iceberg::spec::NestedFieldRef| {
         let found = object.columns().find(|(_, spec)| spec.column.as_ref() == field.name);
         let Some((def, spec)) = found else { return Ok(None) };
-        if binding.converts(field.id) {
+        if table.seen.binding.as_ref().is_some_and(|binding| binding.converts(field.id)) {
             return shape::gone(def, spec).map(Earlier::Converted).map(Some);
         }
-        if shown.iter().any(|now| now.id == field.id) {
+        if shown.iter().any(|now| now.id == field.id) && !was_optional(field) {
             return Ok(None);
         }
         shape::gone(def, spec).map(Earlier::Gone).map(Some)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use base::{Kind, Result};
-use frame::{DataType, Expr, Value};
+use frame::{DataType, Expr, Field, Scan, ScanRequest, SnapshotRef, Value};
+use futures::TryStreamExt;
 use lake::{Change, Lake, TableChange};
 use schema::plan::Step;
 use schema::{FieldKind, ObjectType};
@@ -73,6 +74,44 @@ async fn an_added_column_is_null_or_has_its_default() {
         row
     };
     assert_eq!(lab.rows("Film").await, [full("a", "A", 1), full("b", "B", 2)]);
+}
+
+/// A snapshot knows nothing of a column that must have a value today: it reads as its default there,
+/// whether the question is planned or not.
+#[tokio::test]
+async fn an_earlier_snapshot_reads_with_the_columns_of_today() {
+    let lab = lab().await;
+    let before = lab.lake.table("Film").await.unwrap().snapshot_id();
+    let mut votes = column("votes", DataType::Int, false);
+    if let FieldKind::Column(spec) = &mut votes.kind {
+        spec.default = Some(Expr::literal(Value::Int(7), DataType::Int));
+    }
+    let step = |type_name, field| Step::AddColumn { type_name, field };
+    run(&lab, &field_step(step, "votes"), with(film(), votes)).await.unwrap();
+    add(&lab.lake, &[[row("c", "C", 3), vec![Value::Int(8)]].concat()]).await;
+    let fields = ["id", "votes"].map(Arc::<str>::from);
+    let then = |limit| {
+        let mut request = ScanRequest::new("Film", fields.to_vec(), base::Principal::local());
+        request.at = Some(SnapshotRef::Id(before));
+        request.limit = limit;
+        let (lake, fields) = (
+            lab.lake.clone(),
+            [Field::new("id", DataType::String, false), Field::new("votes", DataType::Int, false)],
+        );
+        async move {
+            let batches: Vec<_> = lake.scan(request).await.unwrap().try_collect().await.unwrap();
+            let rows =
+                batches.iter().flat_map(|batch| frame::convert::rows_of(batch, &fields).unwrap());
+            let mut ids: Vec<Vec<Value>> = rows.collect();
+            ids.sort_by_key(|row| row[0].as_str().map(str::to_owned));
+            ids
+        }
+    };
+    let wanted = [("a", 7), ("b", 7)].map(|(id, votes)| vec![Value::from(id), Value::Int(votes)]);
+    // With a limit the rows are found without a plan.
+    for limit in [None, Some(10)] {
+        assert_eq!(then(limit).await, wanted, "{limit:?}");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ use crate::tokens::is_equal;
 
 /// How long credentials are good for.
 pub(crate) const LIFETIME_MICROS: i64 = 3600 * 1_000_000;
+/// How long one signed request is good for.
+const ONE_MICROS: i64 = 300 * 1_000_000;
 /// What our access keys begin with.
 const MARK: &str = "HWAK";
 /// Random bytes in the name of an access key.
@@ -102,9 +104,34 @@ impl Keys {
         folders: Vec<String>,
         may: May,
     ) -> Credentials {
+        self.issue_as_of(clock.now(), rng, who, folders, may)
+    }
+
+    /// Credentials as if they had been made when those of a client would have been that holds its own:
+    /// the one request that they sign may remove what its client wrote since then.
+    pub(crate) fn issue_for_one(
+        &self,
+        clock: &Clock,
+        rng: &Rng,
+        who: &Principal,
+        folders: Vec<String>,
+        may: May,
+    ) -> Credentials {
+        let now = clock.now().as_micros();
+        let since = Timestamp::from_micros(now.saturating_sub(LIFETIME_MICROS - ONE_MICROS));
+        self.issue_as_of(since, rng, who, folders, may)
+    }
+
+    fn issue_as_of(
+        &self,
+        issued: Timestamp,
+        rng: &Rng,
+        who: &Principal,
+        folders: Vec<String>,
+        may: May,
+    ) -> Credentials {
         let mut name = [0; NAME_BYTES];
         rng.fill(&mut name);
-        let issued = clock.now();
         let claims = Claims {
             access_key: format!("{MARK}{}", hex(&name).to_uppercase()),
             subject: who.subject.to_string(),

@@ -814,6 +814,12 @@ class Transport {
       throw new RequestError([{ message: `the server answered ${response.status} without JSON` }], response.status, null);
     }
     if (answer.errors !== undefined && answer.errors.length > 0) throw new RequestError(answer.errors, response.status, answer.data ?? null);
+    if (answer.data === undefined) {
+      // The request was refused as a whole, for instance because this schema is not served any more.
+      const { message, code, hint } = answer as { message?: string; code?: string; hint?: string };
+      const words = message ?? `the server answered ${response.status} without data`;
+      throw new RequestError([{ message: words, extensions: { code, hint } }], response.status, null);
+    }
     return answer.data as Data;
   }
 

@@ -197,6 +197,12 @@ fn signed(app: &App, headers: &HeaderMap, endpoint: String) -> Value {
 
 /// Credentials for a table's files.
 fn lent(app: &App, who: &Principal, reach: &Reach) -> Credentials {
+    let (folders, may) = lendable(app, who, reach);
+    app.project.keys.issue(&app.project.clock, &app.project.rng, who, folders, may)
+}
+
+/// Which folders, and what may be done there.
+fn lendable(app: &App, who: &Principal, reach: &Reach) -> (Vec<String>, May) {
     let locations = app.project.lake.locations();
     let folders = reach.locations.iter().filter_map(|location| locations.path(location).ok());
     let folders = folders.map(|path| path.to_string()).collect();
@@ -205,7 +211,7 @@ fn lent(app: &App, who: &Principal, reach: &Reach) -> Credentials {
         (true, true) => May::Add,
         (true, false) => May::All,
     };
-    app.project.keys.issue(&app.project.clock, &app.project.rng, who, folders, may)
+    (folders, may)
 }
 
 fn settings(app: &App, headers: &HeaderMap, made: &Credentials) -> Value {
@@ -247,7 +253,9 @@ async fn remote_sign(
     let key = key_of(app, &uri, body)
         .ok_or_else(|| Refusal::forbidden("the request is about no object of the warehouse"))?;
     let reach = reach_for(app, who, &signs, &key).await?;
-    let credentials = lent(app, who, &reach);
+    let (folders, may) = lendable(app, who, &reach);
+    let (clock, rng) = (&app.project.clock, &app.project.rng);
+    let credentials = app.project.keys.issue_for_one(clock, rng, who, folders, may);
     let locations = app.project.lake.locations();
     let inside = |location: &String| {
         let folder = locations.path(location).map(|path| path.to_string()).unwrap_or_default();
