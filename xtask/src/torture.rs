@@ -89,6 +89,22 @@ const SAMPLE: &[&[&str]] = &[
     &["commits", "--runs", "1", "--seed", "2", "--backend", "servers"],
     &["commits", "--runs", "1", "--seed", "3", "--sabotage", "lose-commit"],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
+    // So often by each version and no more, so that a slow machine needs longer and asks for the same.
+    &[
+        "change",
+        "--runs",
+        "1",
+        "--seed",
+        "3",
+        "--rows",
+        "200",
+        "--pictures",
+        "16",
+        "--rate",
+        "60",
+        "--requests",
+        "8",
+    ],
 ];
 
 /// Runs the sample; the programs are built already.

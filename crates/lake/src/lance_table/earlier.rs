@@ -47,23 +47,30 @@ pub(super) fn seen(
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// Whether two types have the same values, whatever parts of them may be null: the engine refuses to
-/// cast parts that may be null to such that may not, also where none is.
+/// Whether nested values can be taken as they are, and made the type's own when they are given out:
+/// the engine refuses to cast parts that may be null to such that may not, also where none is.
 fn holds_the_same(left: &DataType, right: &DataType) -> bool {
     match (left, right) {
         (DataType::List(left), DataType::List(right)) => {
-            holds_the_same(left.data_type(), right.data_type())
+            is_same_part(left.data_type(), right.data_type())
         }
         (DataType::FixedSizeList(left, size), DataType::FixedSizeList(right, length)) => {
-            size == length && holds_the_same(left.data_type(), right.data_type())
+            size == length && is_same_part(left.data_type(), right.data_type())
         }
         (DataType::Struct(left), DataType::Struct(right)) => {
             left.len() == right.len()
                 && left.iter().zip(right).all(|(left, right)| {
-                    left.name() == right.name()
-                        && holds_the_same(left.data_type(), right.data_type())
+                    left.name() == right.name() && is_same_part(left.data_type(), right.data_type())
                 })
         }
         _ => left == right,
+    }
+}
+
+/// The same for a part. Lance has another name for the zone of times.
+fn is_same_part(left: &DataType, right: &DataType) -> bool {
+    match (left, right) {
+        (DataType::Timestamp(left, Some(_)), DataType::Timestamp(right, Some(_))) => left == right,
+        _ => holds_the_same(left, right),
     }
 }
