@@ -17,6 +17,8 @@ mod fsync;
 mod ledger;
 #[path = "torture/memory.rs"]
 mod memory;
+#[path = "torture/node.rs"]
+mod node;
 mod s3;
 #[path = "torture/serial.rs"]
 mod serial;

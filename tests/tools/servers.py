@@ -4,7 +4,6 @@ In: the programs. Out: what a project needs to stand on them. A shell stands bet
 server: when its input ends, by whatever death the test dies, it stops the server and removes its files.
 """
 
-import json
 import pathlib
 import pwd
 import os
@@ -21,27 +20,8 @@ from conftest import ROOT
 KEY_ID, KEY = "headwater-test", "headwater-test-key"
 
 WEED = ROOT / ".tools/seaweedfs/bin/weed"
-SEAWEED_GUARD = """
-"$1" server -dir="$2/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -filer -s3 \
-    -master.port="$3" -master.port.grpc="$4" -volume.port="$5" -volume.port.grpc="$6" \
-    -filer.port="$7" -filer.port.grpc="$8" -s3.port="$9" -s3.port.grpc="${10}" \
-    -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$2/identities.json" -s3.iam=false \
-    -master.telemetry=false -master.volumeSizeLimitMB=256 -volume.max=100 >"$2/log" 2>&1 &
-server=$!
-read -r _
-kill -KILL $server
-wait $server
-rm -rf "$2"
-"""
-
-POSTGRES_GUARD = """
-"$1/postgres" -D "$2/data" -p "$3" -k "$2" -c listen_addresses=127.0.0.1 -c fsync=off >"$2/log" 2>&1 &
-server=$!
-read -r _
-kill -INT $server
-wait $server
-rm -rf "$2"
-"""
+# What the tests in Rust start is started here too.
+GUARDS = ROOT / "crates/testkit/src"
 
 
 def free_ports(count):
@@ -79,7 +59,7 @@ class Guarded:
 
     def __init__(self, script, folder, arguments, **how):
         self.guard = subprocess.Popen(
-            ["/bin/sh", "-c", script, "guard", *map(str, arguments)],
+            ["/bin/sh", GUARDS / script, *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **how,
         )
 
@@ -94,14 +74,9 @@ class Seaweed(Guarded):
     def __init__(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="headwater-s3-"))
         (folder / "data").mkdir()
-        identity = {
-            "name": "headwater",
-            "credentials": [{"accessKey": KEY_ID, "secretKey": KEY}],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
-        (folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
+        shutil.copy(GUARDS / "seaweed.json", folder / "identities.json")
         ports = free_ports(8)
-        super().__init__(SEAWEED_GUARD, folder, [WEED, folder, *ports])
+        super().__init__("seaweed.sh", folder, [WEED, folder, *ports])
         self.files, self.endpoint = f"http://127.0.0.1:{ports[4]}", f"http://127.0.0.1:{ports[6]}"
         wait_until("the object store", lambda: answers(f"{self.endpoint}/status"))
 
@@ -129,7 +104,7 @@ class Postgres(Guarded):
             check=True, capture_output=True, cwd=folder, timeout=120, **how,
         )
         (self.port,) = free_ports(1)
-        super().__init__(POSTGRES_GUARD, folder, [programs, folder, self.port], **how)
+        super().__init__("postgres.sh", folder, [programs, folder, self.port], **how)
         ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         wait_until("the database", lambda: subprocess.run(ready, timeout=30).returncode == 0)
         self.programs = programs

@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use base::task::Task;
 
+#[path = "change/connection.rs"]
+mod connection;
 #[path = "change/generated.rs"]
 mod generated;
 #[path = "change/load.rs"]
 mod load;
-#[path = "change/node.rs"]
-mod node;
 #[path = "change/past.rs"]
 mod past;
 #[path = "change/picture.rs"]
@@ -35,9 +35,9 @@ mod picture;
 #[path = "change/versions.rs"]
 mod versions;
 
+use crate::node::{Node, headwater};
 use generated::Generated;
 use load::{CLIENTS, Client, Seen, Shared};
-use node::{Node, headwater};
 use past::Past;
 use versions::{KINDS, Kind, Row};
 

@@ -9,7 +9,7 @@
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -21,9 +21,10 @@ use lake::store::{LocalStore, open_s3};
 use meta::Database;
 use object_store::ObjectStore;
 use serde_json::{Value, json};
-use testkit::{Postgres, Seaweed, Victim, seaweed, wait_for};
+use testkit::{Postgres, Seaweed, wait_for};
 
 use crate::ledger;
+use crate::node::{Node, headwater};
 use crate::s3;
 use crate::serial::{Event, judge};
 
@@ -103,11 +104,8 @@ pub(crate) async fn run(seed: u64, backend: &str, sabotage: Option<&str>) -> Res
     std::fs::create_dir(folder.path().join("schema"))?;
     std::fs::write(folder.path().join("schema/bank.graphql"), ledger::SDL)?;
     std::fs::write(folder.path().join("headwater.toml"), backend.settings())?;
-    let mut apply = headwater()?;
-    let applied = apply.args(["apply", "--yes", "--quiet", "--project"]).arg(folder.path());
-    let applied = applied.output()?;
-    ensure!(applied.status.success(), "apply: {}", String::from_utf8_lossy(&applied.stderr));
-    let nodes = [node(folder.path())?, node(folder.path())?];
+    headwater(folder.path(), &["apply", "--yes", "--quiet"])?;
+    let nodes = [Node::start(folder.path())?, Node::start(folder.path())?];
     let began = std::time::Instant::now();
     let workers: Vec<Child> = (0..PROCESSES)
         .map(|process| start(&nodes, seed.wrapping_mul(PROCESSES).wrapping_add(process)))
@@ -141,31 +139,6 @@ fn sabotaged(sabotage: Option<&str>, events: &mut [Event]) -> Result<()> {
         }
         Some(other) => bail!("this suite cannot sabotage `{other}`; it can `lose-commit`"),
     }
-}
-
-/// The binary beside this one, with the key of the test's object store.
-fn headwater() -> Result<Command> {
-    let own = std::env::current_exe()?;
-    let program: PathBuf = own.with_file_name("headwater");
-    ensure!(program.is_file(), "there is no `headwater` beside the torture program; build it");
-    let mut command = Command::new(program);
-    command.env("AWS_ACCESS_KEY_ID", seaweed::KEY_ID).env("AWS_SECRET_ACCESS_KEY", seaweed::KEY);
-    Ok(command)
-}
-
-/// A running node.
-struct Node {
-    address: String,
-    _process: Victim,
-}
-
-fn node(folder: &Path) -> Result<Node> {
-    let mut command = headwater()?;
-    command.args(["up", "--listen", "127.0.0.1:0", "--project"]).arg(folder);
-    let process = Victim::spawn(&mut command);
-    let line = process.wait_for_line(|line| line.starts_with("serving "));
-    let url = line.rsplit("http://").next().context("a node has no address")?;
-    Ok(Node { address: url.trim_end_matches('/').to_owned(), _process: process })
 }
 
 fn start(nodes: &[Node; 2], seed: u64) -> Result<Child> {

@@ -14,6 +14,8 @@ use anyhow::{Context, Result, ensure};
 use base::rng::Rng;
 use base::size::{format_bytes, format_count};
 
+use crate::node::binary;
+
 /// What the peak of an import must stay below.
 const BOUND: u64 = 1 << 30;
 /// Between two looks at a process.
@@ -69,14 +71,6 @@ fn write_rows(path: &Path, rng: &Rng, rows: u64) -> Result<u64> {
     }
     out.flush()?;
     Ok(fs::metadata(path)?.len())
-}
-
-/// The binary beside this program.
-pub(crate) fn binary() -> Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let binary = own.parent().context("this program has no folder")?.join("headwater");
-    ensure!(binary.is_file(), "there is no `{}`", binary.display());
-    Ok(binary)
 }
 
 /// Runs a command of the binary; the most memory that it held, in bytes.

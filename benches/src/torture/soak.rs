@@ -14,7 +14,6 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +23,8 @@ use base::rng::Rng;
 use base::size::format_bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use testkit::Victim;
+
+use crate::node::{Node, headwater};
 
 /// Keys that are written again and again.
 const KEYS: u64 = 300;
@@ -79,11 +79,6 @@ struct Soak {
     refused: Mutex<BTreeMap<String, u64>>,
 }
 
-struct Node {
-    address: String,
-    process: Victim,
-}
-
 /// One run; says what it saw.
 pub(crate) async fn run(seed: u64, seconds: u64) -> Result<String> {
     let folder = tempfile::tempdir()?;
@@ -91,7 +86,7 @@ pub(crate) async fn run(seed: u64, seconds: u64) -> Result<String> {
     fs::write(folder.path().join("schema/bank.graphql"), sdl(false))?;
     fs::write(folder.path().join("headwater.toml"), SETTINGS)?;
     headwater(folder.path(), &["apply", "--yes", "--quiet"])?;
-    let nodes = [Mutex::new(start(folder.path())?), Mutex::new(start(folder.path())?)];
+    let nodes = [Mutex::new(Node::start(folder.path())?), Mutex::new(Node::start(folder.path())?)];
     let soak = Arc::new(Soak {
         folder: folder.path().to_path_buf(),
         nodes,
@@ -239,7 +234,7 @@ impl Soak {
     /// Kills the second node and starts it anew.
     fn restart(&self) -> Result<()> {
         self.nodes[1].lock().process.kill();
-        let started = start(&self.folder)?;
+        let started = Node::start(&self.folder)?;
         *self.nodes[1].lock() = started;
         *self.asked.lock().entry("restart").or_default() += 1;
         Ok(())
@@ -335,30 +330,6 @@ fn bytes_below(folder: &Path) -> Result<u64> {
         };
     }
     Ok(bytes)
-}
-
-fn command(folder: &Path) -> Result<Command> {
-    let program = std::env::current_exe()?.with_file_name("headwater");
-    ensure!(program.is_file(), "there is no `headwater` beside the torture program; build it");
-    let mut command = Command::new(program);
-    command.current_dir(folder);
-    Ok(command)
-}
-
-fn headwater(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let output = command(folder)?.args(arguments).stdin(Stdio::null()).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`headwater {}`: {said}", arguments.join(" "));
-    Ok(())
-}
-
-fn start(folder: &Path) -> Result<Node> {
-    let mut up = command(folder)?;
-    up.args(["up", "--listen", "127.0.0.1:0"]).stderr(Stdio::null());
-    let process = Victim::spawn(&mut up);
-    let line = process.wait_for_line(|line| line.contains("http://"));
-    let address = line.rsplit("http://").next().context("a node names no address")?;
-    Ok(Node { address: address.trim_end_matches('/').to_owned(), process })
 }
 
 fn exchange(node: &str, path: &str, body: &str) -> Result<Value> {

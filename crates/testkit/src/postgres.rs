@@ -19,16 +19,8 @@ use crate::{free_port, wait_for};
 
 const INSTALLATIONS: &str = "/usr/lib/postgresql";
 
-/// Runs the server until the input ends, then stops it (`INT` is its fast shutdown).
-const GUARD: &str = r#"
-"$1/postgres" -D "$2/data" -p "$3" -k "$2" -c listen_addresses=127.0.0.1 -c fsync=off \
-    -c max_connections=200 >"$2/log" 2>&1 &
-server=$!
-read -r _
-kill -INT $server
-wait $server
-rm -rf "$2"
-"#;
+/// Runs the server until the input ends, then stops it.
+const GUARD: &str = include_str!("postgres.sh");
 
 /// A running server; stopped and removed when dropped, or when the test process ends.
 #[derive(Debug)]

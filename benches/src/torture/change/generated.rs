@@ -11,8 +11,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::node::headwater;
 use super::versions::{Known, Row, Version};
+use crate::node::headwater;
 
 /// What runs a client: the module, the server, and what to ask; it prints the answers or the error.
 const RUN: &str = r#"import { pathToFileURL } from "node:url";

@@ -13,7 +13,7 @@ use base::rng::Rng;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
-use super::node::Connection;
+use super::connection::Connection;
 use super::picture;
 use super::versions::{KINDS, Kind, Known, Row, Version};
 

@@ -8,8 +8,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::connection::Connection;
 use super::load::{check, one, upsert};
-use super::node::Connection;
 use super::versions::{Row, Version};
 
 /// The row that is changed before each change of the schema.

@@ -158,7 +158,8 @@ impl Engine {
             return Ok(Arc::clone(&held.columns));
         }
         let columns = Arc::new(Columns::new(schema, object, Vec::new())?);
-        let declared = Declared { types: types_of(object), columns: Arc::clone(&columns) };
+        let types = types_of(object).map(|(column, kind)| (Arc::clone(column), kind.clone()));
+        let declared = Declared { types: types.collect(), columns: Arc::clone(&columns) };
         self.columns.put(key, Arc::new(declared), 1);
         Ok(columns)
     }
@@ -191,15 +192,13 @@ struct Declared {
 
 impl Declared {
     fn is_of(&self, object: Option<&ObjectType>) -> bool {
-        let declared = object.into_iter().flat_map(ObjectType::columns);
-        let declared = declared.map(|(_, spec)| (&spec.column, &spec.data_type));
-        self.types.iter().map(|(column, data_type)| (column, data_type)).eq(declared)
+        self.types.iter().map(|(column, data_type)| (column, data_type)).eq(types_of(object))
     }
 }
 
-fn types_of(object: Option<&ObjectType>) -> Vec<(Arc<str>, frame::DataType)> {
+fn types_of(object: Option<&ObjectType>) -> impl Iterator<Item = (&Arc<str>, &frame::DataType)> {
     let declared = object.into_iter().flat_map(ObjectType::columns);
-    declared.map(|(_, spec)| (Arc::clone(&spec.column), spec.data_type.clone())).collect()
+    declared.map(|(_, spec)| (&spec.column, &spec.data_type))
 }
 
 /// An Iceberg table at a snapshot, with the columns of `view`, as something to query.

@@ -3,7 +3,7 @@
 use base::{Principal, Result, Scope};
 
 use crate::project::Project;
-use crate::s3::credentials::May;
+use crate::s3::credentials::lend;
 use crate::wire::{ConnectAnswer, ConnectRequest};
 
 /// Makes credentials for the files of one table.
@@ -16,16 +16,7 @@ pub(super) async fn connect(
         principal.require(Scope::Write)?;
     }
     let reach = project.live().lake.reach_by_name(&request.table).await?;
-    let mut folders = Vec::with_capacity(reach.locations.len());
-    for location in &reach.locations {
-        folders.push(project.lake.locations().path(location)?.to_string());
-    }
-    let may = match (request.write, reach.owned) {
-        (false, _) => May::Read,
-        (true, true) => May::Add,
-        (true, false) => May::All,
-    };
-    let made = project.keys.issue(&project.clock, &project.rng, principal, folders, may);
+    let made = lend(project, principal, &reach, request.write, project.clock.now())?;
     Ok(ConnectAnswer {
         location: reach.locations.into_iter().next().unwrap_or_default(),
         access_key: made.access_key,

@@ -7,13 +7,15 @@
 //! them without keeping anything. Not here: the signature of a request, which `s3s` checks.
 
 use base::rng::Rng;
-use base::{Clock, Error, Kind, Principal, Result, Timestamp};
+use base::{Error, Kind, Principal, Result, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
+use lake::rest::Reach;
 use serde_json::{Value as Json, json};
 use sha2::Sha256;
 
+use crate::project::Project;
 use crate::tokens::is_equal;
 
 /// How long credentials are good for.
@@ -83,6 +85,32 @@ pub(crate) struct Credentials {
     pub(crate) expires: Timestamp,
 }
 
+/// Credentials of this caller for a table's files; where it writes, they may remove there what was written since they
+/// were issued.
+pub(crate) fn lend(
+    project: &Project,
+    who: &Principal,
+    reach: &Reach,
+    writes: bool,
+    issued: Timestamp,
+) -> Result<Credentials> {
+    let locations = project.lake.locations();
+    let folders = reach.locations.iter().map(|location| Ok(locations.path(location)?.to_string()));
+    let folders = folders.collect::<Result<_>>()?;
+    let may = match (writes, reach.owned) {
+        (false, _) => May::Read,
+        (true, true) => May::Add,
+        (true, false) => May::All,
+    };
+    Ok(project.keys.issue(issued, &project.rng, who, folders, may))
+}
+
+/// When the credentials are issued that sign one request: when those of a client would have been that
+/// holds its own, so that the request may remove what its client wrote since then.
+pub(crate) fn issued_for_one(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.as_micros().saturating_sub(LIFETIME_MICROS - ONE_MICROS))
+}
+
 /// Makes and checks credentials under one key of the project.
 #[derive(Clone)]
 pub(crate) struct Keys {
@@ -95,34 +123,8 @@ impl Keys {
         Keys { key }
     }
 
-    /// New credentials of this caller.
-    pub(crate) fn issue(
-        &self,
-        clock: &Clock,
-        rng: &Rng,
-        who: &Principal,
-        folders: Vec<String>,
-        may: May,
-    ) -> Credentials {
-        self.issue_as_of(clock.now(), rng, who, folders, may)
-    }
-
-    /// Credentials as if they had been made when those of a client would have been that holds its own:
-    /// the one request that they sign may remove what its client wrote since then.
-    pub(crate) fn issue_for_one(
-        &self,
-        clock: &Clock,
-        rng: &Rng,
-        who: &Principal,
-        folders: Vec<String>,
-        may: May,
-    ) -> Credentials {
-        let now = clock.now().as_micros();
-        let since = Timestamp::from_micros(now.saturating_sub(LIFETIME_MICROS - ONE_MICROS));
-        self.issue_as_of(since, rng, who, folders, may)
-    }
-
-    fn issue_as_of(
+    /// New credentials of this caller, as if made at `issued`.
+    fn issue(
         &self,
         issued: Timestamp,
         rng: &Rng,
@@ -265,12 +267,14 @@ fn read(payload: &[u8]) -> Option<Claims> {
 
 #[cfg(test)]
 mod tests {
+    use base::Clock;
+
     use super::*;
 
     fn issued(keys: &Keys) -> Credentials {
         let folders = vec!["catalog/films-1".to_owned()];
         let who = Principal::local();
-        keys.issue(&Clock::system(), &Rng::seeded(7), &who, folders, May::Add)
+        keys.issue(Clock::system().now(), &Rng::seeded(7), &who, folders, May::Add)
     }
 
     #[test]

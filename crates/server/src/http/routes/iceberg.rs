@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::super::authenticate::principal;
 use super::super::{App, Shared};
-use crate::s3::credentials::{Credentials, May};
+use crate::s3::credentials::{Credentials, May, issued_for_one, lend};
 use crate::s3::sign::{ToSign, sign};
 use calls::Signs;
 pub(super) use grants::token;
@@ -144,7 +144,7 @@ fn respond(app: &App, asked: &Asked<'_>, answer: Answer) -> Result<Response, Ref
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let Some(mut body) = answer.body else { return Ok(status.into_response()) };
     if let Some(reach) = &answer.reach {
-        lend(app, asked, reach, &mut body);
+        configure(app, asked, reach, &mut body)?;
     }
     let mut response = (status, Json(body)).into_response();
     if let Some(etag) = answer.etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
@@ -154,13 +154,15 @@ fn respond(app: &App, asked: &Asked<'_>, answer: Answer) -> Result<Response, Ref
 }
 
 /// Adds to an answer how the client gets at the table's files.
-fn lend(app: &App, asked: &Asked<'_>, reach: &Reach, body: &mut Value) {
+fn configure(app: &App, asked: &Asked<'_>, reach: &Reach, body: &mut Value) -> Result<(), Refusal> {
     let wanted = asked.headers.get_all("x-iceberg-access-delegation").iter();
     let wanted: Vec<&str> =
         wanted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let writes = asked.who.scope >= Scope::Write;
+    let lent = || lend(&app.project, asked.who, reach, writes, app.project.clock.now());
     let wants = |name: &str| wanted.iter().any(|one| one.trim() == name);
     if matches!(asked.call, Call::LoadCredentials(_)) || wants("vended-credentials") {
-        let made = lent(app, asked.who, reach);
+        let made = lent()?;
         let settings = settings(app, asked.headers, &made);
         let all = reach
             .locations
@@ -175,12 +177,13 @@ fn lend(app: &App, asked: &Asked<'_>, reach: &Reach, body: &mut Value) {
         let staged = body.get("metadata-location").is_none_or(Value::is_null);
         let endpoint = match &asked.table {
             Some(table) if !staged => calls::signer(table),
-            _ => format!("v1/aws/s3/sign/{}", lent(app, asked.who, reach).session_token),
+            _ => format!("v1/aws/s3/sign/{}", lent()?.session_token),
         };
         body["config"] = signed(app, asked.headers, endpoint);
     } else if body.get("config").is_some() {
         body["config"] = store(app, asked.headers);
     }
+    Ok(())
 }
 
 /// What a client needs that has its requests signed here.
@@ -193,25 +196,6 @@ fn signed(app: &App, headers: &HeaderMap, endpoint: String) -> Value {
     settings["s3.signer"] = "S3V4RestSigner".into();
     settings["py-io-impl"] = "pyiceberg.io.fsspec.FsspecFileIO".into();
     settings
-}
-
-/// Credentials for a table's files.
-fn lent(app: &App, who: &Principal, reach: &Reach) -> Credentials {
-    let (folders, may) = lendable(app, who, reach);
-    app.project.keys.issue(&app.project.clock, &app.project.rng, who, folders, may)
-}
-
-/// Which folders, and what may be done there.
-fn lendable(app: &App, who: &Principal, reach: &Reach) -> (Vec<String>, May) {
-    let locations = app.project.lake.locations();
-    let folders = reach.locations.iter().filter_map(|location| locations.path(location).ok());
-    let folders = folders.map(|path| path.to_string()).collect();
-    let may = match (who.scope >= Scope::Write, reach.owned) {
-        (false, _) => May::Read,
-        (true, true) => May::Add,
-        (true, false) => May::All,
-    };
-    (folders, may)
 }
 
 fn settings(app: &App, headers: &HeaderMap, made: &Credentials) -> Value {
@@ -253,9 +237,8 @@ async fn remote_sign(
     let key = key_of(app, &uri, body)
         .ok_or_else(|| Refusal::forbidden("the request is about no object of the warehouse"))?;
     let reach = reach_for(app, who, &signs, &key).await?;
-    let (folders, may) = lendable(app, who, &reach);
-    let (clock, rng) = (&app.project.clock, &app.project.rng);
-    let credentials = app.project.keys.issue_for_one(clock, rng, who, folders, may);
+    let issued = issued_for_one(app.project.clock.now());
+    let credentials = lend(&app.project, who, &reach, who.scope >= Scope::Write, issued)?;
     let locations = app.project.lake.locations();
     let inside = |location: &String| {
         let folder = locations.path(location).map(|path| path.to_string()).unwrap_or_default();

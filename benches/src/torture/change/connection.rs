@@ -1,56 +1,11 @@
-//! The servers of the suite, and connections to them that stay open.
+//! Connections to a node that stay open.
 //!
-//! In: a project's folder. Out: servers that end when they are dropped, and answers to what is asked of
-//! them. Not here: what is asked (`load`, `past`).
-
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+//! In: a node's address. Out: answers to what is asked of it. Not here: what is asked (`load`, `past`).
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use crate::memory::binary;
-
-/// A server; ended when dropped.
-pub(super) struct Node {
-    child: Child,
-    pub(super) address: String,
-}
-
-impl Node {
-    pub(super) fn start(folder: &Path) -> Result<Node> {
-        let mut child = Command::new(binary()?)
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let output = child.stdout.take().context("the server has no output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let address = line.trim().rsplit("http://").next().unwrap_or_default().to_owned();
-        Ok(Node { child, address: address.trim_end_matches('/').to_owned() })
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended already, and then there is nothing to end.
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-/// Runs the binary in a project's folder.
-pub(super) fn headwater(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let output = Command::new(binary()?).args(arguments).current_dir(folder).output()?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`headwater {}`: {text}", arguments.join(" "));
-    Ok(())
-}
 
 /// A connection to a server.
 pub(super) struct Connection {
