@@ -36,6 +36,10 @@ use clap::{Parser, ValueEnum};
 
 use crate::measure::Row;
 
+/// What the binary allocates by.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What to measure.
 #[derive(Clone, Debug, Parser)]
 struct Arguments {

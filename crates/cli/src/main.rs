@@ -22,6 +22,11 @@ use clap::Parser;
 use crate::arguments::Arguments;
 use crate::printer::Printer;
 
+/// Work moves between threads, and glibc's allocator keeps what each of them once had: after ten minutes of
+/// mixed load a node held 1.9 GB of which it used a tenth.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::new(&arguments.global);
