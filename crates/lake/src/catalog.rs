@@ -10,6 +10,7 @@ mod seen;
 
 pub(crate) use change::{HOLD, Turn};
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use base::ids::TableId;
@@ -117,6 +118,8 @@ pub(crate) struct Writer {
     pub(crate) version: Option<i64>,
     /// The hold that the swap may pass.
     pub(crate) holder: Option<Arc<str>>,
+    /// Set when the swap has ended that hold, for a hold that lasts for one commit.
+    pub(crate) spent: Option<Arc<AtomicBool>>,
 }
 
 /// The catalog; clones share it.
@@ -202,11 +205,16 @@ impl Catalog {
         swaps.iter().try_for_each(|swap| swap.base.refuse_earlier())?;
         let (swaps, also, writer) = (swaps.to_vec(), also.to_vec(), writer.clone());
         let now = self.clock.now();
+        let spent = writer.spent.clone();
         self.publish(move |tx| {
             let (swaps, also, writer) = (swaps.clone(), also.clone(), writer.clone());
             swap_all(tx, swaps, also, writer, now).boxed()
         })
-        .await
+        .await?;
+        if let Some(spent) = spent {
+            spent.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Runs a transaction that makes objects of this node visible: nothing of it happens when the
@@ -379,6 +387,9 @@ pub(crate) async fn swap_all(
     }
     for (sql, params) in &also {
         tx.execute(sql, params).await?;
+    }
+    if let (Some(holder), true) = (&writer.holder, writer.spent.is_some()) {
+        change::end_holds(tx, holder).await?;
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use base::{Error, Kind, Result};
 use frame::Value;
+use futures::{StreamExt, stream};
 
 use crate::catalog::Statement;
 use crate::lake::Lake;
@@ -31,6 +32,9 @@ use crate::stage::StagedFiles;
 use crate::table::Snapshot;
 use contend::Contender;
 use snapshot::Written;
+
+/// Files of a commit that was not made that are removed at the same time.
+const REMOVED_AT_ONCE: usize = 8;
 
 /// A change of one table.
 #[derive(Clone, Debug)]
@@ -160,9 +164,10 @@ impl Lake {
     }
 
     pub(crate) async fn undo_all(&self, written: &[Written]) {
-        for location in written.iter().flat_map(|one| &one.locations) {
-            self.discard_location(location).await;
-        }
+        let locations: Vec<String> =
+            written.iter().flat_map(|one| one.locations.iter().cloned()).collect();
+        let discard = |location: String| async move { self.discard_location(&location).await };
+        stream::iter(locations).for_each_concurrent(REMOVED_AT_ONCE, discard).await;
     }
 
     async fn prepare(

@@ -16,6 +16,7 @@ use schema::{ObjectType, Schema, TableFormat};
 use crate::catalog::{Catalog, Writer};
 use crate::commit::group::Queues;
 use crate::companion::Companions;
+use crate::failure::failed;
 use crate::files::Files;
 use crate::lance_table;
 use crate::maintain::budget::{BYTES_A_MINUTE, Budget};
@@ -23,7 +24,7 @@ use crate::maintain::doomed::{self, Observed, Scans};
 use crate::place::Place;
 use crate::query::engine::Engine;
 use crate::query::suggest::did_you_mean;
-use crate::storage::{LakeStorage, Locations, Traffic};
+use crate::storage::{LakeStorage, Locations, Traffic, Unsettled};
 use crate::table::{Snapshot, Table};
 
 /// What a lake stands on.
@@ -82,6 +83,17 @@ pub struct Lake {
     pub(crate) pin: Option<Pin>,
     /// The hold that this handle's commits may pass.
     pub(crate) holder: Option<Arc<str>>,
+    /// Set when a commit has ended that hold, for a hold that lasts for one commit.
+    spent: Option<Arc<AtomicBool>>,
+    /// What the commit that is being made has written and not waited for.
+    unsettled: Option<Commit>,
+}
+
+/// The files of one commit on their way to the store.
+#[derive(Clone, Debug)]
+struct Commit {
+    io: FileIO,
+    unsettled: Unsettled,
 }
 
 /// A version of the schema.
@@ -100,6 +112,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) locations: Locations,
     pub(crate) io: FileIO,
+    storage: LakeStorage,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) files: Files,
     pub(crate) query: Arc<Engine>,
@@ -147,6 +160,7 @@ impl Lake {
                 catalog,
                 locations,
                 io,
+                storage,
                 traffic,
                 files,
                 query,
@@ -162,6 +176,8 @@ impl Lake {
             }),
             pin: None,
             holder: None,
+            spent: None,
+            unsettled: None,
         })
     }
 
@@ -176,13 +192,12 @@ impl Lake {
     /// The lake as one version of the schema sees it, also after a newer one was deployed, for as
     /// long as the version is served.
     pub fn pinned(&self, schema: Arc<Schema>, version: i64) -> Lake {
-        let pin = Some(Pin { schema, version });
-        Lake { inner: Arc::clone(&self.inner), pin, holder: self.holder.clone() }
+        Lake { pin: Some(Pin { schema, version }), ..self.clone() }
     }
 
     /// The lake as this process knows it without a version: what maintenance works on.
     pub(crate) fn unpinned(&self) -> Lake {
-        Lake { inner: Arc::clone(&self.inner), pin: None, holder: self.holder.clone() }
+        Lake { pin: None, ..self.clone() }
     }
 
     /// The same handle, whose commits pass the hold of this name.
@@ -190,9 +205,45 @@ impl Lake {
         Lake { holder: Some(Arc::clone(holder)), ..self.clone() }
     }
 
+    /// As [`Lake::holding`], for a hold that ends with the first commit; that it did is said in
+    /// `spent`.
+    pub(crate) fn holding_once(&self, holder: &Arc<str>, spent: &Arc<AtomicBool>) -> Lake {
+        Lake { spent: Some(Arc::clone(spent)), ..self.holding(holder) }
+    }
+
+    /// A handle for one commit: the small files that are written through it are durable only when
+    /// [`Lake::settle`] has returned. One that is such a handle stays what it is.
+    pub(crate) fn unsettled(&self) -> Lake {
+        let mut lake = self.clone();
+        if lake.unsettled.is_none() {
+            let unsettled = Unsettled::default();
+            let io = self.inner.storage.unsettled(&unsettled).file_io();
+            lake.unsettled = Some(Commit { io, unsettled });
+        }
+        lake
+    }
+
+    /// Waits until everything that was written through this handle is durable.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        match &self.unsettled {
+            Some(commit) => {
+                commit.unsettled.settle().await.map_err(failed("write the files of a commit"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Where Iceberg's files are written through this handle.
+    pub(crate) fn io(&self) -> &FileIO {
+        match &self.unsettled {
+            Some(commit) => &commit.io,
+            None => &self.inner.io,
+        }
+    }
+
     /// Who commits through this handle.
     pub(crate) fn writer(&self) -> Writer {
-        Writer { version: self.version(), holder: self.holder.clone() }
+        Writer { version: self.version(), holder: self.holder.clone(), spent: self.spent.clone() }
     }
 
     /// The version that this handle stands for.

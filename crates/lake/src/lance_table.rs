@@ -57,7 +57,7 @@ pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteRe
     let wanted = fingerprint::of(request)?;
     let types = [Arc::clone(&request.table)];
     let mut contender = Contender::new(lake);
-    contender.start(&types).await?;
+    contender.start(&types, false).await?;
     let result = loop {
         match repeated(lake, request, &wanted).await {
             Ok(None) => {}

@@ -7,6 +7,7 @@
 
 pub(crate) mod budget;
 mod carry;
+pub(crate) mod choose;
 mod compact;
 pub(crate) mod doomed;
 mod expire;
@@ -27,6 +28,7 @@ pub use orphans::{Cleaned, GRACE};
 pub use round::Running;
 pub use status::TableStatus;
 
+pub(crate) use choose::Chosen;
 pub(crate) use compact::after_commit;
 
 /// The table property that says how long snapshots are kept, in milliseconds.

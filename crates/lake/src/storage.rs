@@ -4,11 +4,14 @@
 //! So metadata never says where the bytes are, and a project moves between a folder and an object
 //! store without a change. Not here: the store itself (`store`), other schemes.
 
+use std::fmt;
+use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use base::task::{self, Task};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -19,10 +22,13 @@ use iceberg::io::{
 use iceberg::{Error, ErrorKind, Result};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// Bytes that are gathered before a part is sent.
 const PART: usize = 8 << 20;
+/// Objects that one commit has under way; whoever writes more waits.
+const UNDER_WAY: usize = 32;
 
 /// Turns logical locations of one warehouse into paths of the object store, and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +81,57 @@ struct Behind {
     objects: Arc<dyn ObjectStore>,
     locations: Locations,
     traffic: Arc<Traffic>,
+    /// Where whoever writes an object leaves it to be made durable.
+    unsettled: Option<Unsettled>,
+}
+
+/// Objects of one commit that are on their way to the store. A commit writes half a dozen small files
+/// that name each other and that nobody sees before its last word, so they are made durable beside
+/// each other: the commit waits for the disk once, and not once for each.
+#[derive(Clone, Default)]
+pub(crate) struct Unsettled {
+    puts: Arc<Mutex<Vec<Task<Result<()>>>>>,
+}
+
+impl Unsettled {
+    /// Starts putting an object; when there are many already, it is waited for.
+    async fn begin(&self, put: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+        if self.puts.lock().len() >= UNDER_WAY {
+            return put.await;
+        }
+        self.puts.lock().push(task::spawn("put an object of a commit", put));
+        Ok(())
+    }
+
+    /// Waits until every object is durable. The first failure is told when all have ended, so that
+    /// nothing comes into being after it.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let puts = std::mem::take(&mut *self.puts.lock());
+        let mut settled = Ok(());
+        for put in puts {
+            let put = put.await.map_err(from_ours).and_then(|put| put);
+            settled = settled.and(put);
+        }
+        settled
+    }
+}
+
+impl fmt::Debug for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsettled").finish_non_exhaustive()
+    }
+}
+
+impl Behind {
+    /// Puts a small object, or leaves it to whoever settles.
+    async fn put(&self, path: Path, payload: PutPayload) -> Result<()> {
+        let objects = Arc::clone(&self.objects);
+        let put = async move { objects.put(&path, payload).await.map(|_| ()).map_err(from_store) };
+        match &self.unsettled {
+            Some(unsettled) => unsettled.begin(put).await,
+            None => put.await,
+        }
+    }
 }
 
 impl LakeStorage {
@@ -83,8 +140,17 @@ impl LakeStorage {
         let locations = Locations::new(warehouse);
         LakeStorage {
             warehouse: warehouse.to_owned(),
-            behind: Some(Behind { objects, locations, traffic }),
+            behind: Some(Behind { objects, locations, traffic, unsettled: None }),
         }
+    }
+
+    /// The same storage, whose small objects are durable only when they are settled.
+    pub(crate) fn unsettled(&self, unsettled: &Unsettled) -> Self {
+        let mut storage = self.clone();
+        if let Some(behind) = &mut storage.behind {
+            behind.unsettled = Some(unsettled.clone());
+        }
+        storage
     }
 
     /// Iceberg's handle over this storage.
@@ -143,8 +209,7 @@ impl Storage for LakeStorage {
     async fn write(&self, location: &str, bytes: Bytes) -> Result<()> {
         let (behind, path) = self.behind(location)?;
         behind.traffic.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        behind.objects.put(&path, bytes.into()).await.map_err(from_store)?;
-        Ok(())
+        behind.put(path, bytes.into()).await
     }
 
     async fn writer(&self, location: &str) -> Result<Box<dyn FileWrite>> {
@@ -238,8 +303,7 @@ impl FileWrite for ObjectWriter {
     async fn close(&mut self) -> Result<()> {
         if self.upload.is_none() {
             let payload = PutPayload::from(self.gathered.split().freeze());
-            self.behind.objects.put(&self.path, payload).await.map_err(from_store)?;
-            return Ok(());
+            return self.behind.put(self.path.clone(), payload).await;
         }
         if !self.gathered.is_empty() {
             self.send_part().await?;

@@ -174,11 +174,10 @@ async fn turn_all(tx: &mut Tx, turn: Turn, now: Timestamp) -> Result<()> {
     for (id, table, binding) in turn.bindings {
         bind(tx, turn.versions.map_or(0, |(from, _)| from), id, &table, &binding).await?;
     }
-    if let Some(holder) = &turn.holder {
-        let sql = "DELETE FROM lake_holds WHERE holder = $1";
-        if tx.execute(sql, &[holder.as_ref().into()]).await? != turn.held {
-            return Err(lost_hold());
-        }
+    if let Some(holder) = &turn.holder
+        && end_holds(tx, holder).await? != turn.held
+    {
+        return Err(lost_hold());
     }
     for (sql, params) in &turn.also {
         tx.execute(sql, params).await?;
@@ -228,6 +227,11 @@ fn lost_hold() -> Error {
 pub(super) async fn break_hold(tx: &mut Tx, table: TableId, holder: &str) -> Result<()> {
     let sql = "DELETE FROM lake_holds WHERE table_id = $1 AND holder <> $2";
     tx.execute(sql, &[table.to_string().into(), holder.into()]).await.map(|_| ())
+}
+
+/// Ends the holds of whoever commits; says how many they were.
+pub(super) async fn end_holds(tx: &mut Tx, holder: &str) -> Result<u64> {
+    tx.execute("DELETE FROM lake_holds WHERE holder = $1", &[holder.into()]).await
 }
 
 async fn hold_all(tx: &mut Tx, hold: HoldAll) -> Result<()> {

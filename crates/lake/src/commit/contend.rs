@@ -8,10 +8,12 @@
 //! and the handle to make it through. While somebody holds a table nobody else's attempt can succeed,
 //! so that is waited for and is no lost race. Whoever has lost one takes the tables for itself:
 //! without that, a writer whose attempt takes a little longer than another's loses to it
-//! every time, for as long as the other has something to write. Not here: pauses (`retry`), holds
+//! every time, for as long as the other has something to write. While there are rivals, tables are
+//! taken before the first attempt. Not here: pauses (`retry`), holds
 //! (`catalog::change`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::ids::TableId;
@@ -25,10 +27,14 @@ use crate::lake::Lake;
 /// Races after which a commit takes its tables for itself. An attempt that is made in vain costs as
 /// much as one that is not, and slows down whoever it loses to.
 const PATIENCE: u32 = 1;
+/// How long tables are held that were taken because there are rivals: their next commit waits as long
+/// when this process dies.
+const COURTESY: Duration = Duration::from_secs(2);
 /// How long a commit waits for tables that others hold, in all.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Between two looks whether a table is still held, at most.
-const LOOK: u64 = 20_000;
+/// Between two looks whether a table is still held, in microseconds: about a third of what a commit
+/// takes, so that a table is not left alone for long.
+const LOOK: u64 = 8_000;
 
 /// One commit among others.
 #[derive(Debug)]
@@ -37,13 +43,29 @@ pub(crate) struct Contender {
     attempts: Attempts,
     lost: u32,
     taken: bool,
+    /// Whether somebody held the tables at the beginning.
+    waited: bool,
+    /// Whether a commit has ended what was taken.
+    spent: Arc<AtomicBool>,
     began: Instant,
 }
 
 impl Contender {
     pub(crate) fn new(lake: &Lake) -> Contender {
-        let attempts = Attempts::new(lake);
-        Contender { lake: lake.clone(), attempts, lost: 0, taken: false, began: Instant::now() }
+        Contender {
+            lake: lake.clone(),
+            attempts: Attempts::new(lake),
+            lost: 0,
+            taken: false,
+            waited: false,
+            spent: Arc::default(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Whether others wanted the same tables at the same time.
+    pub(crate) fn has_rivals(&self) -> bool {
+        self.lost > 0 || self.waited
     }
 
     /// The handle to make the next attempt through.
@@ -51,13 +73,20 @@ impl Contender {
         &self.lake
     }
 
-    /// Waits until the first attempt is worth it.
-    pub(crate) async fn start(&self, types: &[Arc<str>]) -> Result<()> {
-        if self.lake.catalog().held(self.lake.holder.as_ref()).await?.is_empty() {
+    /// Waits until the first attempt is worth it. With rivals that is when the tables are taken: what
+    /// is attempted beside another's attempt is in vain for one of the two.
+    pub(crate) async fn start(&mut self, types: &[Arc<str>], rivals: bool) -> Result<()> {
+        let held = self.lake.catalog().held(self.lake.holder.as_ref()).await?;
+        let take = rivals && self.lake.holder.is_none();
+        if held.is_empty() && !take {
             return Ok(());
         }
         let tables = self.tables(types).await?;
-        self.wait(&tables).await.map(|_| ())
+        self.waited = held.iter().any(|table| tables.contains(table));
+        match take && !tables.is_empty() {
+            true => self.take(&tables, COURTESY).await,
+            false => self.wait(&tables).await.map(|_| ()),
+        }
     }
 
     /// Waits for a moment at which another attempt is worth it; the error comes back when there will
@@ -71,7 +100,7 @@ impl Contender {
         // A handle that came with a hold has nothing more to take.
         let may_take = self.taken || self.lake.holder.is_none();
         if may_take && self.lost >= PATIENCE && !tables.is_empty() {
-            self.take(&tables).await?;
+            self.take(&tables, HOLD).await?;
         }
         Ok(())
     }
@@ -83,7 +112,7 @@ impl Contender {
             tracing::debug!(lost = self.lost, taken = self.taken, millis, "races of a commit");
         }
         let Some(holder) = &self.lake.holder else { return };
-        if !self.taken {
+        if !self.taken || self.spent.load(Ordering::Acquire) {
             return;
         }
         if let Err(error) = self.lake.catalog().release(holder).await {
@@ -115,14 +144,14 @@ impl Contender {
     }
 
     /// Takes the tables, as soon as nobody else holds one.
-    async fn take(&mut self, tables: &[TableId]) -> Result<()> {
+    async fn take(&mut self, tables: &[TableId], length: Duration) -> Result<()> {
         let holder = match &self.lake.holder {
             Some(holder) => Arc::clone(holder),
             None => self.lake.config().rng.uuid().to_string().into(),
         };
-        take(&self.lake, tables, &holder, HOLD, self.began).await?;
-        tracing::debug!(lost = self.lost, "took the tables of a commit that lost its races");
-        self.lake = self.lake.holding(&holder);
+        take(&self.lake, tables, &holder, length, self.began).await?;
+        tracing::debug!(lost = self.lost, "took the tables of a commit");
+        self.lake = self.lake.holding_once(&holder, &self.spent);
         self.taken = true;
         Ok(())
     }

@@ -11,6 +11,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::task::Task;
 use base::{Error, Kind, Result, Timestamp, error_chain};
@@ -20,6 +21,7 @@ use meta::Param;
 use parking_lot::Mutex;
 use schema::TableFormat;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::CommitInfo;
 use super::contend::Contender;
@@ -37,6 +39,8 @@ use crate::table::Table;
 const WAITING: usize = 4096;
 /// Requests that share one snapshot.
 const TOGETHER: usize = 256;
+/// How long rivals are reckoned with after they were last met.
+const RIVALRY: Duration = Duration::from_secs(1);
 /// How long a repeated idempotency key finds its first change.
 pub(crate) const REMEMBERED: i64 = 24 * 3600 * 1_000_000;
 
@@ -55,6 +59,11 @@ struct State {
     running: bool,
     worker: Option<Task<()>>,
     compaction: Option<Task<()>>,
+    /// Whether a compaction looks at the table, and whether there was a commit since it began to.
+    compacting: bool,
+    look_again: bool,
+    /// When others last wanted the table at the same time.
+    rivals: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -106,49 +115,77 @@ pub(crate) async fn write(lake: &Lake, request: WriteRequest) -> Result<WriteRec
 /// Commits what waits until nothing does.
 async fn work(lake: Lake, queue: Arc<Queue>) {
     loop {
+        let (type_name, rivals) = {
+            let mut state = queue.state.lock();
+            let Some(first) = state.waiting.front() else {
+                state.running = false;
+                return;
+            };
+            let recent = |met: Instant| met.elapsed() < RIVALRY;
+            (Arc::clone(&first.request.table), state.rivals.is_some_and(recent))
+        };
+        let types = [Arc::clone(&type_name)];
+        let mut contender = Contender::new(&lake);
+        let ready = contender.start(&types, rivals).await;
+        // What came while the table was waited for goes with the rest.
         let batch: Vec<Pending> = {
             let mut state = queue.state.lock();
             let count = state.waiting.len().min(TOGETHER);
-            if count == 0 {
-                state.running = false;
-                return;
-            }
             state.waiting.drain(..count).collect()
         };
-        let type_name = batch.first().map(|pending| Arc::clone(&pending.request.table));
-        commit_batch(&lake, batch).await;
-        if let Some(type_name) = type_name {
-            nudge_compaction(&lake, &type_name);
+        if commit_batch(contender, ready, batch).await {
+            queue.state.lock().rivals = Some(Instant::now());
         }
+        nudge_compaction(&lake, &type_name);
     }
 }
 
-/// Lets a compaction look at the table beside whatever else goes on, unless one does already.
+/// Lets a compaction look at the table beside whatever else goes on. One that does already looks once
+/// more when it is done, for it may have read the table before this commit.
 pub(crate) fn nudge_compaction(lake: &Lake, type_name: &Arc<str>) {
     if !lake.config().compact {
         return;
     }
     let queue = Arc::clone(lake.inner.queues.lock().entry(Arc::clone(type_name)).or_default());
     let mut state = queue.state.lock();
-    if state.compaction.as_ref().is_none_or(Task::is_finished) {
-        let (lake, type_name) = (lake.clone(), Arc::clone(type_name));
-        let work = async move { crate::maintain::after_commit(&lake, &type_name).await };
+    state.look_again = true;
+    // One that died left its flag.
+    if !state.compacting || state.compaction.as_ref().is_none_or(Task::is_finished) {
+        state.compacting = true;
+        let work = compact(lake.clone(), Arc::clone(type_name), Arc::clone(&queue));
         state.compaction = Some(base::task::spawn("compaction", work));
     }
 }
 
-/// Commits requests together and answers each.
-async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
+/// Compacts as long as there are commits that no compaction has seen.
+async fn compact(lake: Lake, type_name: Arc<str>, queue: Arc<Queue>) {
+    loop {
+        {
+            let mut state = queue.state.lock();
+            state.compacting = std::mem::take(&mut state.look_again);
+            if !state.compacting {
+                return;
+            }
+        }
+        crate::maintain::after_commit(&lake, &type_name).await;
+    }
+}
+
+/// Commits requests together and answers each; says whether others wanted the table meanwhile.
+async fn commit_batch(
+    mut contender: Contender,
+    mut ready: Result<()>,
+    batch: Vec<Pending>,
+) -> bool {
     let types: Vec<Arc<str>> =
         batch.first().map(|pending| Arc::clone(&pending.request.table)).into_iter().collect();
-    let mut contender = Contender::new(lake);
     let mut known = Known::default();
-    let mut ready = contender.start(&types).await;
     let answers = loop {
         if let Err(error) = ready {
             break Err(error);
         }
-        match try_batch(contender.lake(), &batch, &mut known).await {
+        // What an attempt writes goes to the store together.
+        match try_batch(&contender.lake().unsettled(), &batch, &mut known).await {
             // A newer schema was deployed under the commit: the next attempt is made for that one.
             Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Stale) => {
                 ready = contender.again(error, &types).await;
@@ -156,6 +193,7 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
             result => break result,
         }
     };
+    let rivals = contender.has_rivals();
     contender.end().await;
     match answers {
         Ok(answers) => {
@@ -170,6 +208,7 @@ async fn commit_batch(lake: &Lake, batch: Vec<Pending>) {
             }
         }
     }
+    rivals
 }
 
 /// What the attempts of one batch have found in data files, which never change.

@@ -78,7 +78,7 @@ async fn write(lake: &Lake, location: String, gone: &[Gone]) -> Result<DataFile>
         .set_compression(Compression::ZSTD(level))
         .set_statistics_truncate_length(None)
         .build();
-    let output = lake.inner.io.new_output(&location).map_err(failed(doing()))?;
+    let output = lake.io().new_output(&location).map_err(failed(doing()))?;
     let builder = ParquetWriterBuilder::new(properties, Arc::clone(&schema));
     let mut writer = builder.build(output).await.map_err(failed(doing()))?;
     for one in gone {

@@ -48,9 +48,11 @@ pub(crate) async fn write(
     delta: Delta,
     info: &CommitInfo,
 ) -> Result<Written> {
-    let mut work = Work::new(lake, table)?;
+    let lake = lake.unsettled();
+    let mut work = Work::new(&lake, table)?;
     let result = work.run(delta, info).await;
-    match result {
+    let settled = lake.settle().await;
+    match result.and_then(|written| settled.map(|()| written)) {
         Ok((swap, snapshot)) => Ok(Written { swap, snapshot, locations: work.locations }),
         Err(error) => {
             for location in &work.locations {
@@ -249,8 +251,7 @@ impl Work<'_> {
             Error::internal(format!("table `{}` has no partition spec {spec_id}", self.table.name))
         })?;
         let location = self.new_location("avro");
-        let output =
-            self.lake.inner.io.new_output(&location).map_err(failed("write a manifest"))?;
+        let output = self.lake.io().new_output(&location).map_err(failed("write a manifest"))?;
         self.locations.push(location);
         // An old spec may cut by a column that the present schema has no more.
         let binds = |schema: &&SchemaRef| spec.partition_type(schema).is_ok();
@@ -273,7 +274,7 @@ impl Work<'_> {
     async fn write_list(&mut self, manifests: Vec<ManifestFile>) -> Result<String> {
         let location = self.new_location("list.avro");
         let doing = || format!("write manifest list `{location}`");
-        let output = self.lake.inner.io.new_output(&location).map_err(failed(doing()))?;
+        let output = self.lake.io().new_output(&location).map_err(failed(doing()))?;
         self.locations.push(location.clone());
         let writer = output.writer().await.map_err(failed(doing()))?;
         let mut list = ManifestListWriter::v2(
@@ -334,7 +335,7 @@ pub(crate) async fn write_metadata_file(
     location: &MetadataLocation,
 ) -> Result<()> {
     let doing = format!("write table metadata `{location}`");
-    metadata.write_to(&lake.inner.io, location).await.map_err(failed(doing))
+    metadata.write_to(lake.io(), location).await.map_err(failed(doing))
 }
 
 /// Metadata after a change of columns, specs or properties, last changed at `at`. The file that

@@ -1,10 +1,10 @@
 //! Joins small files of a partition, applies position deletes, and puts rows in order.
 //!
-//! In: a type's name. Out: the same rows in fewer files, in a snapshot of operation `replace`. A row
+//! Which files is decided in `choose`. In: a type's name. Out: the same rows in fewer files, in a snapshot of operation `replace`. A row
 //! that is deleted or replaced meanwhile is deleted in the new files too (`carry`); in a table without
 //! a key it makes the compaction start again. Not here: repartitioning (`steps`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base::{Error, Kind, Result};
@@ -13,30 +13,22 @@ use schema::TableFormat;
 
 use super::budget::Budget;
 use super::carry;
+use super::choose::{self, Aim, Chosen, Deleted, choose};
 use super::turn::Turn;
 use crate::binding;
 use crate::commit::CommitInfo;
 use crate::commit::contend::Contender;
 use crate::commit::delta::Delta;
-use crate::commit::positions;
+use crate::commit::positions::{self, Gone};
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
-use crate::files::{Content, LiveFile, partition_key};
+use crate::files::{Content, LiveFile};
 use crate::lake::{Lake, object_named};
 use crate::layout::Layout;
 use crate::read::{self, RowsWanted, Wanted};
 use crate::shape;
 use crate::stage::{StageWriter, StagedFiles};
 use crate::table::Table;
-
-/// Bytes below which a data file is small.
-const SMALL: u64 = 32 << 20;
-/// Small files of one partition that are worth joining without being asked.
-const MANY: usize = 16;
-/// Delete files of one partition that are worth applying without being asked.
-const MANY_DELETES: usize = 8;
-/// Bytes that one pass reads of a partition.
-const PASS: u64 = 512 << 20;
 
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,25 +43,16 @@ pub struct Compacted {
     pub rows: u64,
 }
 
-/// Files that are rewritten together.
-type Chosen = Vec<LiveFile>;
-
-/// Whether a compaction would join the file with others.
-pub(crate) fn is_small(file: &LiveFile) -> bool {
-    file.data().file_size_in_bytes() < SMALL
-}
-
 impl Lake {
     /// Compacts a table: every partition with more than one small file or with deletes.
     pub async fn compact(&self, type_name: &str) -> Result<Compacted> {
-        let worth = |files: usize, deletes: usize| files > 1 || deletes > 0;
-        self.unpinned().compact_when(type_name, worth, None).await
+        self.unpinned().compact_for(type_name, Aim::Everything, None).await
     }
 
-    async fn compact_when(
+    async fn compact_for(
         &self,
         type_name: &str,
-        worth: impl Fn(usize, usize) -> bool + Send,
+        aim: Aim,
         budget: Option<&Budget>,
     ) -> Result<Compacted> {
         let mut attempts = Attempts::new(self);
@@ -84,9 +67,12 @@ impl Lake {
             }
             let table = Arc::new(table.whole());
             let content = present(self, &table).await?;
-            let Some(chosen) = choose(&content, &worth, &mut passed) else { return Ok(done) };
+            let deleted = self.deleted_rows(&content, aim).await?;
+            let Some(chosen) = choose(&content, &deleted, aim, &mut passed) else {
+                return Ok(done);
+            };
             if let Some(budget) = budget {
-                let bytes = chosen.iter().map(|file| file.data().file_size_in_bytes()).sum();
+                let bytes = chosen.files.iter().map(|file| file.data().file_size_in_bytes()).sum();
                 budget.take(bytes).await;
             }
             match self.compact_files(&table, &content, chosen).await {
@@ -107,8 +93,19 @@ impl Lake {
         content: &Content,
         chosen: Chosen,
     ) -> Result<Compacted> {
-        let staged = self.rewrite(table, &chosen).await?;
+        let staged = self.rewrite(table, &chosen.files).await?;
         self.replace_files(table, content, &chosen, &staged, "compact").await
+    }
+
+    /// How many rows of each file are deleted, as far as it matters what a compaction is after.
+    async fn deleted_rows(&self, content: &Content, aim: Aim) -> Result<Deleted> {
+        let mut deleted = Deleted::new();
+        for file in content.data.iter().filter(|file| aim == Aim::Worth && !file.deletes.is_empty())
+        {
+            let rows = self.files().deleted(file).await?.len() as u64;
+            deleted.insert(file.path().to_owned(), rows);
+        }
+        Ok(deleted)
     }
 
     /// Puts staged files in the place of the chosen ones. Rows of those that others delete meanwhile
@@ -117,7 +114,7 @@ impl Lake {
         &self,
         table: &Arc<Table>,
         content: &Content,
-        chosen: &[LiveFile],
+        chosen: &Chosen,
         staged: &StagedFiles,
         why: &str,
     ) -> Result<Compacted> {
@@ -151,7 +148,7 @@ impl Lake {
         result
     }
 
-    async fn rewrite(&self, table: &Table, chosen: &Chosen) -> Result<StagedFiles> {
+    async fn rewrite(&self, table: &Table, chosen: &[LiveFile]) -> Result<StagedFiles> {
         let schema = self.schema();
         let object = object_named(&schema, &table.type_name)?;
         let layout = Layout::new(table.iceberg()?, &shape::key_columns(object)?)?;
@@ -175,33 +172,65 @@ impl Lake {
         &self,
         table: &Arc<Table>,
         content: &Content,
-        chosen: &[LiveFile],
+        chosen: &Chosen,
         staged: &StagedFiles,
         why: &str,
     ) -> Result<Option<Compacted>> {
-        let gone = carry::deletions(self, table, content, chosen, staged).await?;
+        let lake = self.unsettled();
+        let mut gone = carry::deletions(self, table, content, &chosen.files, staged).await?;
         let mut delta = Delta { operation: Some(Operation::Replace), ..Delta::default() };
-        delta.remove = chosen.iter().map(|file| file.path().to_owned()).collect();
+        delta.remove = chosen.files.iter().map(|file| file.path().to_owned()).collect();
         let applied = self.applied_deletes(content, &delta.remove).await?;
-        let removed_deletes = applied.len() as u64;
         delta.remove.extend(applied);
+        if let Some(partition) = &chosen.join {
+            let (joined, positions) = self.join_deletes(content, partition, &delta.remove).await?;
+            delta.remove.extend(joined);
+            gone.extend(positions);
+        }
+        let removed_deletes = (delta.remove.len() - chosen.files.len()) as u64;
         delta.add_staged(staged);
-        positions::delete(self, table, gone, &mut delta).await?;
+        positions::delete(&lake, table, gone, &mut delta).await?;
         // Who deleted these rows has counted them.
         delta.rows = 0;
         let info =
             CommitInfo { author: "headwater".into(), summary: why.into(), ..CommitInfo::default() };
-        let written = snapshot::write(self, table, delta, &info).await?;
-        match self.publish(vec![written], &[]).await {
+        let written = snapshot::write(&lake, table, delta, &info).await?;
+        match lake.publish(vec![written], &[]).await {
             Err(error) if error.kind() == Kind::Conflict => return Ok(None),
             published => published?,
         };
         Ok(Some(Compacted {
-            removed: chosen.len() as u64,
+            removed: chosen.files.len() as u64,
             added: staged.data.len() as u64,
             removed_deletes,
             rows: staged.rows,
         }))
+    }
+
+    /// Delete files of a partition to be joined, and what they delete of files that stay.
+    async fn join_deletes(
+        &self,
+        content: &Content,
+        partition: &str,
+        removed: &HashSet<String>,
+    ) -> Result<(Vec<String>, Vec<Gone>)> {
+        let deletes = content.deletes.iter().filter(|delete| {
+            choose::is_of(delete.spec_id, &delete.entry, partition)
+                && !removed.contains(delete.entry.file_path())
+        });
+        let joined = choose::joined(deletes.map(|delete| delete.entry.data_file()));
+        let joined: HashSet<&str> = joined.into_iter().map(|file| file.file_path()).collect();
+        let mut gone = Vec::new();
+        for file in content.data.iter().filter(|file| !removed.contains(file.path())) {
+            let mut some = file.clone();
+            some.deletes.retain(|delete| joined.contains(delete.file_path()));
+            let rows = self.files().deleted(&some).await?;
+            let (path, partition) = (file.path().to_owned(), file.data().partition().clone());
+            gone.push(Gone { path, spec_id: file.spec_id, partition, rows });
+        }
+        let mut joined: Vec<String> = joined.into_iter().map(str::to_owned).collect();
+        joined.sort_unstable();
+        Ok((joined, gone))
     }
 
     /// Delete files that name no data file that stays.
@@ -247,40 +276,10 @@ fn is_prepared(table: &Table) -> Result<bool> {
     Ok(columns.iter().any(|field| binding::is_coming(&field.name)))
 }
 
-/// The files of the next partition that is worth it; one that was passed is not chosen again.
-fn choose(
-    content: &Content,
-    worth: &(impl Fn(usize, usize) -> bool + Send),
-    passed: &mut HashSet<String>,
-) -> Option<Chosen> {
-    let mut partitions: BTreeMap<String, Chosen> = BTreeMap::new();
-    for file in &content.data {
-        if is_small(file) || !file.deletes.is_empty() {
-            let key = partition_key(file.spec_id, file.data());
-            partitions.entry(key).or_default().push(file.clone());
-        }
-    }
-    for (key, mut files) in partitions {
-        let deletes: HashSet<&str> =
-            files.iter().flat_map(|file| &file.deletes).map(|delete| delete.file_path()).collect();
-        if worth(files.len(), deletes.len()) && passed.insert(key) {
-            let mut bytes = 0;
-            files.sort_by_key(|file| file.data().file_size_in_bytes());
-            files.retain(|file| {
-                bytes += file.data().file_size_in_bytes();
-                bytes <= PASS || bytes == file.data().file_size_in_bytes()
-            });
-            return Some(files);
-        }
-    }
-    None
-}
-
 /// Compacts by itself once small commits have left enough behind. A failure is logged and changes
 /// nothing; the next commit tries again.
 pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
-    let worth = |files: usize, deletes: usize| files >= MANY || deletes >= MANY_DELETES;
-    match in_turn(&lake.unpinned(), type_name, worth).await {
+    match in_turn(&lake.unpinned(), type_name).await {
         Ok(done) if done != Compacted::default() => {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
         }
@@ -292,22 +291,19 @@ pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
 }
 
 /// Compacts, unless another node does: two that rewrite the same files undo each other's work.
-async fn in_turn(
-    lake: &Lake,
-    type_name: &str,
-    worth: impl Fn(usize, usize) -> bool + Send + Copy,
-) -> Result<Compacted> {
+async fn in_turn(lake: &Lake, type_name: &str) -> Result<Compacted> {
     let table = lake.table(type_name).await?;
     if table.format == TableFormat::Lance || is_prepared(&table)? {
         return Ok(Compacted::default());
     }
     let content = present(lake, &table.whole()).await?;
-    if choose(&content, &worth, &mut HashSet::new()).is_none() {
+    let deleted = lake.deleted_rows(&content, Aim::Worth).await?;
+    if choose(&content, &deleted, Aim::Worth, &mut HashSet::new()).is_none() {
         return Ok(Compacted::default());
     }
     let turn = Turn::take(lake, "compact", &table).await?;
     let Some(turn) = turn else { return Ok(Compacted::default()) };
-    let done = lake.compact_when(type_name, worth, Some(&lake.inner.budget)).await;
+    let done = lake.compact_for(type_name, Aim::Worth, Some(&lake.inner.budget)).await;
     turn.end(lake).await?;
     done
 }

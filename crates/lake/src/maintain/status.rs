@@ -7,7 +7,7 @@ use object_store::path::Path;
 
 use crate::failure::failed;
 use crate::lake::Lake;
-use crate::maintain::compact;
+use crate::maintain::choose;
 use crate::table::Table;
 
 /// How one table stands.
@@ -102,7 +102,7 @@ impl Lake {
         status.bytes = snapshots.last().map_or(0, |last| last.bytes);
         status.files = content.data.len() as u64;
         status.small_files =
-            content.data.iter().filter(|file| compact::is_small(file)).count() as u64;
+            content.data.iter().filter(|file| choose::is_small(file)).count() as u64;
         status.delete_files = content.deletes.len() as u64;
         let deleted = content.deletes.iter().map(|delete| delete.entry.record_count());
         status.deleted_rows = deleted.sum();

@@ -135,7 +135,7 @@ async fn contend(
     changes: &[Change],
     who: &Principal,
 ) -> Result<Vec<Ready>, Refusal> {
-    contender.start(types).await?;
+    contender.start(types, false).await?;
     loop {
         match attempt(contender.lake(), changes, who).await? {
             Ok(ready) => return Ok(ready),

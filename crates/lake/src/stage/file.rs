@@ -38,7 +38,7 @@ pub(crate) async fn write(
     let name = lake.config().rng.uuid();
     let location = format!("{}/{name}.parquet", layout.data_location);
     let doing = || format!("write data file `{location}`");
-    let output = lake.inner.io.new_output(&location).map_err(failed(doing()))?;
+    let output = lake.io().new_output(&location).map_err(failed(doing()))?;
     let schema = layout.schema.clone();
     let seldom = repeats::seldom(batches, &run.rows)?;
     let properties = properties(layout, run.rows.len(), &seldom)?;

@@ -25,6 +25,7 @@ use crate::commit::retry::Attempts;
 use crate::failure::failed;
 use crate::files::{Content, LiveFile};
 use crate::layout::Layout;
+use crate::maintain::Chosen;
 use crate::query::DataFusionEvaluator;
 use crate::read::{self, RowsWanted, Wanted};
 use crate::shape::{self, Match};
@@ -151,33 +152,25 @@ pub(super) async fn fill(
     all: bool,
 ) -> Result<()> {
     let (mut attempts, mut races) = (Attempts::new(context.lake), 0);
-    let few = HELD_ROWS.min(context.control.unit_rows);
-    let mut most = None;
-    let mut units = 0_u64;
+    let mut units = Units { most: None, done: 0, all };
     loop {
-        let table = Arc::new(context.table_of(type_name).await?.whole());
-        let metadata = Arc::clone(table.stored()?);
-        let content = present(context, &table).await?;
-        let left = content.data.iter().filter(|file| fill.lacks(&metadata, file));
-        let left: Vec<LiveFile> = left.cloned().collect();
-        let rows: u64 = left.iter().map(|file| file.data().record_count()).sum();
-        let of = *most.get_or_insert(rows);
-        context.progress(of.saturating_sub(rows), of);
-        let chased = units > 16 + 4 * of.div_ceil(context.control.unit_rows.max(1));
-        // Writers that are always faster must not keep a change from its switch, nor a layout, which
-        // later compactions mend as well, from its end.
-        let enough = match fill {
-            Fill::Layout => chased,
-            _ => !all && ((rows <= few && left.len() <= HELD_FILES) || chased),
+        // Taken before the table is read, for what is read now must still hold when it is replaced.
+        let hold = match races >= RACES && !all {
+            true => {
+                let table = context.table_of(type_name).await?.id;
+                Some(Hold::take(context.lake, &[table]).await?)
+            }
+            false => None,
         };
-        if rows == 0 || enough {
-            return Ok(());
+        let lake = hold.as_ref().map_or(context.lake, |hold| &hold.lake);
+        let result = units.next(context, lake, type_name, fill).await;
+        if let Some(hold) = hold {
+            hold.end().await?;
         }
-        let unit = first_unit(left, context.control.unit_rows);
-        let hold = races >= RACES && !all;
-        match one(context, &table, &content, &unit, fill, hold).await {
-            Ok(rows) => {
-                (races, units) = (0, units + 1);
+        match result {
+            Ok(None) => return Ok(()),
+            Ok(Some(rows)) => {
+                races = 0;
                 // Who holds the table neither rests nor pauses: writers wait.
                 if !all {
                     (context.control.between)(rows).await?;
@@ -192,6 +185,52 @@ pub(super) async fn fill(
     }
 }
 
+/// How far a fill has come.
+struct Units {
+    /// Rows that lacked something at the beginning.
+    most: Option<u64>,
+    done: u64,
+    /// Whether nothing may be left.
+    all: bool,
+}
+
+impl Units {
+    /// Fills the next unit and says how many rows that were; `None` when what is left is little enough.
+    async fn next(
+        &mut self,
+        context: &Context<'_>,
+        lake: &crate::Lake,
+        type_name: &str,
+        fill: Fill<'_>,
+    ) -> Result<Option<u64>> {
+        let table = Arc::new(context.table_of(type_name).await?.whole());
+        let metadata = Arc::clone(table.stored()?);
+        let content = present(context, &table).await?;
+        let left = content.data.iter().filter(|file| fill.lacks(&metadata, file));
+        let left: Vec<LiveFile> = left.cloned().collect();
+        let rows: u64 = left.iter().map(|file| file.data().record_count()).sum();
+        let of = *self.most.get_or_insert(rows);
+        context.progress(of.saturating_sub(rows), of);
+        let few = HELD_ROWS.min(context.control.unit_rows);
+        let chased = self.done > 16 + 4 * of.div_ceil(context.control.unit_rows.max(1));
+        // Writers that are always faster must not keep a change from its switch, nor a layout, which
+        // later compactions mend as well, from its end.
+        let enough = match fill {
+            Fill::Layout => chased,
+            _ => !self.all && ((rows <= few && left.len() <= HELD_FILES) || chased),
+        };
+        if rows == 0 || enough {
+            return Ok(None);
+        }
+        let unit = first_unit(left, context.control.unit_rows);
+        let staged = stage(context, &table, &unit, fill).await?;
+        let chosen = Chosen { files: unit, join: None };
+        let done = lake.replace_files(&table, &content, &chosen, &staged, "schema change").await?;
+        self.done += 1;
+        Ok(Some(done.rows))
+    }
+}
+
 fn first_unit(files: Vec<LiveFile>, rows: u64) -> Vec<LiveFile> {
     let mut sum = 0;
     let fits = |file: &LiveFile| {
@@ -200,36 +239,6 @@ fn first_unit(files: Vec<LiveFile>, rows: u64) -> Vec<LiveFile> {
         before == 0 || sum <= rows
     };
     files.into_iter().take_while(fits).collect()
-}
-
-async fn one(
-    context: &Context<'_>,
-    table: &Arc<Table>,
-    content: &Content,
-    unit: &[LiveFile],
-    fill: Fill<'_>,
-    hold: bool,
-) -> Result<u64> {
-    if !hold {
-        return write_unit(context, context.lake, table, content, unit, fill).await;
-    }
-    let hold = Hold::take(context.lake, &[table.id]).await?;
-    let result = write_unit(context, &hold.lake, table, content, unit, fill).await;
-    hold.end().await?;
-    result
-}
-
-async fn write_unit(
-    context: &Context<'_>,
-    lake: &crate::Lake,
-    table: &Arc<Table>,
-    content: &Content,
-    unit: &[LiveFile],
-    fill: Fill<'_>,
-) -> Result<u64> {
-    let staged = stage(context, table, unit, fill).await?;
-    let done = lake.replace_files(table, content, unit, &staged, "schema change").await?;
-    Ok(done.rows)
 }
 
 async fn stage(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use frame::{Value, WriteOp};
+use frame::{DataType, Value, WriteOp};
 use futures::future::join_all;
 use lake::store::LocalStore;
 use lake::{Change, Config, Lake, TableChange};
@@ -84,6 +84,37 @@ async fn many_small_commits_are_compacted_by_themselves() {
     })
     .await;
     assert_eq!(lab.rows("Film").await.len(), 70);
+}
+
+/// A large file is not written anew because single rows of it change, and what is deleted of it does
+/// not pile up in ever more delete files.
+#[tokio::test]
+async fn a_large_file_stays_beside_small_commits() {
+    let fields = [
+        ("id", DataType::String, false),
+        ("title", DataType::String, false),
+        ("year", DataType::Int, true),
+    ];
+    let film = lab::keyed(lab::object("Film", "films", &fields), &["id"]);
+    let lab = Lab::new(vec![film]).await;
+    let title = |n: u64| base::rng::Rng::seeded(n).uuid().to_string();
+    let rows: Vec<_> = (0..20_000).map(|n| row(&title(n), &title(n + 1_000_000), 1)).collect();
+    insert(&lab.lake, &rows).await;
+    for n in 0..60 {
+        let rows = vec![batch(&lab.lake, "Film", &[row(&title(n), "changed", n as i64)])];
+        write(&lab.lake, "Film", WriteOp::Upsert(rows)).await.unwrap();
+    }
+    let status = testkit::wait_for_async("compactions", Duration::from_secs(60), async || {
+        let status = lab.lake.status_of("Film").await.unwrap();
+        (status.delete_files < 16 && status.files < 17).then_some(status)
+    })
+    .await;
+    assert!(status.bytes > 1 << 19, "{status:?}");
+    // The first file has its rows still, those that are deleted too.
+    assert!(status.deleted_rows >= 60, "{status:?}");
+    let after = lab.rows("Film").await;
+    assert_eq!(after.len(), 20_000);
+    assert_eq!(after.iter().filter(|row| row[1] == Value::from("changed")).count(), 60);
 }
 
 #[tokio::test]
