@@ -59,7 +59,7 @@ class Guarded:
 
     def __init__(self, script, folder, arguments, **how):
         self.guard = subprocess.Popen(
-            ["/bin/sh", GUARDS / script, *map(str, arguments)],
+            ["/bin/sh", "-c", (GUARDS / script).read_text(), "guard", *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **how,
         )
 

@@ -25,6 +25,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base::{Error, Kind, Result};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use schema::plan::{Step, in_order_of_truth};
@@ -32,6 +33,7 @@ use schema::{ColumnSpec, FieldDef, ObjectType, Schema, TableFormat};
 
 use crate::catalog::Statement;
 use crate::commit::CommitInfo;
+use crate::commit::contend::contended;
 use crate::commit::delta::Delta;
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
@@ -268,10 +270,30 @@ impl<'a> Context<'a> {
         Ok(Arc::new(preview))
     }
 
-    /// Commits what a preparation makes of a table.
-    async fn commit(&self, table: &Arc<Table>, delta: Delta) -> Result<()> {
-        let written = snapshot::write(self.lake, table, delta, &info()).await?;
-        self.lake.publish(vec![written], &[]).await.map(|_| ())
+    /// Commits what `make` makes of a table as it is at that moment, if anything; others who commit to it
+    /// are waited for.
+    async fn alter<T: Send>(
+        &self,
+        table: &Table,
+        make: impl Fn(&Table) -> Result<(T, Option<Delta>)> + Send + Sync,
+    ) -> Result<T> {
+        let types = [Arc::clone(&table.type_name)];
+        let attempt = |lake: Lake| {
+            let make = &make;
+            async move {
+                let now = lake.catalog().find(&table.type_name).await?;
+                let gone = || Error::not_found(format!("table `{}` has gone", table.name));
+                let table = now.ok_or_else(gone)?;
+                let (made, delta) = make(&table)?;
+                if let Some(delta) = delta {
+                    let written = snapshot::write(&lake, &table, delta, &info()).await?;
+                    lake.publish(vec![written], &[]).await?;
+                }
+                Ok(made)
+            }
+            .boxed()
+        };
+        contended(self.lake, &types, attempt).await
     }
 
     /// The type as it was before the plan, whatever it was called.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use base::ids::TableId;
 use base::{Error, Kind, Result};
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::retry::Attempts;
@@ -155,6 +156,29 @@ impl Contender {
         self.taken = true;
         Ok(())
     }
+}
+
+/// Tries a commit to these types until it loses no race. Each attempt is made through the handle that it
+/// is given, which may hold the tables.
+pub(crate) async fn contended<'a, T>(
+    lake: &Lake,
+    types: &[Arc<str>],
+    mut attempt: impl FnMut(Lake) -> BoxFuture<'a, Result<T>> + Send,
+) -> Result<T> {
+    let mut contender = Contender::new(lake);
+    contender.start(types, false).await?;
+    let result = loop {
+        match attempt(contender.lake().clone()).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                if let Err(error) = contender.again(error, types).await {
+                    break Err(error);
+                }
+            }
+            result => break result,
+        }
+    };
+    contender.end().await;
+    result
 }
 
 /// Holds tables as soon as nobody else holds one of them.

@@ -4,7 +4,7 @@
 //! row in the import journal. Not here: reading files, what a part is (`import`).
 
 use arrow::record_batch::RecordBatch;
-use base::{Kind, Result};
+use base::Result;
 use frame::WriteOp;
 use futures::FutureExt;
 use lance::dataset::WriteMode;
@@ -13,7 +13,7 @@ use lance::dataset::write::delete::DeleteBuilder;
 use super::{Note, Work};
 use crate::Lake;
 use crate::commit::CommitInfo;
-use crate::commit::contend::Contender;
+use crate::commit::contend::contended;
 use crate::import::ImportMode;
 use crate::lake::object_named;
 
@@ -25,20 +25,9 @@ pub(crate) async fn import(
     batches: &[RecordBatch],
     info: &CommitInfo,
 ) -> Result<i64> {
-    let types = [type_name.into()];
-    let mut contender = Contender::new(lake);
-    let result = loop {
-        match once(contender.lake(), type_name, mode, batches, info).await {
-            Err(error) if error.kind() == Kind::Conflict => {
-                if let Err(error) = contender.again(error, &types).await {
-                    break Err(error);
-                }
-            }
-            result => break result,
-        }
-    };
-    contender.end().await;
-    result
+    let attempt =
+        |lake: Lake| async move { once(&lake, type_name, mode, batches, info).await }.boxed();
+    contended(lake, &[type_name.into()], attempt).await
 }
 
 async fn once(

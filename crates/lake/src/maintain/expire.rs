@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use base::{Kind, Result};
+use base::Result;
+use futures::FutureExt;
 use iceberg::spec::{Snapshot as IcebergSnapshot, SnapshotRef, TableMetadata};
 
 use super::{RETENTION, doomed};
 use crate::commit::CommitInfo;
+use crate::commit::contend::contended;
 use crate::commit::delta::{Alter, Delta};
-use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::lake::Lake;
 
@@ -27,13 +28,8 @@ impl Lake {
     /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's); the
     /// present one always stays.
     pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
-        let mut attempts = Attempts::new(self);
-        loop {
-            match self.try_expire(type_name, keep).await {
-                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-                result => return result,
-            }
-        }
+        let attempt = |lake: Lake| async move { lake.try_expire(type_name, keep).await }.boxed();
+        contended(self, &[type_name.into()], attempt).await
     }
 
     /// The snapshots that are older than what is kept; never the present one.

@@ -1,12 +1,13 @@
 //! Goes back to what an earlier snapshot holds, by a new snapshot: history only grows.
 
 use base::{Error, Kind, Result};
+use futures::FutureExt;
 use iceberg::spec::Operation;
 use schema::TableFormat;
 
 use crate::commit::CommitInfo;
+use crate::commit::contend::contended;
 use crate::commit::delta::Delta;
-use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::lake::Lake;
 use crate::lance_table;
@@ -15,13 +16,9 @@ use crate::table::{Snapshot, Table};
 impl Lake {
     /// Makes the table hold what it held in this snapshot.
     pub async fn rollback(&self, type_name: &str, id: i64, author: &str) -> Result<Snapshot> {
-        let mut attempts = Attempts::new(self);
-        loop {
-            match self.try_rollback(type_name, id, author).await {
-                Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-                result => return result,
-            }
-        }
+        let attempt =
+            |lake: Lake| async move { lake.try_rollback(type_name, id, author).await }.boxed();
+        contended(self, &[type_name.into()], attempt).await
     }
 
     async fn try_rollback(&self, type_name: &str, id: i64, author: &str) -> Result<Snapshot> {

@@ -4,17 +4,14 @@
 //! columns, files in the present partitions and order, no vectors that nobody asks for. Not here: the
 //! service of versions (`catalog`), dropped tables, whose files go with their retention.
 
-use base::{Kind, Result};
-use iceberg::spec::Schema as IcebergSchema;
+use base::Result;
 use schema::TableFormat;
 use schema::plan::Step;
 
 use super::fill::{self, Fill};
-use super::{Context, type_of};
+use super::{Context, expand, type_of};
 use crate::binding;
-use crate::commit::delta::{Alter, Delta};
-use crate::commit::retry::Attempts;
-use crate::failure::failed;
+use crate::table::Table;
 
 pub(super) async fn contract(context: &Context<'_>) -> Result<()> {
     for step in context.steps {
@@ -41,23 +38,11 @@ pub(super) async fn contract(context: &Context<'_>) -> Result<()> {
 
 /// Takes hidden columns out of the table's schema; files keep them for older snapshots.
 async fn uncover(context: &Context<'_>, type_name: &str) -> Result<()> {
-    let mut attempts = Attempts::new(context.lake);
-    loop {
-        let table = context.lake.table(type_name).await?;
+    let table = context.lake.table(type_name).await?;
+    let uncovered = |table: &Table| {
         let present = table.stored()?.current_schema();
-        let Some(shown) = binding::shown_of(present) else { return Ok(()) };
-        let schema = IcebergSchema::builder()
-            .with_schema_id(present.schema_id() + 1)
-            .with_fields(shown)
-            .with_identifier_field_ids(present.identifier_field_ids())
-            .build()
-            .map_err(failed(format!("change the columns of table `{}`", table.name)))?;
-        let doing = format!("change the columns of table `{}`", table.name);
-        let alter: Alter =
-            Box::new(move |builder| builder.add_current_schema(schema).map_err(failed(doing)));
-        match context.commit(&table, Delta { alter: Some(alter), ..Delta::default() }).await {
-            Err(error) if error.kind() == Kind::Conflict => attempts.again(error).await?,
-            result => return result,
-        }
-    }
+        let Some(shown) = binding::shown_of(present) else { return Ok(((), None)) };
+        Ok(((), Some(expand::with_fields(table, shown)?)))
+    };
+    context.alter(&table, uncovered).await
 }

@@ -49,7 +49,7 @@ pub(super) async fn prepare(
     if same_type {
         return Ok(());
     }
-    let Some(new) = expand::prepared(context, type_name, &wanted).await? else { return Ok(()) };
+    let Some(new) = expand::prepared(context, &table, def, column).await? else { return Ok(()) };
     fill::fill(context, type_name, Fill::From { id: new, source: present.id }, all).await
 }
 

@@ -5,6 +5,7 @@
 
 use base::{Error, Result};
 use iceberg::spec::{NestedField, NestedFieldRef, Schema as IcebergSchema};
+use schema::{ColumnSpec, FieldDef};
 
 use super::convert::same_shape;
 use super::draft::{earlier, shown_as};
@@ -36,9 +37,7 @@ pub(super) async fn add(
             _ => Ok(()),
         };
     }
-    let mut next_id = table.stored()?.last_column_id() + 1;
-    let wanted = shape::iceberg_field(def, column, &mut next_id);
-    let Some(id) = prepared(context, type_name, &wanted).await? else { return Ok(()) };
+    let Some(id) = prepared(context, &table, def, column).await? else { return Ok(()) };
     match Fill::of_added(context, type_name, def, id)? {
         Some(fill) => fill::fill(context, type_name, fill, all).await,
         None => Ok(()),
@@ -67,11 +66,15 @@ pub(super) async fn restore(
     if !has_default {
         return Err(required(&format!("{type_name}.{field}"), &table, lacking));
     }
-    if table.stored()?.current_schema().field_by_id(id).is_none() {
-        let known = earlier(&table, &column.column)?;
+    let back = |table: &Table| {
+        if table.stored()?.current_schema().field_by_id(id).is_some() {
+            return Ok(((), None));
+        }
+        let known = earlier(table, &column.column)?;
         let back = shown_as(&known, &binding::coming(&column.column), false);
-        put(context, &table, back).await?;
-    }
+        Ok(((), Some(put(table, back)?)))
+    };
+    context.alter(&table, back).await?;
     fill::fill(context, type_name, fill, all).await
 }
 
@@ -87,41 +90,49 @@ fn required(field: &str, table: &Table, lacking: u64) -> Error {
 /// without rows, whose column is made by the switch.
 pub(super) async fn prepared(
     context: &Context<'_>,
-    type_name: &str,
-    wanted: &NestedFieldRef,
+    table: &Table,
+    def: &FieldDef,
+    column: &ColumnSpec,
 ) -> Result<Option<i32>> {
-    let table = context.table_of(type_name).await?;
-    let metadata = table.stored()?;
-    let hidden = binding::coming(&wanted.name);
-    if let Some(found) = metadata.current_schema().field_by_name(&hidden)
-        && same_shape(&found.field_type, &wanted.field_type)
-    {
-        return Ok(Some(found.id));
-    }
-    if metadata.current_snapshot().is_none() {
-        return Ok(None);
-    }
-    let field_type = wanted.field_type.as_ref().clone();
-    let column = NestedField::new(wanted.id, hidden, field_type, false);
-    put(context, &table, column.into()).await?;
-    Ok(Some(wanted.id))
+    let prepare = |table: &Table| {
+        let metadata = table.stored()?;
+        let mut next_id = metadata.last_column_id() + 1;
+        let wanted = shape::iceberg_field(def, column, &mut next_id);
+        let hidden = binding::coming(&wanted.name);
+        if let Some(found) = metadata.current_schema().field_by_name(&hidden)
+            && same_shape(&found.field_type, &wanted.field_type)
+        {
+            return Ok((Some(found.id), None));
+        }
+        if metadata.current_snapshot().is_none() {
+            return Ok((None, None));
+        }
+        let field_type = wanted.field_type.as_ref().clone();
+        let column = NestedField::new(wanted.id, hidden, field_type, false);
+        Ok((Some(wanted.id), Some(put(table, column.into())?)))
+    };
+    context.alter(table, prepare).await
 }
 
 /// Puts a hidden column at the end, in the place of an earlier one of the same name.
-async fn put(context: &Context<'_>, table: &Table, column: NestedFieldRef) -> Result<()> {
-    let present = table.stored()?.current_schema();
-    let mut fields = present.as_struct().fields().to_vec();
+fn put(table: &Table, column: NestedFieldRef) -> Result<Delta> {
+    let mut fields = table.stored()?.current_schema().as_struct().fields().to_vec();
     fields.retain(|field| field.name != column.name);
     fields.push(column);
+    with_fields(table, fields)
+}
+
+/// The change that gives a table these columns.
+pub(super) fn with_fields(table: &Table, fields: Vec<NestedFieldRef>) -> Result<Delta> {
+    let present = table.stored()?.current_schema();
+    let doing = format!("change the columns of table `{}`", table.name);
     let schema = IcebergSchema::builder()
         .with_schema_id(present.schema_id() + 1)
         .with_fields(fields)
         .with_identifier_field_ids(present.identifier_field_ids())
         .build()
-        .map_err(failed(format!("prepare a column of table `{}`", table.name)))?;
-    let doing = format!("prepare a column of table `{}`", table.name);
+        .map_err(failed(doing.clone()))?;
     let alter: Alter =
         Box::new(move |builder| builder.add_current_schema(schema).map_err(failed(doing)));
-    let table = std::sync::Arc::new(table.clone());
-    context.commit(&table, Delta { alter: Some(alter), ..Delta::default() }).await
+    Ok(Delta { alter: Some(alter), ..Delta::default() })
 }
