@@ -122,13 +122,18 @@ pub(crate) struct Writer {
     pub(crate) spent: Option<Arc<AtomicBool>>,
 }
 
+/// Bytes of table metadata that are held.
+const METADATA_BYTES: usize = 64 << 20;
+/// What a snapshot in it needs, about, and what a table without one does.
+const SNAPSHOT_BYTES: usize = 2048;
+
 /// The catalog; clones share it.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     database: Database,
     io: FileIO,
     clock: Clock,
-    metadata: Arc<Cache<TableMetadata>>,
+    metadata: Arc<Cache<Arc<str>, Arc<TableMetadata>>>,
     /// Where the objects are, when they may move.
     place: Arc<OnceLock<Place>>,
 }
@@ -138,7 +143,7 @@ impl Catalog {
     pub async fn open(database: Database, io: FileIO, clock: Clock) -> Result<Catalog> {
         database.migrate("lake", MIGRATIONS).await?;
         database.migrate("lake_change", change::MIGRATIONS).await?;
-        let metadata = Arc::new(Cache::new(256));
+        let metadata = Arc::new(Cache::new(METADATA_BYTES));
         Ok(Catalog { database, io, clock, metadata, place: Arc::default() })
     }
 
@@ -322,12 +327,18 @@ impl Catalog {
         }
         let doing = format!("read table metadata `{location}`");
         let read = TableMetadata::read_from(&self.io, location).await.map_err(failed(doing))?;
-        Ok(self.metadata.insert(location, Arc::new(read)))
+        Ok(self.keep(location, Arc::new(read)))
     }
 
     /// Keeps metadata that this process has just written.
     pub(crate) fn remember(&self, location: &str, metadata: Arc<TableMetadata>) {
-        self.metadata.insert(location, metadata);
+        self.keep(location, metadata);
+    }
+
+    fn keep(&self, location: &str, metadata: Arc<TableMetadata>) -> Arc<TableMetadata> {
+        // However long its history is, the newest of a few tables is held.
+        let weight = (metadata.snapshots().len() * SNAPSHOT_BYTES).min(METADATA_BYTES / 8);
+        self.metadata.put(location.into(), metadata, SNAPSHOT_BYTES + weight)
     }
 }
 

@@ -106,7 +106,7 @@ impl Lake {
         };
         contender.end().await;
         if result.is_ok() {
-            types.iter().for_each(|type_name| group::nudge_compaction(self, type_name));
+            types.iter().for_each(|type_name| group::nudge(self, type_name));
         }
         result
     }

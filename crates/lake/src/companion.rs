@@ -28,8 +28,8 @@ use parking_lot::{Mutex, RwLock};
 pub use media::MediaVariant;
 
 use crate::Config;
+use crate::cache::Cache;
 use crate::lance_store::LanceStore;
-use crate::query::cache::Cache;
 use held::VectorSet;
 
 /// Bytes of vectors that are held.

@@ -57,6 +57,13 @@ pub struct LiveDelete {
     pub spec_id: i32,
 }
 
+/// Bytes of lists of manifests that are held.
+const LIST_BYTES: usize = 16 << 20;
+/// Bytes of manifests, of deleted positions, and of footers that are held.
+const HELD_BYTES: usize = 64 << 20;
+/// How many bytes in memory a byte of a packed file makes, about.
+const UNPACKED: usize = 8;
+
 /// All live files of one snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
@@ -75,10 +82,10 @@ pub struct Files {
     io: FileIO,
     objects: Arc<dyn ObjectStore>,
     locations: Locations,
-    lists: Cache<Vec<ManifestFile>>,
-    manifests: Cache<Manifest>,
-    deletes: Cache<Positions>,
-    footers: Cache<ArrowReaderMetadata>,
+    lists: Cache<Arc<str>, Arc<Vec<ManifestFile>>>,
+    manifests: Cache<Arc<str>, Arc<Manifest>>,
+    deletes: Cache<Arc<str>, Arc<Positions>>,
+    footers: Cache<Arc<str>, Arc<ArrowReaderMetadata>>,
 }
 
 impl Files {
@@ -87,10 +94,10 @@ impl Files {
             io,
             objects,
             locations,
-            lists: Cache::new(128),
-            manifests: Cache::new(1024),
-            deletes: Cache::new(1024),
-            footers: Cache::new(512),
+            lists: Cache::new(LIST_BYTES),
+            manifests: Cache::new(HELD_BYTES),
+            deletes: Cache::new(HELD_BYTES),
+            footers: Cache::new(HELD_BYTES),
         }
     }
 
@@ -109,19 +116,22 @@ impl Files {
         let bytes = input.read().await.map_err(failed(doing()))?;
         let list = ManifestList::parse_with_version(&bytes, metadata.format_version())
             .map_err(failed(doing()))?;
-        let entries = list.consume_entries().into_iter().collect();
-        Ok(self.lists.insert(location, Arc::new(entries)))
+        let entries: Vec<ManifestFile> = list.consume_entries().into_iter().collect();
+        let weight = bytes.len() * UNPACKED;
+        Ok(self.lists.put(location.into(), Arc::new(entries), weight))
     }
 
     /// The entries of a manifest.
     pub async fn manifest(&self, file: &ManifestFile) -> Result<Arc<Manifest>> {
         // A manifest's entries inherit from the list that names it, and all lists say the same.
-        if let Some(found) = self.manifests.get(&file.manifest_path) {
+        if let Some(found) = self.manifests.get(file.manifest_path.as_str()) {
             return Ok(found);
         }
         let doing = format!("read manifest `{}`", file.manifest_path);
         let manifest = file.load_manifest(&self.io).await.map_err(failed(doing))?;
-        Ok(self.manifests.insert(&file.manifest_path, Arc::new(manifest)))
+        let weight =
+            usize::try_from(file.manifest_length).unwrap_or(usize::MAX).saturating_mul(UNPACKED);
+        Ok(self.manifests.put(file.manifest_path.as_str().into(), Arc::new(manifest), weight))
     }
 
     /// The live files of a snapshot; nothing for a table without one.
@@ -192,7 +202,9 @@ impl Files {
             }
         }
         positions.values_mut().for_each(|list| list.sort_unstable());
-        Ok(self.deletes.insert(location, Arc::new(positions)))
+        let rows: usize = positions.values().map(Vec::len).sum();
+        let weight = (rows + positions.len() * UNPACKED) * size_of::<u64>();
+        Ok(self.deletes.put(location.into(), Arc::new(positions), weight))
     }
 
     /// A file, open for reading; its footer is kept.
@@ -208,7 +220,9 @@ impl Files {
                 let doing = format!("read the footer of `{location}`");
                 let options = ArrowReaderOptions::new();
                 let read = ArrowReaderMetadata::load_async(&mut reader, options).await;
-                self.footers.insert(location, Arc::new(read.map_err(failed(doing))?))
+                let read = Arc::new(read.map_err(failed(doing))?);
+                let weight = read.metadata().memory_size();
+                self.footers.put(location.into(), read, weight)
             }
         };
         let footer = footer.as_ref().clone();

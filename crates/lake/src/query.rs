@@ -8,7 +8,6 @@
 //! In: text or a [`frame::ScanRequest`]. Out: a stream of batches in bounded memory that spills to
 //! disk. Not here: writing (`commit`), vectors (`companion`), text indexes (`search`).
 
-pub(crate) mod cache;
 pub(crate) mod checked;
 mod coded;
 pub(crate) mod columns;

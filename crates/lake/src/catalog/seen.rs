@@ -111,7 +111,7 @@ impl Catalog {
     ) -> Result<Arc<TableMetadata>> {
         match self.metadata.get(key) {
             Some(found) => Ok(found),
-            None => Ok(self.metadata.insert(key, Arc::new(make()?))),
+            None => Ok(self.keep(key, Arc::new(make()?))),
         }
     }
 }

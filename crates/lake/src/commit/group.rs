@@ -58,9 +58,9 @@ struct State {
     waiting: VecDeque<Pending>,
     running: bool,
     worker: Option<Task<()>>,
-    compaction: Option<Task<()>>,
-    /// Whether a compaction looks at the table, and whether there was a commit since it began to.
-    compacting: bool,
+    maintenance: Option<Task<()>>,
+    /// Whether maintenance looks at the table, and whether there was a commit since it began to.
+    maintaining: bool,
     look_again: bool,
     /// When others last wanted the table at the same time.
     rivals: Option<Instant>,
@@ -136,38 +136,35 @@ async fn work(lake: Lake, queue: Arc<Queue>) {
         if commit_batch(contender, ready, batch).await {
             queue.state.lock().rivals = Some(Instant::now());
         }
-        nudge_compaction(&lake, &type_name);
+        nudge(&lake, &type_name);
     }
 }
 
-/// Lets a compaction look at the table beside whatever else goes on. One that does already looks once
+/// Lets maintenance look at the table beside whatever else goes on. One that does already looks once
 /// more when it is done, for it may have read the table before this commit.
-pub(crate) fn nudge_compaction(lake: &Lake, type_name: &Arc<str>) {
-    if !lake.config().compact {
-        return;
-    }
+pub(crate) fn nudge(lake: &Lake, type_name: &Arc<str>) {
     let queue = Arc::clone(lake.inner.queues.lock().entry(Arc::clone(type_name)).or_default());
     let mut state = queue.state.lock();
     state.look_again = true;
     // One that died left its flag.
-    if !state.compacting || state.compaction.as_ref().is_none_or(Task::is_finished) {
-        state.compacting = true;
-        let work = compact(lake.clone(), Arc::clone(type_name), Arc::clone(&queue));
-        state.compaction = Some(base::task::spawn("compaction", work));
+    if !state.maintaining || state.maintenance.as_ref().is_none_or(Task::is_finished) {
+        state.maintaining = true;
+        let work = maintain(lake.clone(), Arc::clone(type_name), Arc::clone(&queue));
+        state.maintenance = Some(base::task::spawn("maintenance", work));
     }
 }
 
-/// Compacts as long as there are commits that no compaction has seen.
-async fn compact(lake: Lake, type_name: Arc<str>, queue: Arc<Queue>) {
+/// Maintains the table as long as there are commits that it has not seen.
+async fn maintain(lake: Lake, type_name: Arc<str>, queue: Arc<Queue>) {
     loop {
         {
             let mut state = queue.state.lock();
-            state.compacting = std::mem::take(&mut state.look_again);
-            if !state.compacting {
+            state.maintaining = std::mem::take(&mut state.look_again);
+            if !state.maintaining {
                 return;
             }
         }
-        crate::maintain::after_commit(&lake, &type_name).await;
+        crate::maintain::after_commits(&lake, &type_name).await;
     }
 }
 

@@ -278,7 +278,7 @@ fn is_prepared(table: &Table) -> Result<bool> {
 
 /// Compacts by itself once small commits have left enough behind. A failure is logged and changes
 /// nothing; the next commit tries again.
-pub(crate) async fn after_commit(lake: &Lake, type_name: &str) {
+pub(super) async fn when_worth(lake: &Lake, type_name: &str) {
     match in_turn(&lake.unpinned(), type_name).await {
         Ok(done) if done != Compacted::default() => {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");

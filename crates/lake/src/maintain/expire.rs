@@ -2,18 +2,25 @@
 //! them (`doomed`).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use base::Result;
-use futures::FutureExt;
+use base::{Kind, Result};
+use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{Snapshot as IcebergSnapshot, SnapshotRef, TableMetadata};
 
+use super::turn::Turn;
 use super::{RETENTION, doomed};
 use crate::commit::CommitInfo;
-use crate::commit::contend::contended;
+use crate::commit::contend::Contender;
 use crate::commit::delta::{Alter, Delta};
 use crate::commit::snapshot;
 use crate::lake::Lake;
+
+/// Snapshots that are worth an expiry between two rounds.
+const MANY: usize = 100;
+/// Snapshots whose files are read at the same time.
+const READ_AT_ONCE: usize = 8;
 
 /// What an expiry did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,12 +31,56 @@ pub struct Expired {
     pub files: u64,
 }
 
+/// What the attempts of one expiry know.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Snapshots to let go, as they were found at the beginning.
+    old: HashSet<i64>,
+    /// Snapshots whose files are known.
+    snapshots: HashSet<i64>,
+    /// Files of the former.
+    gone: HashSet<String>,
+    /// Files of all others.
+    needed: HashSet<String>,
+}
+
 impl Lake {
     /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's); the
     /// present one always stays.
     pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
-        let attempt = |lake: Lake| async move { lake.try_expire(type_name, keep).await }.boxed();
-        contended(self, &[type_name.into()], attempt).await
+        let types = [Arc::from(type_name)];
+        let mut seen = Seen::default();
+        let mut contender = Contender::new(self);
+        contender.start(&types, false).await?;
+        let result = loop {
+            match contender.lake().try_expire(type_name, keep, &mut seen).await {
+                Err(error) if error.kind() == Kind::Conflict => {
+                    if let Err(error) = contender.again(error, &types).await {
+                        break Err(error);
+                    }
+                }
+                result => break result,
+            }
+        };
+        contender.end().await;
+        result
+    }
+
+    /// Expires between two rounds, once a good part of the snapshots is older than what is kept: each
+    /// commit writes the whole list of them anew.
+    pub(super) async fn expire_when_due(&self, type_name: &str) -> Result<Expired> {
+        let table = self.table(type_name).await?;
+        let Some(metadata) = &table.iceberg else { return Ok(Expired::default()) };
+        let old = self.expired(metadata, None).count();
+        if old < MANY || old < metadata.snapshots().len() / 2 {
+            return Ok(Expired::default());
+        }
+        let Some(turn) = Turn::take(self, "expire", &table).await? else {
+            return Ok(Expired::default());
+        };
+        let expired = self.expire(type_name, None).await;
+        turn.end(self).await?;
+        expired
     }
 
     /// The snapshots that are older than what is kept; never the present one.
@@ -47,35 +98,53 @@ impl Lake {
         })
     }
 
-    async fn try_expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
+    async fn try_expire(
+        &self,
+        type_name: &str,
+        keep: Option<Duration>,
+        seen: &mut Seen,
+    ) -> Result<Expired> {
         let table = self.table(type_name).await?;
         let Some(metadata) = table.iceberg.clone() else {
             return self.expire_versions(&table, keep).await;
         };
-        let old: Vec<_> = self.expired(&metadata, keep).collect();
-        if old.is_empty() {
+        if seen.snapshots.is_empty() {
+            seen.old.extend(self.expired(&metadata, keep).map(|one| one.snapshot_id()));
+        }
+        let ids = metadata.snapshots().map(|one| one.snapshot_id());
+        let ids: Vec<i64> = ids.filter(|id| seen.old.contains(id)).collect();
+        if ids.is_empty() {
             return Ok(Expired::default());
         }
-        let mut gone = HashSet::new();
-        for snapshot in &old {
-            gone.extend(self.locations_of(&metadata, snapshot).await?);
-        }
-        let ids: Vec<i64> = old.iter().map(|snapshot| snapshot.snapshot_id()).collect();
-        for snapshot in metadata.snapshots().filter(|one| !ids.contains(&one.snapshot_id())) {
-            for location in self.locations_of(&metadata, snapshot).await? {
-                gone.remove(&location);
-            }
-        }
-        let count = ids.len() as u64;
+        self.look_at(&metadata, seen).await?;
+        let gone: Vec<&String> = seen.gone.difference(&seen.needed).collect();
+        let (snapshots, files) = (ids.len() as u64, gone.len() as u64);
+        let path = |location: &&String| Ok(self.locations().path(location)?.to_string());
+        let mut paths: Vec<String> = gone.iter().map(path).collect::<Result<_>>()?;
+        paths.sort_unstable();
         let alter: Alter = Box::new(move |builder| Ok(builder.remove_snapshots(&ids)));
         let delta = Delta { alter: Some(alter), ..Delta::default() };
         let written = snapshot::write(self, &table, delta, &CommitInfo::default()).await?;
-        let path = |location: &String| Ok(self.locations().path(location)?.to_string());
-        let mut paths: Vec<String> = gone.iter().map(path).collect::<Result<_>>()?;
-        paths.sort_unstable();
         let doomed = doomed::statements(&paths, self.config().clock.now());
         self.publish(vec![written], &doomed).await?;
-        Ok(Expired { snapshots: count, files: gone.len() as u64 })
+        Ok(Expired { snapshots, files })
+    }
+
+    /// Reads what the snapshots need that no attempt has looked at: what a snapshot needs never changes.
+    async fn look_at(&self, metadata: &TableMetadata, seen: &mut Seen) -> Result<()> {
+        let new = metadata.snapshots().filter(|one| !seen.snapshots.contains(&one.snapshot_id()));
+        let new: Vec<SnapshotRef> = new.cloned().collect();
+        let read = |snapshot: SnapshotRef| async move {
+            let locations = self.locations_of(metadata, &snapshot).await?;
+            Ok::<_, base::Error>((snapshot.snapshot_id(), locations))
+        };
+        let mut found = stream::iter(new).map(read).buffer_unordered(READ_AT_ONCE);
+        while let Some((id, locations)) = found.try_next().await? {
+            let whose = if seen.old.contains(&id) { &mut seen.gone } else { &mut seen.needed };
+            whose.extend(locations);
+            seen.snapshots.insert(id);
+        }
+        Ok(())
     }
 
     /// Everything that a snapshot needs to be read, but the metadata file.

@@ -12,7 +12,7 @@
 use base::{Kind, Result, Timestamp};
 
 use super::turn::Turn;
-use super::{GRACE, after_commit};
+use super::{GRACE, compact};
 use crate::companion::vectors::VectorSpace;
 use crate::{Lake, Table};
 
@@ -54,7 +54,7 @@ impl Lake {
         let type_name = table.type_name.as_ref();
         if self.config().compact && table.iceberg.is_some() {
             self.note(table, "compact").await?;
-            after_commit(self, type_name).await;
+            compact::when_worth(self, type_name).await;
         }
         self.note(table, "expire").await?;
         log_failure("let old snapshots go", type_name, self.expire(type_name, None).await);

@@ -29,7 +29,6 @@ use object_store::{ObjectMeta, ObjectStore};
 use parquet::file::metadata::ParquetMetaData;
 use schema::ObjectType;
 
-use super::cache::Cache;
 use super::coded::GroupByCodes;
 use super::columns::{Columns, Earlier};
 use super::direct::blocks::{self, BlockKey};
@@ -39,6 +38,7 @@ use super::failure;
 use super::manifests::{Manifests, SnapshotFiles};
 use super::provider::{IcebergProvider, immutable_object, store_url};
 use crate::binding::shown_of;
+use crate::cache::Cache;
 use crate::failure::failed;
 use crate::maintain::doomed::Scans;
 use crate::search::TextIndexes;

@@ -20,8 +20,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::cache::Cache;
 use super::vanished;
+use crate::cache::Cache;
 
 /// Bytes of manifests and delete files that are held, each.
 const HELD_BYTES: usize = 128 << 20;

@@ -24,7 +24,7 @@ use super::{Answer, Ident, Outcome, Refusal, Snapshots, check, versions};
 use crate::Lake;
 use crate::catalog::{Swap, swap_all};
 use crate::commit::contend::Contender;
-use crate::commit::group::nudge_compaction;
+use crate::commit::group::nudge;
 use crate::commit::snapshot::{altered, write_metadata_file};
 use crate::failure::failed;
 
@@ -122,7 +122,7 @@ async fn all(lake: &Lake, changes: &[Change], who: &Principal) -> Result<Vec<Rea
     for one in &ready {
         lake.catalog().remember(&one.location, Arc::clone(&one.metadata));
         if let Some(type_name) = &one.type_name {
-            nudge_compaction(lake, type_name);
+            nudge(lake, type_name);
         }
     }
     Ok(ready)

@@ -19,8 +19,8 @@ use tantivy::{Index, ReloadPolicy, Searcher};
 
 use super::build::{PartBuilder, tokenizers};
 use super::bundle::Bundle;
+use crate::cache::Cache;
 use crate::failure::failed as store_failed;
-use crate::query::cache::Cache;
 
 /// The format of bundles and of how texts are cut; another one gives other names.
 const FORMAT: u32 = 1;

@@ -86,6 +86,25 @@ async fn many_small_commits_are_compacted_by_themselves() {
     assert_eq!(lab.rows("Film").await.len(), 70);
 }
 
+/// Each commit writes the list of all snapshots, so that those that are past their time go between two
+/// rounds of maintenance.
+#[tokio::test]
+async fn old_snapshots_go_while_commits_come() {
+    let lab = Lab::new(vec![film()]).await;
+    let config = Config { retain: Duration::ZERO, ..lab.lake.config().clone() };
+    let lake = Lake::open(config, lab.lake.schema()).await.unwrap();
+    for n in 0..130 {
+        let rows = vec![batch(&lake, "Film", &[row(&format!("{n}"), "t", n)])];
+        write(&lake, "Film", WriteOp::Insert(rows)).await.unwrap();
+    }
+    testkit::wait_for_async("an expiry", Duration::from_secs(60), async || {
+        let kept = lake.snapshots("Film").await.unwrap().len();
+        (kept < 100).then_some(())
+    })
+    .await;
+    assert_eq!(lab.rows("Film").await.len(), 130);
+}
+
 /// A large file is not written anew because single rows of it change, and what is deleted of it does
 /// not pile up in ever more delete files.
 #[tokio::test]
