@@ -94,6 +94,7 @@ async fn old_snapshots_go_while_commits_come() {
     let config = Config { retain: Duration::ZERO, ..lab.lake.config().clone() };
     let lake = Lake::open(config, lab.lake.schema()).await.unwrap();
     for n in 0..130 {
+        lab.clock.advance(1000);
         let rows = vec![batch(&lake, "Film", &[row(&format!("{n}"), "t", n)])];
         write(&lake, "Film", WriteOp::Insert(rows)).await.unwrap();
     }
