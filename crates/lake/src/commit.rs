@@ -160,6 +160,9 @@ impl Lake {
             }
             return Err(error);
         }
+        if let Err(error) = self.note_superseded(&swaps).await {
+            tracing::debug!(%error, "the clean-up will find superseded metadata");
+        }
         Ok(written.into_iter().map(|one| one.snapshot).collect())
     }
 

@@ -21,6 +21,7 @@ use crate::files::Files;
 use crate::lance_table;
 use crate::maintain::budget::{BYTES_A_MINUTE, Budget};
 use crate::maintain::doomed::{self, Observed, Scans};
+use crate::maintain::superseded::Superseded;
 use crate::place::Place;
 use crate::query::engine::Engine;
 use crate::query::suggest::did_you_mean;
@@ -126,6 +127,7 @@ pub(crate) struct Inner {
     pub(crate) scans: Arc<Scans>,
     /// Whether this process has a pin.
     pub(crate) pinned: AtomicBool,
+    pub(crate) superseded: Superseded,
     pub(crate) observed: Mutex<Observed>,
 }
 
@@ -172,6 +174,7 @@ impl Lake {
                 budget: Budget::new(BYTES_A_MINUTE),
                 scans,
                 pinned: AtomicBool::new(false),
+                superseded: Superseded::default(),
                 observed: Mutex::default(),
             }),
             pin: None,

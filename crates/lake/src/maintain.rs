@@ -17,6 +17,7 @@ mod orphans;
 mod rollback;
 mod round;
 mod status;
+pub(crate) mod superseded;
 mod texts;
 mod turn;
 
@@ -48,6 +49,9 @@ pub(crate) async fn after_commits(lake: &Lake, type_name: &str) {
         // The type was renamed or dropped, or its columns were changed: whoever writes next knows.
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Stale) => {}
         Err(error) => tracing::warn!(type_name, %error, "failed to let old snapshots go"),
+    }
+    if let Err(error) = lake.remove_superseded().await {
+        tracing::warn!(%error, "failed to remove superseded metadata");
     }
 }
 

@@ -37,6 +37,7 @@ impl Lake {
             log_failure("maintain", &table.type_name, self.tend(&table).await);
             turn.end(self).await?;
         }
+        log_failure("remove superseded metadata", "all tables", self.remove_superseded().await);
         match self.clean_orphans(GRACE).await {
             Ok(cleaned) if cleaned.files > 0 => {
                 tracing::info!(files = cleaned.files, bytes = cleaned.bytes, "removed files");
