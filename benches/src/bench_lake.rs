@@ -17,6 +17,7 @@ mod import;
 mod measure;
 #[path = "lake/peer.rs"]
 mod peer;
+mod program;
 #[path = "lake/project.rs"]
 mod project;
 #[path = "lake/query.rs"]

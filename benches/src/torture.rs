@@ -19,6 +19,7 @@ mod ledger;
 mod memory;
 #[path = "torture/node.rs"]
 mod node;
+mod program;
 mod s3;
 #[path = "torture/serial.rs"]
 mod serial;

@@ -14,7 +14,7 @@ use testkit::{Postgres, Seaweed, seaweed};
 
 use crate::measure::{Row, quantile};
 use crate::peer::Peer;
-use crate::{Arguments, project, s3};
+use crate::{Arguments, program, project, s3};
 
 const SDL: &str = r#"extend schema @module(name: "bench", owner: "bench")
 type Account @key(fields: "id") @table(format: ICEBERG, plural: "accounts", bucket: { by: "id", count: 4 }) {
@@ -107,7 +107,7 @@ async fn compare(arguments: &Arguments, place: &Place) -> Result<Row> {
     fs::write(folder.join("headwater.toml"), place.settings())?;
     project::add_schema(&folder, SDL)?;
     let keys = [("AWS_ACCESS_KEY_ID", seaweed::KEY_ID), ("AWS_SECRET_ACCESS_KEY", seaweed::KEY)];
-    let apply = project::command(&folder, &["apply", "--yes", "--quiet"])?.envs(keys).output()?;
+    let apply = program::command(&folder, &["apply", "--yes", "--quiet"])?.envs(keys).output()?;
     ensure!(apply.status.success(), "apply: {}", String::from_utf8_lossy(&apply.stderr));
     let lake = place.lake(&folder).await?;
     let warehouse = arguments.folder.join("accounts-peer");

@@ -5,7 +5,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::measure::{Row, Usage, median, whole};
-use crate::{Arguments, peer, project};
+use crate::{Arguments, peer, program, project};
 
 const SDL: &str = r#"extend schema @module(name: "bench", owner: "bench")
 type Photo @key(fields: "path") @table(format: LANCE, plural: "photos") {
@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Vec<Row>> {
         let folder = arguments.folder.join("photos");
         project::make(&folder, SDL)?;
         let path = pictures.display().to_string();
-        ours.push(whole(&mut project::command(&folder, &["import", "Photo", &path])?)?);
+        ours.push(whole(&mut program::command(&folder, &["import", "Photo", &path])?)?);
         if let Some(mut command) = peer::python(arguments, "images_pillow.py") {
             theirs.push(whole(command.arg(json!({ "folder": pictures }).to_string()))?);
         }

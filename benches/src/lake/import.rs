@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::measure::{Row, Usage, median, whole};
-use crate::{Arguments, data, peer, project};
+use crate::{Arguments, data, peer, program, project};
 
 pub(crate) const SDL: &str = r#"extend schema @module(name: "bench", owner: "bench")
 type Play @table(format: ICEBERG, plural: "plays", bucket: { by: "userId", count: 16 }, sort: "userId, at") {
@@ -50,7 +50,7 @@ fn import(arguments: &Arguments, file: &Path) -> Result<Usage> {
     let folder = folder(arguments);
     project::make(&folder, SDL)?;
     let file = file.to_str().context("the file's name is no text")?;
-    whole(&mut project::command(&folder, &["import", "Play", file])?)
+    whole(&mut program::command(&folder, &["import", "Play", file])?)
 }
 
 /// A peer's import into a new warehouse; it checks the number of rows itself.

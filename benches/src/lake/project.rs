@@ -1,11 +1,10 @@
 //! Projects that the benches fill and ask: made by the binary, opened in process.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use base::rng::Rng;
 use base::{Clock, Principal};
 use frame::ScanRequest;
@@ -14,13 +13,7 @@ use lake::{Config, Lake, Limits};
 use object_store::ObjectStore;
 use schema::load::Sources;
 
-/// The binary beside this program.
-pub(crate) fn binary() -> Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let binary = own.parent().context("this program has no folder")?.join("headwater");
-    ensure!(binary.is_file(), "there is no `{}`: build the crate `cli`", binary.display());
-    Ok(binary)
-}
+use crate::program::{command, finish};
 
 /// Makes an empty project with the tables of a schema; what was there is removed.
 pub(crate) fn make(folder: &Path, sdl: &str) -> Result<()> {
@@ -43,19 +36,9 @@ pub(crate) fn clear(folder: &Path) -> Result<()> {
     Ok(fs::create_dir_all(folder)?)
 }
 
-/// A command of the binary in the project.
-pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(binary()?);
-    command.args(arguments).current_dir(folder);
-    Ok(command)
-}
-
 /// Runs a command of the binary in the project.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let output = command(folder, arguments)?.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`headwater {}`: {said}", arguments.join(" "));
-    Ok(())
+    finish(command(folder, arguments)?)
 }
 
 /// Opens the project's lake in process.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::measure::{Row, kilobytes, median};
-use crate::{Arguments, data, project};
+use crate::{Arguments, data, program, project};
 
 const SDL: &str = r#"extend schema @module(name: "bench", owner: "bench")
 type Person @key(fields: "id") @table(format: ICEBERG, plural: "people", bucket: { by: "id", count: 16 }, sort: "id") {
@@ -64,7 +64,7 @@ impl Server {
     /// Starts the server; the address is known once it says so.
     fn start(folder: &std::path::Path) -> Result<Server> {
         let started = Instant::now();
-        let mut command = project::command(folder, &["up", "--listen", "127.0.0.1:0"])?;
+        let mut command = program::command(folder, &["up", "--listen", "127.0.0.1:0"])?;
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         let said = lines.next().context("the server said nothing")??;

@@ -7,14 +7,14 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use base::rng::Rng;
 use base::size::{format_bytes, format_count};
 
-use crate::node::binary;
+use crate::program::command;
 
 /// What the peak of an import must stay below.
 const BOUND: u64 = 1 << 30;
@@ -75,8 +75,8 @@ fn write_rows(path: &Path, rng: &Rng, rows: u64) -> Result<u64> {
 
 /// Runs a command of the binary; the most memory that it held, in bytes.
 async fn peak(project: &Path, arguments: &[&str]) -> Result<u64> {
-    let mut command = Command::new(binary()?);
-    command.args(arguments).current_dir(project).stdout(Stdio::null());
+    let mut command = command(project, arguments)?;
+    command.stdout(Stdio::null());
     let mut child = command.spawn().context("failed to start the binary")?;
     let status = PathBuf::from(format!("/proc/{}/status", child.id()));
     let mut peak = 0;

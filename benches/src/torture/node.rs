@@ -3,33 +3,25 @@
 //! In: a project's folder. Out: commands carried out, and nodes that end when they are dropped. Not here:
 //! what is asked of a node.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use testkit::{Victim, seaweed};
 
-/// The binary beside this program.
-pub(crate) fn binary() -> Result<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name("headwater");
-    ensure!(program.is_file(), "there is no `headwater` beside the torture program; build it");
-    Ok(program)
-}
+use crate::program;
 
 /// A command of the binary in a project's folder, with the key of the test's object store.
-fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(binary()?);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+fn keyed(folder: &Path, arguments: &[&str]) -> Result<Command> {
+    let mut command = program::command(folder, arguments)?;
+    command.stdin(Stdio::null());
     command.env("AWS_ACCESS_KEY_ID", seaweed::KEY_ID).env("AWS_SECRET_ACCESS_KEY", seaweed::KEY);
     Ok(command)
 }
 
 /// Runs a command of the binary in a project's folder.
 pub(crate) fn headwater(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let output = command(folder, arguments)?.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`headwater {}`: {said}", arguments.join(" "));
-    Ok(())
+    program::finish(keyed(folder, arguments)?)
 }
 
 /// A running node; ended when dropped.
@@ -42,7 +34,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node of the project; it answers when it says where.
     pub(crate) fn start(folder: &Path) -> Result<Node> {
-        let mut up = command(folder, &["up", "--listen", "127.0.0.1:0"])?;
+        let mut up = keyed(folder, &["up", "--listen", "127.0.0.1:0"])?;
         let process = Victim::spawn(up.stderr(Stdio::null()));
         let line = process.wait_for_line(|line| line.contains("http://"));
         let address = line.rsplit("http://").next().context("a node names no address")?;

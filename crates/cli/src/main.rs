@@ -22,8 +22,8 @@ use clap::Parser;
 use crate::arguments::Arguments;
 use crate::printer::Printer;
 
-/// Work moves between threads, and glibc's allocator keeps what each of them once had: under mixed load a
-/// node held three times what it used.
+/// Work moves between threads, and glibc's allocator keeps what each of them once had, so that a node under
+/// mixed load would hold several times what it uses.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

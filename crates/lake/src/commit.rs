@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use base::{Error, Kind, Result};
 use frame::Value;
-use futures::{StreamExt, stream};
 
 use crate::catalog::Statement;
 use crate::lake::Lake;
@@ -32,9 +31,6 @@ use crate::stage::StagedFiles;
 use crate::table::Snapshot;
 use contend::Contender;
 use snapshot::Written;
-
-/// Files of a commit that was not made that are removed at the same time.
-const REMOVED_AT_ONCE: usize = 8;
 
 /// A change of one table.
 #[derive(Clone, Debug)]
@@ -167,10 +163,8 @@ impl Lake {
     }
 
     pub(crate) async fn undo_all(&self, written: &[Written]) {
-        let locations: Vec<String> =
-            written.iter().flat_map(|one| one.locations.iter().cloned()).collect();
-        let discard = |location: String| async move { self.discard_location(&location).await };
-        stream::iter(locations).for_each_concurrent(REMOVED_AT_ONCE, discard).await;
+        let locations = written.iter().flat_map(|one| one.locations.iter().cloned()).collect();
+        self.discard_locations(locations).await;
     }
 
     async fn prepare(

@@ -30,30 +30,7 @@ pub use round::Running;
 pub use status::TableStatus;
 
 pub(crate) use choose::Chosen;
-
-use base::Kind;
-
-use crate::lake::Lake;
-
-/// What small commits make necessary between two rounds. A failure is logged and changes nothing: the
-/// next commit tries again.
-pub(crate) async fn after_commits(lake: &Lake, type_name: &str) {
-    if lake.config().compact {
-        compact::when_worth(lake, type_name).await;
-    }
-    match lake.unpinned().expire_when_due(type_name).await {
-        Ok(done) if done != Expired::default() => {
-            tracing::info!(type_name, snapshots = done.snapshots, "let old snapshots go");
-        }
-        Ok(_) => {}
-        // The type was renamed or dropped, or its columns were changed: whoever writes next knows.
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Stale) => {}
-        Err(error) => tracing::warn!(type_name, %error, "failed to let old snapshots go"),
-    }
-    if let Err(error) = lake.remove_superseded().await {
-        tracing::warn!(%error, "failed to remove superseded metadata");
-    }
-}
+pub(crate) use round::after_commits;
 
 /// The table property that says how long snapshots are kept, in milliseconds.
 pub(crate) const RETENTION: &str = "history.expire.max-snapshot-age-ms";

@@ -19,7 +19,7 @@ use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
 use base::task::Task;
 use base::{Error, Kind, Result};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::DataFile;
 use schema::ObjectType;
 
@@ -30,6 +30,9 @@ use crate::shape;
 /// Files that are written at the same time: more than cores, because each waits for the disk at its
 /// end.
 const FILES_AT_ONCE: usize = 4;
+
+/// Files that are removed at the same time.
+const REMOVED_AT_ONCE: usize = 8;
 
 /// Files that are written and synced, and that `commit` can make visible; when it never does, the
 /// orphan clean-up finds them.
@@ -215,15 +218,26 @@ impl Lake {
     /// Removes staged files that will not be committed. A failure leaves orphans, which the
     /// clean-up finds, so it is only logged.
     pub async fn discard(&self, staged: &StagedFiles) {
-        for file in staged.data.iter().chain(&staged.deletes) {
-            self.discard_location(file.file_path()).await;
+        let files = staged.data.iter().chain(&staged.deletes);
+        self.discard_locations(files.map(|file| file.file_path().to_owned()).collect()).await;
+    }
+
+    /// As `discard`, of any files. At the first one that cannot be removed the others stay too: the caller's
+    /// request waits, and a store that is away would be waited for once more with each of them.
+    pub(crate) async fn discard_locations(&self, locations: Vec<String>) {
+        let remove = |location: String| async move {
+            self.inner.io.delete(&location).await.map_err(|error| (location, error))
+        };
+        let locations = stream::iter(locations).map(Ok);
+        if let Err((location, error)) =
+            locations.try_for_each_concurrent(REMOVED_AT_ONCE, remove).await
+        {
+            tracing::warn!(location, %error, "failed to remove files that are not needed");
         }
     }
 
     pub(crate) async fn discard_location(&self, location: &str) {
-        if let Err(error) = self.inner.io.delete(location).await {
-            tracing::warn!(location, %error, "failed to remove a file that is not needed");
-        }
+        self.discard_locations(vec![location.to_owned()]).await;
     }
 }
 

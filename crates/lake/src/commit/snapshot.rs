@@ -55,9 +55,7 @@ pub(crate) async fn write(
     match result.and_then(|written| settled.map(|()| written)) {
         Ok((swap, snapshot)) => Ok(Written { swap, snapshot, locations: work.locations }),
         Err(error) => {
-            for location in &work.locations {
-                lake.discard_location(location).await;
-            }
+            lake.discard_locations(work.locations).await;
             Err(error.context(format!("failed to commit table `{}`", table.name)))
         }
     }

@@ -1,8 +1,9 @@
 //! Joins small files of a partition, applies position deletes, and puts rows in order.
 //!
-//! Which files is decided in `choose`. In: a type's name. Out: the same rows in fewer files, in a snapshot of operation `replace`. A row
+//! In: a type's name. Out: the same rows in fewer files, in a snapshot of operation `replace`. A row
 //! that is deleted or replaced meanwhile is deleted in the new files too (`carry`); in a table without
-//! a key it makes the compaction start again. Not here: repartitioning (`steps`).
+//! a key it makes the compaction start again. Not here: which files are worth it (`choose`),
+//! repartitioning (`steps`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -276,34 +277,26 @@ fn is_prepared(table: &Table) -> Result<bool> {
     Ok(columns.iter().any(|field| binding::is_coming(&field.name)))
 }
 
-/// Compacts by itself once small commits have left enough behind. A failure is logged and changes
-/// nothing; the next commit tries again.
-pub(super) async fn when_worth(lake: &Lake, type_name: &str) {
-    match in_turn(&lake.unpinned(), type_name).await {
-        Ok(done) if done != Compacted::default() => {
+impl Lake {
+    /// Compacts once small commits have left enough behind, unless another node does: two that rewrite
+    /// the same files undo each other's work.
+    pub(super) async fn compact_when_worth(&self, type_name: &str) -> Result<()> {
+        let table = self.table(type_name).await?;
+        if table.format == TableFormat::Lance || is_prepared(&table)? {
+            return Ok(());
+        }
+        let content = present(self, &table.whole()).await?;
+        let deleted = self.deleted_rows(&content, Aim::Worth).await?;
+        if choose(&content, &deleted, Aim::Worth, &mut HashSet::new()).is_none() {
+            return Ok(());
+        }
+        let Some(turn) = Turn::take(self, "compact", &table).await? else { return Ok(()) };
+        let done = self.compact_for(type_name, Aim::Worth, Some(&self.inner.budget)).await;
+        turn.end(self).await?;
+        let done = done?;
+        if done != Compacted::default() {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
         }
-        Ok(_) => {}
-        // The type was renamed or dropped, or its columns were changed: whoever writes next knows.
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Stale) => {}
-        Err(error) => tracing::warn!(type_name, %error, "failed to compact"),
+        Ok(())
     }
-}
-
-/// Compacts, unless another node does: two that rewrite the same files undo each other's work.
-async fn in_turn(lake: &Lake, type_name: &str) -> Result<Compacted> {
-    let table = lake.table(type_name).await?;
-    if table.format == TableFormat::Lance || is_prepared(&table)? {
-        return Ok(Compacted::default());
-    }
-    let content = present(lake, &table.whole()).await?;
-    let deleted = lake.deleted_rows(&content, Aim::Worth).await?;
-    if choose(&content, &deleted, Aim::Worth, &mut HashSet::new()).is_none() {
-        return Ok(Compacted::default());
-    }
-    let turn = Turn::take(lake, "compact", &table).await?;
-    let Some(turn) = turn else { return Ok(Compacted::default()) };
-    let done = lake.compact_for(type_name, Aim::Worth, Some(&lake.inner.budget)).await;
-    turn.end(lake).await?;
-    done
 }

@@ -7,12 +7,12 @@
 //!
 //! In: nothing but the tables themselves. Out: small files joined, old snapshots gone, indexes that
 //! know the newest rows, files that nothing needs removed. What fails is logged and tried again in
-//! the next round. Not here: when rounds are made (`server::maintenance`).
+//! the next round. Between rounds, what constant commits make necessary. Not here: when rounds are made (`server::maintenance`).
 
-use base::{Kind, Result, Timestamp};
+use base::{Error, Kind, Result, Timestamp};
 
+use super::GRACE;
 use super::turn::Turn;
-use super::{GRACE, compact};
 use crate::companion::vectors::VectorSpace;
 use crate::{Lake, Table};
 
@@ -55,7 +55,7 @@ impl Lake {
         let type_name = table.type_name.as_ref();
         if self.config().compact && table.iceberg.is_some() {
             self.note(table, "compact").await?;
-            compact::when_worth(self, type_name).await;
+            compact(&self.unpinned(), type_name).await;
         }
         self.note(table, "expire").await?;
         log_failure("let old snapshots go", type_name, self.expire(type_name, None).await);
@@ -149,6 +149,28 @@ impl Lake {
             table.id.to_string().into(),
         ];
         self.catalog().database().execute(sql, &params).await.map(|_| ())
+    }
+}
+
+/// What small commits make necessary between two rounds. What fails is tried again after the next ones.
+pub(crate) async fn after_commits(lake: &Lake, type_name: &str) {
+    let lake = lake.unpinned();
+    if lake.config().compact {
+        compact(&lake, type_name).await;
+    }
+    log_unless_gone("let old snapshots go", type_name, lake.expire_when_due(type_name).await);
+    log_failure("remove superseded metadata", type_name, lake.remove_superseded().await);
+}
+
+async fn compact(lake: &Lake, type_name: &str) {
+    log_unless_gone("compact", type_name, lake.compact_when_worth(type_name).await);
+}
+
+/// A type that was renamed or dropped meanwhile, or whose columns were changed, is the next one's.
+fn log_unless_gone(doing: &str, type_name: &str, result: Result<()>) {
+    let gone = |error: &Error| matches!(error.kind(), Kind::NotFound | Kind::Stale);
+    if !result.as_ref().is_err_and(gone) {
+        log_failure(doing, type_name, result);
     }
 }
 

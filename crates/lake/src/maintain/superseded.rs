@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use base::{Kind, Result};
-use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -27,8 +26,6 @@ const MANY: usize = 50;
 const LONG: Duration = Duration::from_secs(120);
 /// Files that wait; more are left to the clean-up.
 const WAITING: usize = 20_000;
-/// Files that are removed at the same time.
-const AT_ONCE: usize = 8;
 
 /// Locations, in the order in which they were superseded.
 #[derive(Debug, Default)]
@@ -92,8 +89,7 @@ impl Lake {
             removal => removal?,
         };
         let locations = self.inner.superseded.take(now);
-        let discard = |location: String| async move { self.discard_location(&location).await };
-        stream::iter(locations).for_each_concurrent(AT_ONCE, discard).await;
+        self.discard_locations(locations).await;
         meta::leases::release(self.catalog().database(), &removal).await
     }
 }
