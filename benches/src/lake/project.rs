@@ -66,6 +66,7 @@ pub(crate) async fn open_over(
         limits: Limits::default(),
         compact: false,
         retain: std::time::Duration::from_secs(7 * 24 * 3600),
+        snapshots: None,
     };
     Ok(Lake::open(config, Arc::new(schema)).await?)
 }

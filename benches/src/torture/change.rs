@@ -141,6 +141,8 @@ impl Project {
         let versions = versions::all(asked.pictures > 0);
         fs::create_dir(folder.join("schema"))?;
         fs::write(folder.join("schema/main.graphql"), &versions[0].sdl)?;
+        // The states after each change are read again at the end.
+        fs::write(folder.join("headwater.toml"), "[maintenance]\nsnapshots = 0\n")?;
         headwater(folder, &["apply", "--yes", "--quiet"])?;
         for (kind, count) in KINDS.into_iter().zip([asked.rows, asked.pictures]) {
             if count == 0 {

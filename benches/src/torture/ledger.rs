@@ -52,6 +52,7 @@ pub(crate) async fn open(
         limits: Limits::default(),
         compact: true,
         retain: std::time::Duration::from_secs(7 * 24 * 3600),
+        snapshots: None,
     };
     Ok(Lake::open(config, schema()?).await?)
 }

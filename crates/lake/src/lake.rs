@@ -49,6 +49,8 @@ pub struct Config {
     pub compact: bool,
     /// How long snapshots are kept where a type does not say.
     pub retain: Duration,
+    /// Snapshots of a table above which older ones are thinned out.
+    pub snapshots: Option<usize>,
 }
 
 /// Stated bounds of one process.

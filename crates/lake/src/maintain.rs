@@ -19,6 +19,7 @@ mod round;
 mod status;
 pub(crate) mod superseded;
 mod texts;
+mod thin;
 mod turn;
 
 pub use budget::BYTES_A_MINUTE;

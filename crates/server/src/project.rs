@@ -319,6 +319,7 @@ fn config(
         limits: limits(settings),
         compact: settings.maintenance.compact,
         retain: settings.maintenance.retain.0,
+        snapshots: Some(settings.maintenance.snapshots).filter(|most| *most > 0),
     }
 }
 

@@ -164,6 +164,8 @@ pub struct Maintenance {
     pub every: Span,
     /// How long snapshots are kept where a type does not say.
     pub retain: Span,
+    /// Snapshots of a table above which older ones are thinned out; with 0 they never are.
+    pub snapshots: usize,
 }
 
 /// A number of bytes, written with a binary unit.
@@ -244,6 +246,7 @@ impl Default for Maintenance {
             budget: Size(lake::maintain::BYTES_A_MINUTE),
             every: Span(std::time::Duration::from_secs(600)),
             retain: Span(std::time::Duration::from_secs(7 * 86_400)),
+            snapshots: 1000,
         }
     }
 }

@@ -92,6 +92,7 @@ impl Project {
             limits: Limits::default(),
             compact: false,
             retain: Duration::from_secs(7 * 24 * 3600),
+            snapshots: None,
         };
         Ok(Lake::open(config, bank::schema()?).await?)
     }

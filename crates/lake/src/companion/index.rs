@@ -107,6 +107,7 @@ mod tests {
             limits: Limits::default(),
             compact: true,
             retain: std::time::Duration::from_secs(7 * 24 * 3600),
+            snapshots: None,
         };
         Companions::open(&config).await.unwrap()
     }

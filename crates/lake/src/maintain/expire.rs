@@ -9,6 +9,7 @@ use base::{Kind, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{Snapshot as IcebergSnapshot, SnapshotRef, TableMetadata};
 
+use super::thin::{Made, superfluous};
 use super::turn::Turn;
 use super::{RETENTION, doomed};
 use crate::commit::CommitInfo;
@@ -45,8 +46,8 @@ struct Seen {
 }
 
 impl Lake {
-    /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's); the
-    /// present one always stays.
+    /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's, and
+    /// then those that are too many); the present one always stays.
     pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
         let types = [Arc::from(type_name)];
         let mut seen = Seen::default();
@@ -66,13 +67,13 @@ impl Lake {
         result
     }
 
-    /// Expires between two rounds, once a good part of the snapshots is older than what is kept: each
-    /// commit writes the whole list of them anew.
+    /// Expires between two rounds, once a good part of the snapshots is older than what is kept, or they
+    /// are too many: each commit writes the whole list of them anew.
     pub(super) async fn expire_when_due(&self, type_name: &str) -> Result<()> {
         let table = self.table(type_name).await?;
         let Some(metadata) = &table.iceberg else { return Ok(()) };
-        let old = self.expired(metadata, None).count();
-        if old < MANY || old < metadata.snapshots().len() / 2 {
+        let old = self.expired(metadata, None).len();
+        if old < MANY || old < metadata.snapshots().len() / 4 {
             return Ok(());
         }
         let Some(turn) = Turn::take(self, "expire", &table).await? else { return Ok(()) };
@@ -82,19 +83,23 @@ impl Lake {
         Ok(())
     }
 
-    /// The snapshots that are older than what is kept; never the present one.
-    pub(crate) fn expired<'a>(
-        &self,
-        metadata: &'a TableMetadata,
-        keep: Option<Duration>,
-    ) -> impl Iterator<Item = &'a SnapshotRef> {
-        let keep = keep.or_else(|| retention(metadata)).unwrap_or(self.config().retain);
-        let micros = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
-        let oldest = self.config().clock.now().as_micros().saturating_sub(micros) / 1000;
+    /// The snapshots that are older than `keep`, else than what is kept, and then those above the project's
+    /// bound on their number too; never the present one.
+    pub(crate) fn expired(&self, metadata: &TableMetadata, keep: Option<Duration>) -> HashSet<i64> {
+        let now = self.config().clock.now().as_micros();
+        let kept = keep.or_else(|| retention(metadata)).unwrap_or(self.config().retain);
+        let micros = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+        let oldest = now.saturating_sub(micros) / 1000;
         let present = metadata.current_snapshot_id();
-        metadata.snapshots().filter(move |snapshot| {
-            snapshot.timestamp_ms() < oldest && Some(snapshot.snapshot_id()) != present
-        })
+        let made = metadata.snapshots().filter(|one| Some(one.snapshot_id()) != present);
+        let made = made.map(|one| Made { id: one.snapshot_id(), at: one.timestamp_ms() });
+        let (old, mut rest): (Vec<_>, Vec<_>) = made.partition(|one| one.at < oldest);
+        let mut gone: HashSet<i64> = old.into_iter().map(|one| one.id).collect();
+        if let (None, Some(most)) = (keep, self.config().snapshots) {
+            rest.sort_unstable_by_key(|one| (one.at, one.id));
+            gone.extend(superfluous(&rest, now / 1000, most));
+        }
+        gone
     }
 
     async fn try_expire(
@@ -108,7 +113,7 @@ impl Lake {
             return self.expire_versions(&table, keep).await;
         };
         if seen.snapshots.is_empty() {
-            seen.old.extend(self.expired(&metadata, keep).map(|one| one.snapshot_id()));
+            seen.old = self.expired(&metadata, keep);
         }
         let ids = metadata.snapshots().map(|one| one.snapshot_id());
         let ids: Vec<i64> = ids.filter(|id| seen.old.contains(id)).collect();

@@ -107,7 +107,7 @@ impl Lake {
         let deleted = content.deletes.iter().map(|delete| delete.entry.record_count());
         status.deleted_rows = deleted.sum();
         status.snapshots = snapshots.len() as u64;
-        status.expired_snapshots = self.expired(metadata, None).count() as u64;
+        status.expired_snapshots = self.expired(metadata, None).len() as u64;
         Ok(status)
     }
 }

@@ -128,6 +128,7 @@ async fn open_on(
         limits: Limits::default(),
         compact: true,
         retain: std::time::Duration::from_secs(7 * 24 * 3600),
+        snapshots: None,
     };
     Lake::open(config, schema).await.unwrap()
 }

@@ -106,6 +106,30 @@ async fn old_snapshots_go_while_commits_come() {
     assert_eq!(lab.rows("Film").await.len(), 130);
 }
 
+/// Of many snapshots within their time older ones are thinned out, which no reader of the newest notices.
+#[tokio::test]
+async fn too_many_snapshots_are_thinned_out_while_commits_come() {
+    let lab = Lab::new(vec![film()]).await;
+    let config = Config { snapshots: Some(100), ..lab.lake.config().clone() };
+    let lake = Lake::open(config, lab.lake.schema()).await.unwrap();
+    for n in 0..250 {
+        lab.clock.advance(60_000_000);
+        let rows = vec![batch(&lake, "Film", &[row(&format!("{n}"), "t", n)])];
+        write(&lake, "Film", WriteOp::Insert(rows)).await.unwrap();
+    }
+    let kept = testkit::wait_for_async("a thinning", Duration::from_secs(60), async || {
+        let kept = lake.snapshots("Film").await.unwrap();
+        (kept.len() < 150).then_some(kept)
+    })
+    .await;
+    assert_eq!(lab.rows("Film").await.len(), 250);
+    // The first hour of a history of four is still there, by its oldest state.
+    assert!(kept[0].rows < 60, "{:?}", kept[0]);
+    let table = lake.table("Film").await.unwrap();
+    let oldest = table.iceberg().unwrap().snapshot_by_id(kept[0].id).unwrap();
+    assert_eq!(lab::rows_at(&lake, "Film", Some(oldest)).await.len() as u64, kept[0].rows);
+}
+
 /// A large file is not written anew because single rows of it change, and what is deleted of it does
 /// not pile up in ever more delete files.
 #[tokio::test]
