@@ -20,14 +20,16 @@ pub(super) struct Made {
     pub(super) at: i64,
 }
 
-/// The snapshots that go when there are more than `most`: half of `most` stay, so that the next choice is far off,
-/// and whatever is young. The snapshots come in the order in which they were made.
+/// The snapshots that go when there are more than `most`: half of `most` stay, so that the next choice is far off.
+/// The young ones count, but leave room for a quarter of `most` that is older. The snapshots come in the order in
+/// which they were made.
 pub(super) fn superfluous(snapshots: &[Made], now: i64, most: usize) -> HashSet<i64> {
     if snapshots.len() <= most {
         return HashSet::new();
     }
     let old = snapshots.partition_point(|one| one.at + YOUNG < now);
-    let room = (most / 2).saturating_sub(snapshots.len() - old);
+    let young = snapshots.len() - old;
+    let room = (most / 2).saturating_sub(young).max(most / 4);
     let mut fineness = FINEST;
     loop {
         let kept = spread(&snapshots[..old], now, fineness);
