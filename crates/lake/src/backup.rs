@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::failed;
 use crate::lake::{Config, Lake};
+use crate::reach::Reach;
 use crate::store::LocalStore;
 use std::sync::Arc;
 
@@ -158,12 +159,13 @@ impl Lake {
     pub async fn verify(&self) -> Result<()> {
         for table in self.tables().await? {
             let Some(metadata) = &table.iceberg else { continue };
-            for snapshot in metadata.snapshots() {
-                for location in self.locations_of(metadata, snapshot).await? {
-                    let path = self.locations().path(&location)?;
-                    let doing = format!("find `{path}`, which table `{}` needs", table.name);
-                    self.config().objects.head(&path).await.map_err(failed(doing))?;
-                }
+            let mut needed: Vec<String> =
+                Reach::of_all(self, metadata).await?.locations.into_iter().collect();
+            needed.sort_unstable();
+            for location in needed {
+                let path = self.locations().path(&location)?;
+                let doing = format!("find `{path}`, which table `{}` needs", table.name);
+                self.config().objects.head(&path).await.map_err(failed(doing))?;
             }
         }
         Ok(())

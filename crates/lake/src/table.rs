@@ -77,6 +77,8 @@ pub(crate) mod summary {
     pub(crate) const TEXT: &str = "headwater.summary";
     /// Rows in all after it, deleted ones not counted.
     pub(crate) const ROWS: &str = "headwater.rows";
+    /// The sequence number of the state that a roll-back brought back.
+    pub(crate) const BACK_TO: &str = "headwater.back-to";
 }
 
 impl Table {

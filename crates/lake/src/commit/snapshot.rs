@@ -133,7 +133,11 @@ impl Work<'_> {
         let list = self.write_list(manifests).await?;
         let rows = (Totals::rows(present.as_deref()) + rows).max(0);
         let text = summary.as_deref().unwrap_or(&info.summary);
-        let properties = totals.summary(rows, &info.author, text);
+        let mut properties = totals.summary(rows, &info.author, text);
+        if let (Some(_), Some(earlier)) = (content_of, &present) {
+            let number = earlier.sequence_number().to_string();
+            properties.insert(summary::BACK_TO.to_owned(), number);
+        }
         let snapshot = self.snapshot(list, operation, properties, time);
         let builder = builder
             .set_branch_snapshot(snapshot.clone(), MAIN_BRANCH)
@@ -363,11 +367,14 @@ pub(crate) fn altered(
     for entry in &mut added {
         entry["timestamp-ms"] = at.as_millis().into();
     }
-    let kept = snapshots.into_iter().filter(|entry| {
+    // As the specification has it, what is before a gap goes: who looks for the state of a moment would
+    // find the one before the gap.
+    let is_gone = |entry: &Json| {
         let id = entry["snapshot-id"].as_i64();
-        id.is_some_and(|id| built.metadata.snapshot_by_id(id).is_some())
-    });
-    json["snapshot-log"] = kept.chain(added).collect();
+        id.is_none_or(|id| built.metadata.snapshot_by_id(id).is_none())
+    };
+    let whole = snapshots.iter().rposition(is_gone).map_or(0, |place| place + 1);
+    json["snapshot-log"] = snapshots.into_iter().skip(whole).chain(added).collect();
     let earlier = location.map(|file| json!({ "metadata-file": file, "timestamp-ms": seen }));
     let files: Vec<Json> = files.into_iter().chain(earlier).collect();
     json["metadata-log"] = files[files.len().saturating_sub(METADATA_FILES)..].into();

@@ -10,6 +10,7 @@ use base::{Error, Result, Timestamp};
 use meta::{Database, Param, Row};
 
 use super::{ImportMode, ImportRequest};
+use crate::history::taken_back;
 use crate::{Lake, Table};
 
 const STEPS: &[&str] = &["CREATE TABLE lake_import (
@@ -207,15 +208,8 @@ fn stands(table: &Table, part: &Part, mode: ImportMode) -> Result<bool> {
     if mode == ImportMode::Replace {
         return Ok(table.snapshot_id() == part.snapshot);
     }
-    let mut at = metadata.current_snapshot_id();
-    while let Some(id) = at {
-        if id == part.snapshot {
-            return Ok(true);
-        }
-        at = metadata.snapshot_by_id(id).and_then(|snapshot| snapshot.parent_snapshot_id());
-    }
-    // A snapshot that is known and no ancestor was rolled back; an unknown one has expired.
-    Ok(part.snapshot == 0 || metadata.snapshot_by_id(part.snapshot).is_none())
+    // An unknown snapshot has expired, and 0 is none.
+    Ok(metadata.snapshot_by_id(part.snapshot).is_none() || !taken_back(metadata, part.snapshot))
 }
 
 fn read(row: &Row) -> Result<Part> {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Kind, Result};
-use futures::{StreamExt, TryStreamExt, stream};
-use iceberg::spec::{Snapshot as IcebergSnapshot, SnapshotRef, TableMetadata};
+use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use super::thin::{Made, superfluous};
 use super::turn::Turn;
@@ -16,12 +15,14 @@ use crate::commit::CommitInfo;
 use crate::commit::contend::Contender;
 use crate::commit::delta::{Alter, Delta};
 use crate::commit::snapshot;
+use crate::history::{line, may_bring_back};
 use crate::lake::Lake;
+use crate::reach::Reach;
 
 /// Snapshots that are worth an expiry between two rounds.
 const MANY: usize = 100;
-/// Snapshots whose files are read at the same time.
-const READ_AT_ONCE: usize = 8;
+/// Snapshots that go with one commit.
+const AT_A_TIME: usize = 1000;
 
 /// What an expiry did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,18 +38,29 @@ pub struct Expired {
 struct Seen {
     /// Snapshots to let go, as they were found at the beginning.
     old: HashSet<i64>,
-    /// Snapshots whose files are known.
-    snapshots: HashSet<i64>,
-    /// Files of the former.
-    gone: HashSet<String>,
-    /// Files of all others.
-    needed: HashSet<String>,
+    /// What they need.
+    gone: Reach,
+    /// What some of the others need: see `witnesses`.
+    needed: Reach,
 }
 
 impl Lake {
     /// Lets the snapshots go that are older than `keep` (else the type's `retain`, else the project's, and
-    /// then those that are too many); the present one always stays.
+    /// then those that are too many); the present one always stays. They go some at a time, oldest first,
+    /// so that what is broken off has come some way.
     pub async fn expire(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
+        let mut all = Expired::default();
+        loop {
+            let some = self.expire_some(type_name, keep).await?;
+            all.snapshots += some.snapshots;
+            all.files += some.files;
+            if some.snapshots < AT_A_TIME as u64 {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn expire_some(&self, type_name: &str, keep: Option<Duration>) -> Result<Expired> {
         let types = [Arc::from(type_name)];
         let mut seen = Seen::default();
         let mut contender = Contender::new(self);
@@ -92,11 +104,16 @@ impl Lake {
         let oldest = now.saturating_sub(micros) / 1000;
         let present = metadata.current_snapshot_id();
         let made = metadata.snapshots().filter(|one| Some(one.snapshot_id()) != present);
-        let made = made.map(|one| Made { id: one.snapshot_id(), at: one.timestamp_ms() });
+        let made = made.map(|one| Made {
+            id: one.snapshot_id(),
+            number: one.sequence_number(),
+            at: one.timestamp_ms(),
+            decides: may_bring_back(one),
+        });
         let (old, mut rest): (Vec<_>, Vec<_>) = made.partition(|one| one.at < oldest);
         let mut gone: HashSet<i64> = old.into_iter().map(|one| one.id).collect();
         if let (None, Some(most)) = (keep, self.config().snapshots) {
-            rest.sort_unstable_by_key(|one| (one.at, one.id));
+            rest.sort_unstable_by_key(|one| one.number);
             gone.extend(superfluous(&rest, now / 1000, most));
         }
         gone
@@ -112,16 +129,20 @@ impl Lake {
         let Some(metadata) = table.iceberg.clone() else {
             return self.expire_versions(&table, keep).await;
         };
-        if seen.snapshots.is_empty() {
-            seen.old = self.expired(&metadata, keep);
+        if seen.old.is_empty() {
+            let old = self.expired(&metadata, keep);
+            let ids = line(&metadata).into_iter().map(|one| one.snapshot_id());
+            seen.old = ids.filter(|id| old.contains(id)).take(AT_A_TIME).collect();
         }
         let ids = metadata.snapshots().map(|one| one.snapshot_id());
         let ids: Vec<i64> = ids.filter(|id| seen.old.contains(id)).collect();
         if ids.is_empty() {
             return Ok(Expired::default());
         }
-        self.look_at(&metadata, seen).await?;
-        let gone: Vec<&String> = seen.gone.difference(&seen.needed).collect();
+        let old = metadata.snapshots().filter(|one| seen.old.contains(&one.snapshot_id()));
+        seen.gone.extend(self, &metadata, old.cloned()).await?;
+        seen.needed.extend(self, &metadata, witnesses(&metadata, &seen.old)).await?;
+        let gone: Vec<&String> = seen.gone.locations.difference(&seen.needed.locations).collect();
         let (snapshots, files) = (ids.len() as u64, gone.len() as u64);
         let path = |location: &&String| Ok(self.locations().path(location)?.to_string());
         let mut paths: Vec<String> = gone.iter().map(path).collect::<Result<_>>()?;
@@ -133,39 +154,26 @@ impl Lake {
         self.publish(vec![written], &doomed).await?;
         Ok(Expired { snapshots, files })
     }
+}
 
-    /// Reads what the snapshots need that no attempt has looked at: what a snapshot needs never changes.
-    async fn look_at(&self, metadata: &TableMetadata, seen: &mut Seen) -> Result<()> {
-        let new = metadata.snapshots().filter(|one| !seen.snapshots.contains(&one.snapshot_id()));
-        let new: Vec<SnapshotRef> = new.cloned().collect();
-        let read = |snapshot: SnapshotRef| async move {
-            let locations = self.locations_of(metadata, &snapshot).await?;
-            Ok::<_, base::Error>((snapshot.snapshot_id(), locations))
-        };
-        let mut found = stream::iter(new).map(read).buffer_unordered(READ_AT_ONCE);
-        while let Some((id, locations)) = found.try_next().await? {
-            let whose = if seen.old.contains(&id) { &mut seen.gone } else { &mut seen.needed };
-            whose.extend(locations);
-            seen.snapshots.insert(id);
-        }
-        Ok(())
-    }
-
-    /// Everything that a snapshot needs to be read, but the metadata file.
-    pub(crate) async fn locations_of(
-        &self,
-        metadata: &TableMetadata,
-        snapshot: &IcebergSnapshot,
-    ) -> Result<Vec<String>> {
-        let mut locations = vec![snapshot.manifest_list().to_owned()];
-        for manifest in self.files().manifest_list(metadata, snapshot).await?.iter() {
-            locations.push(manifest.manifest_path.clone());
-            let entries = self.files().manifest(manifest).await?;
-            let alive = entries.entries().iter().filter(|entry| entry.is_alive());
-            locations.extend(alive.map(|entry| entry.file_path().to_owned()));
-        }
-        Ok(locations)
-    }
+/// The snapshots that stay and tell which files of the old ones stay: a file that comes once and goes once
+/// and is in an old snapshot and in one that stays is in a neighbour of an old one too. What may have
+/// brought files back is asked itself, and the present one for good measure.
+fn witnesses(metadata: &TableMetadata, old: &HashSet<i64>) -> Vec<SnapshotRef> {
+    let line = line(metadata);
+    let is_old = |place: Option<&&SnapshotRef>| {
+        place.is_some_and(|snapshot| old.contains(&snapshot.snapshot_id()))
+    };
+    let tells = |place: &usize| {
+        let snapshot = line[*place];
+        let before = place.checked_sub(1).and_then(|before| line.get(before));
+        is_old(before)
+            || is_old(line.get(place + 1))
+            || Some(snapshot.snapshot_id()) == metadata.current_snapshot_id()
+            || may_bring_back(snapshot)
+    };
+    let stay = (0..line.len()).filter(|place| !is_old(line.get(*place)));
+    stay.filter(tells).map(|place| Arc::clone(line[place])).collect()
 }
 
 /// How long the table's snapshots are kept.

@@ -17,6 +17,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use crate::Table;
 use crate::failure::failed;
 use crate::lake::Lake;
+use crate::reach::Reach;
 
 /// Whose a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,14 +88,14 @@ impl Needed {
         locations.extend(metadata.statistics_iter().map(|file| file.statistics_path.clone()));
         let partitions = metadata.partition_statistics_iter();
         locations.extend(partitions.map(|file| file.statistics_path.clone()));
-        locations.extend(locations_of_all(lake, metadata).await?);
+        locations.extend(Reach::of_all(lake, metadata).await?.locations);
         let paths = locations.iter().map(|location| lake.locations().path(location));
         Ok(Needed { paths: paths.collect::<Result<_>>()?, folders: BTreeSet::new() })
     }
 
     async fn of_texts(lake: &Lake, table: &Table, found: &[ObjectMeta]) -> Result<Needed> {
         let live: HashSet<String> = match &table.iceberg {
-            Some(metadata) => locations_of_all(lake, metadata).await?.into_iter().collect(),
+            Some(metadata) => Reach::of_all(lake, metadata).await?.locations,
             None => HashSet::new(),
         };
         let found: Vec<Path> = found.iter().map(|meta| meta.location.clone()).collect();
@@ -128,15 +129,6 @@ impl Needed {
         }
         Ok(())
     }
-}
-
-/// Locations of everything that the snapshots of a table refer to.
-async fn locations_of_all(lake: &Lake, metadata: &TableMetadata) -> Result<Vec<String>> {
-    let mut locations = Vec::new();
-    for snapshot in metadata.snapshots() {
-        locations.extend(lake.locations_of(metadata, snapshot).await?);
-    }
-    Ok(locations)
 }
 
 /// The datasets that objects belong to.

@@ -16,8 +16,12 @@ const FINEST: f64 = 512.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Made {
     pub(super) id: i64,
+    /// Its place in the table's history.
+    pub(super) number: i64,
     /// When, in milliseconds.
     pub(super) at: i64,
+    /// Whether it decides what became of others, and stays with them: it may have brought some back.
+    pub(super) decides: bool,
 }
 
 /// The snapshots that go when there are more than `most`: half of `most` stay, so that the next choice is far off.
@@ -46,7 +50,7 @@ fn spread(old: &[Made], now: i64, fineness: f64) -> HashSet<i64> {
     let part = |one: &Made| ((now - one.at) as f64).log2() * fineness;
     let part = |one: &Made| part(one) as i64;
     let firsts = old.chunk_by(|one, next| part(one) == part(next)).map(|chunk| chunk[0].id);
-    firsts.collect()
+    firsts.chain(old.iter().filter(|one| one.decides).map(|one| one.id)).collect()
 }
 
 #[cfg(test)]
@@ -55,8 +59,12 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
+    fn made_at(id: i64, at: i64) -> Made {
+        Made { id, number: id, at, decides: false }
+    }
+
     fn made(ats: impl IntoIterator<Item = i64>) -> Vec<Made> {
-        ats.into_iter().enumerate().map(|(id, at)| Made { id: id as i64, at }).collect()
+        ats.into_iter().enumerate().map(|(id, at)| made_at(id as i64, at)).collect()
     }
 
     #[test]
@@ -75,7 +83,7 @@ mod tests {
         let (mut largest, mut times) = (0, 0);
         for tick in 0..24 * 3600 * 10 {
             let now = tick * second / 10;
-            kept.push(Made { id: tick, at: now });
+            kept.push(made_at(tick, now));
             if tick % 100 == 0 {
                 let gone = superfluous(&kept, now, most);
                 times += i32::from(!gone.is_empty());
@@ -106,6 +114,9 @@ mod tests {
             stays.count()
         };
         assert_eq!((stays(0, 60_000), stays(2 * HOUR, 4 * HOUR)), (59, 8));
+        let mut snapshots = snapshots.clone();
+        snapshots[77].decides = true;
+        assert!(gone.contains(&77) && !superfluous(&snapshots, now, 400).contains(&77));
         assert_eq!((stays(4 * HOUR, 8 * HOUR), stays(8 * HOUR, 16 * HOUR)), (8, 8));
     }
 }

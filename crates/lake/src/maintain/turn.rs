@@ -13,8 +13,9 @@ use meta::leases::{self, Lease};
 use crate::lake::Lake;
 use crate::table::Table;
 
-const TIME: Duration = Duration::from_secs(120);
-const RENEWAL: Duration = Duration::from_secs(30);
+/// How long a dead node's turn lasts: meanwhile nothing is let go, and each commit writes a longer list.
+const TIME: Duration = Duration::from_secs(30);
+const RENEWAL: Duration = Duration::from_secs(10);
 
 /// A node's turn at a table.
 pub(super) struct Turn {

@@ -40,6 +40,7 @@ use super::provider::{IcebergProvider, immutable_object, store_url};
 use crate::binding::shown_of;
 use crate::cache::Cache;
 use crate::failure::failed;
+use crate::history;
 use crate::maintain::doomed::Scans;
 use crate::search::TextIndexes;
 use crate::shape;
@@ -310,10 +311,8 @@ pub(crate) fn snapshot_at<'a>(
             None => Err(missing(format!("`{id}`"))),
         },
         Some(SnapshotRef::Time(time)) => {
-            let millis = time.as_millis();
-            let earlier = metadata.history().iter().rfind(|log| log.timestamp_ms <= millis);
-            let snapshot = earlier.and_then(|log| metadata.snapshot_by_id(log.snapshot_id));
-            snapshot.map(Some).ok_or_else(|| missing(format!("at or before {time}")))
+            let state = history::state_at(table, metadata, time)?;
+            state.map(Some).ok_or_else(|| missing(format!("at or before {time}")))
         }
     }
 }

@@ -37,6 +37,25 @@ fn two() -> Vec<Vec<Value>> {
     vec![row("1", "Heat", 1995), row("2", "Alien", 1979)]
 }
 
+/// What a roll-back took away can be imported again, and what one brought back need not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_taken_back_is_imported_again() {
+    let lab = Lab::new(vec![film()]).await;
+    let one = write(lab.folder.path(), "one.csv", "id,title,year\n3,Cube,1997\n");
+    let before = import(&lab.lake, request(&one)).await.unwrap().snapshot;
+    let path = write(lab.folder.path(), "films.csv", TWO);
+    let with = import(&lab.lake, request(&path)).await.unwrap().snapshot;
+    lab.lake.rollback("Film", before, "test").await.unwrap();
+    assert_eq!(lab.rows("Film").await.len(), 1);
+    assert!(import(&lab.lake, request(&one)).await.unwrap().skipped_as_already_imported);
+    lab.lake.rollback("Film", with, "test").await.unwrap();
+    assert!(import(&lab.lake, request(&path)).await.unwrap().skipped_as_already_imported);
+    lab.lake.rollback("Film", before, "test").await.unwrap();
+    let again = import(&lab.lake, request(&path)).await.unwrap();
+    assert_eq!((again.rows, again.parts), (2, 1));
+    assert_eq!(lab.rows("Film").await.len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_imported_once() {
     let lab = Lab::new(vec![film()]).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use frame::{DataType, Value, WriteOp};
+use base::{Kind, Principal, Timestamp};
+use frame::{DataType, Scan, ScanRequest, SnapshotRef, Value, WriteOp};
+use futures::TryStreamExt;
 use futures::future::join_all;
 use lake::store::LocalStore;
 use lake::{Change, Config, Lake, TableChange};
@@ -106,6 +108,14 @@ async fn old_snapshots_go_while_commits_come() {
     assert_eq!(lab.rows("Film").await.len(), 130);
 }
 
+/// How many films there were.
+async fn films_at(lake: &Lake, at: Timestamp) -> base::Result<u64> {
+    let at = Some(SnapshotRef::Time(at));
+    let request = ScanRequest { at, ..ScanRequest::new("Film", ["id"], Principal::local()) };
+    let batches: Vec<_> = lake.scan(request).await?.try_collect().await?;
+    Ok(batches.iter().map(|batch| batch.num_rows() as u64).sum())
+}
+
 /// Of many snapshots within their time older ones are thinned out, which no reader of the newest notices.
 #[tokio::test]
 async fn too_many_snapshots_are_thinned_out_while_commits_come() {
@@ -125,9 +135,19 @@ async fn too_many_snapshots_are_thinned_out_while_commits_come() {
     assert_eq!(lab.rows("Film").await.len(), 250);
     // The first hour of a history of four is still there, by its oldest state.
     assert!(kept[0].rows < 60, "{:?}", kept[0]);
-    let table = lake.table("Film").await.unwrap();
-    let oldest = table.iceberg().unwrap().snapshot_by_id(kept[0].id).unwrap();
-    assert_eq!(lab::rows_at(&lake, "Film", Some(oldest)).await.len() as u64, kept[0].rows);
+    assert_eq!(films_at(&lake, kept[0].at).await.unwrap(), kept[0].rows);
+    // A moment between two of them has no answer, rather than the next best one.
+    let gap = kept.windows(2).find(|pair| pair[1].rows > pair[0].rows + 1).unwrap();
+    let between = Timestamp::from_micros(gap[1].at.as_micros() - 1_000_000);
+    let error = films_at(&lake, between).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+    let hint = format!("the nearest are {} of", gap[0].id);
+    assert!(error.to_string().contains("is not kept"), "{error}");
+    assert!(error.hint_text().is_some_and(|text| text.contains(&hint)), "{error:?}");
+    // Within what is whole, each moment has its answer.
+    let last = kept.last().unwrap();
+    let a_moment = Timestamp::from_micros(last.at.as_micros() + 1_000_000);
+    assert_eq!(films_at(&lake, a_moment).await.unwrap(), 250);
 }
 
 /// A large file is not written anew because single rows of it change, and what is deleted of it does
@@ -242,8 +262,7 @@ async fn a_damaged_backup_is_refused() {
     let target = folder.path().join("backup");
     lab.lake.backup(&target, &|_| {}).await.unwrap();
     let store = LocalStore::open(&target).unwrap();
-    let listed =
-        futures::TryStreamExt::try_next(&mut store.list(Some(&Path::from("objects")))).await;
+    let listed = store.list(Some(&Path::from("objects"))).try_next().await;
     let name = listed.unwrap().unwrap().location;
     store.put(&name, "broken".into()).await.unwrap();
     let config = Config {
@@ -252,13 +271,13 @@ async fn a_damaged_backup_is_refused() {
         ..lab.lake.config().clone()
     };
     let refused = Lake::restore(&target, &config).await.unwrap_err();
-    assert_eq!(refused.kind(), base::Kind::Corrupt);
+    assert_eq!(refused.kind(), Kind::Corrupt);
 }
 
 /// How many objects there are below a folder.
 async fn objects(lake: &Lake, folder: &str) -> usize {
     let listed = lake.config().objects.list(Some(&Path::from(folder)));
-    futures::TryStreamExt::try_collect::<Vec<_>>(listed).await.unwrap().len()
+    listed.try_collect::<Vec<_>>().await.unwrap().len()
 }
 
 #[tokio::test]
@@ -269,7 +288,7 @@ async fn a_scan_that_runs_keeps_the_files_of_an_expired_snapshot() {
     // A scan of the other node reads the files that the compaction and the expiry give up.
     let node = base::ids::NodeId::generate(&base::rng::Rng::seeded(9));
     other.pin_scans(node).await.unwrap();
-    let options = lake::SqlOptions::new(base::Principal::local());
+    let options = lake::SqlOptions::new(Principal::local());
     let scan = other.sql("SELECT id FROM films ORDER BY id", options).await.unwrap();
     lab.lake.compact("Film").await.unwrap();
     lab.clock.advance(DAY);
@@ -284,7 +303,7 @@ async fn a_scan_that_runs_keeps_the_files_of_an_expired_snapshot() {
     pin(&other, node, 0).await;
     let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
     assert_eq!(cleaned.files, 0, "what a scan may read is kept");
-    let rows: Vec<_> = futures::TryStreamExt::try_collect(scan.stream).await.unwrap();
+    let rows: Vec<_> = scan.stream.try_collect().await.unwrap();
     let rows: usize =
         rows.iter().map(|batch: &arrow::record_batch::RecordBatch| batch.num_rows()).sum();
     assert_eq!(rows, 97);
@@ -294,9 +313,9 @@ async fn a_scan_that_runs_keeps_the_files_of_an_expired_snapshot() {
     let cleaned = lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
     assert_eq!(cleaned.files, expired.files);
     lab.lake.verify().await.unwrap();
-    let options = lake::SqlOptions::new(base::Principal::local());
+    let options = lake::SqlOptions::new(Principal::local());
     let answer = other.sql(sql, options).await.unwrap();
-    let count: Vec<_> = futures::TryStreamExt::try_collect(answer.stream).await.unwrap();
+    let count: Vec<_> = answer.stream.try_collect().await.unwrap();
     assert!(format!("{:?}", count[0].column(0)).contains("98"));
 }
 
