@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::failed;
 use crate::lake::{Config, Lake};
+use crate::maintain::turn::Turn;
 use crate::reach::Reach;
 use crate::store::LocalStore;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ use std::sync::Arc;
 const VERSION: u32 = 1;
 /// Bytes of an object that are held at a time.
 const PART: usize = 8 << 20;
-/// Objects between two renewals of the lease that keeps removals away.
-const RENEW_EVERY: usize = 256;
+/// Objects between two looks whether removals are still kept away.
+const CHECK_EVERY: usize = 256;
 
 /// What a backup holds, or a restore has brought back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,9 +67,9 @@ impl Lake {
         progress: &(dyn Fn(BackupReport) + Send + Sync),
     ) -> Result<BackupReport> {
         let target = empty_store(folder).await?;
-        let mut lease = self.hold_removal().await?;
-        let result = self.backup_held(folder, &target, &mut lease, progress).await;
-        leases::release(self.catalog().database(), &lease).await?;
+        let turn = self.hold_removal().await?;
+        let result = self.backup_held(folder, &target, &turn, progress).await;
+        turn.end(self).await?;
         result
     }
 
@@ -76,7 +77,7 @@ impl Lake {
         &self,
         folder: &FilePath,
         target: &LocalStore,
-        lease: &mut Lease,
+        turn: &Turn,
         progress: &(dyn Fn(BackupReport) + Send + Sync),
     ) -> Result<BackupReport> {
         let config = self.config();
@@ -85,8 +86,8 @@ impl Lake {
         let mut report = BackupReport::default();
         let mut listed = config.objects.list(None);
         while let Some(meta) = listed.try_next().await.map_err(failed("list objects"))? {
-            if objects.len() % RENEW_EVERY == RENEW_EVERY - 1 {
-                self.renew_removal(lease).await?;
+            if objects.len() % CHECK_EVERY == CHECK_EVERY - 1 {
+                turn.check(self).await?;
             }
             let to = Path::from(format!("objects/{}", meta.location));
             let copied = copy(config.objects.as_ref(), &meta.location, target, &to).await;
@@ -104,8 +105,8 @@ impl Lake {
             version: VERSION,
             warehouse: config.warehouse.clone(),
             at: config.clock.now().to_string(),
-            holder: lease.holder.to_string(),
-            fence: lease.fence,
+            holder: turn.lease().holder.to_string(),
+            fence: turn.lease().fence,
             objects,
         };
         let text = serde_json::to_vec(&stored).map_err(failed("write `backup.json`"))?;
@@ -168,12 +169,6 @@ impl Lake {
                 self.config().objects.head(&path).await.map_err(failed(doing))?;
             }
         }
-        Ok(())
-    }
-
-    async fn renew_removal(&self, lease: &mut Lease) -> Result<()> {
-        let (database, clock) = (self.catalog().database(), &self.config().clock);
-        *lease = leases::renew(database, clock, lease, crate::maintain::HELD).await?;
         Ok(())
     }
 }

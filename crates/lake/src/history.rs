@@ -66,7 +66,9 @@ fn went_back_to(snapshot: &Snapshot) -> Option<i64> {
 /// back, or is another tool's. All other files come once and go once.
 pub(crate) fn may_bring_back(snapshot: &Snapshot) -> bool {
     let properties = &snapshot.summary().additional_properties;
-    properties.contains_key(summary::BACK_TO) || !properties.contains_key(summary::TEXT)
+    properties.contains_key(summary::BACK_TO)
+        || properties.contains_key(summary::FOREIGN)
+        || !properties.contains_key(summary::TEXT)
 }
 
 /// All that are kept, oldest first.

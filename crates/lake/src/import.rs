@@ -7,7 +7,8 @@
 //! In: an [`ImportRequest`]. Out: an [`ImportReport`], and rows that are visible all at once. The
 //! journal remembers each file by its content: importing it again does nothing, and an import that
 //! was interrupted goes on after its last committed part. A file of up to [`PART_ROWS`] rows is one
-//! part, so it is there wholly or not at all; a replacement is always one part.
+//! part, so it is there wholly or not at all; a replacement is always one part. While a part is gathered,
+//! the one before it is written and committed.
 
 mod images;
 mod journal;
@@ -22,6 +23,7 @@ use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Principal, Result, Scope};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use tokio::sync::Semaphore;
 
 use crate::Lake;
 use crate::commit::CommitInfo;
@@ -161,7 +163,8 @@ impl Lake {
         let mut report = match journal.start(self, &request).await? {
             Start::Done(part) => already(&part),
             Start::After(part) => {
-                let run = Run { lake: self, request: &request, shape, source, journal };
+                let turn = Arc::new(Semaphore::new(1));
+                let run = Run { lake: self, request: &request, shape, source, journal, turn };
                 run.run(part, progress).await?
             }
         };
@@ -220,51 +223,63 @@ struct Run<'a> {
     shape: Arc<Shape>,
     source: Source,
     journal: Journal,
+    /// Which part writes files.
+    turn: Arc<Semaphore>,
 }
 
 /// Batches ready for staging, with what was left out.
 pub(crate) type RowBatches = BoxStream<'static, Result<RawBatch>>;
 
 impl Run<'_> {
+    /// Gathers part after part; while one is gathered, the one before it is written and committed.
     async fn run(self, before: Part, progress: OnProgress<'_>) -> Result<ImportReport> {
         let stamp = self.source.stamp()?;
         let mut rows = self.rows(before.read).await?;
         let mut rejects = Rejects::open(self.request, &before).await?;
-        let mut part = Part { number: before.number + 1, ..before.clone() };
-        let mut report = ImportReport {
-            parts: 0,
+        let mut part = before.clone();
+        let mut gathered: Option<Gathered> = None;
+        let mut parts = 0;
+        let mut committed = before.clone();
+        while !part.done || gathered.is_some() {
+            let more = !part.done;
+            let gather = async {
+                if !more {
+                    return Ok(None);
+                }
+                part.number += 1;
+                self.gather(&mut rows, &mut part, &mut rejects, &mut *progress).await.map(Some)
+            };
+            let conclude = async {
+                match gathered.take() {
+                    Some(gathered) => self.conclude(gathered, &committed, stamp).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let (concluded, next) = futures::join!(conclude, gather);
+            match concluded {
+                Ok(None) => {}
+                Ok(Some(Committed::Ours(part))) => {
+                    parts += 1;
+                    committed = part;
+                }
+                Ok(Some(Committed::Theirs(theirs))) => {
+                    abort(next).await;
+                    return Ok(already(&theirs));
+                }
+                Err(error) => {
+                    abort(next).await;
+                    return Err(error);
+                }
+            }
+            gathered = next.map_err(|error| self.explain(error, &committed))?;
+        }
+        Ok(ImportReport {
+            rejected_by_kind: rejects.by_kind(),
+            parts,
             resumed_after: before.loaded,
             skipped_as_already_imported: false,
-            ..already(&before)
-        };
-        loop {
-            let end = self.stage_part(&mut rows, &mut part, &mut rejects, progress).await;
-            let staged = match end {
-                Ok(staged) => staged,
-                Err(error) => return Err(self.explain(error, &part)),
-            };
-            if staged.last && self.source.stamp()? != stamp {
-                let message = format!("file `{}` changed while it was imported", self.source.name);
-                staged.rows.discard(self.lake).await;
-                return Err(Error::new(Kind::Conflict, message).hint("import it again"));
-            }
-            let last = staged.last;
-            match self.commit(staged, &mut part, &mut rejects).await? {
-                Committed::Ours => self.journal.note_snapshot(&part).await?,
-                Committed::Theirs(theirs) => return Ok(already(&theirs)),
-            }
-            report.parts += 1;
-            part.committed = part.read;
-            if last {
-                break;
-            }
-            part.number += 1;
-        }
-        report.rows = part.loaded;
-        report.rejected = part.rejected;
-        report.rejected_by_kind = rejects.by_kind();
-        report.snapshot = part.snapshot;
-        Ok(report)
+            ..already(&committed)
+        })
     }
 
     async fn rows(&self, skip: u64) -> Result<RowBatches> {
@@ -279,34 +294,57 @@ impl Run<'_> {
         Ok(media::attach(self.lake, shape, base, batches.boxed(), file))
     }
 
-    /// Stages rows until the part is full or the file ends.
-    async fn stage_part(
+    /// Gathers rows until the part is full or the file ends.
+    async fn gather(
         &self,
         rows: &mut RowBatches,
         part: &mut Part,
         rejects: &mut Rejects,
         progress: OnProgress<'_>,
-    ) -> Result<StagedPart> {
+    ) -> Result<Gathered> {
         let whole = self.request.mode == ImportMode::Replace;
         let limit = if whole { u64::MAX } else { self.request.part_rows };
-        let mut writer = Sink::open(self.lake, &self.request.type_name).await?;
+        let mut sink = Sink::open(self.lake, &self.request.type_name, &self.turn).await?;
         let begin = part.read;
-        let mut last = true;
-        while let Some(batch) = rows.next().await {
-            let step = match batch {
-                Ok(batch) => self.take(batch, &mut writer, part, rejects, progress).await,
+        part.done = true;
+        let mut step = Ok(());
+        while let (Ok(()), Some(batch)) = (&step, rows.next().await) {
+            step = match batch {
+                Ok(batch) => self.take(batch, &mut sink, part, rejects, progress).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = step {
-                writer.abort().await;
-                return Err(error);
-            }
-            if part.read - begin >= limit || writer.is_full(self.request.mode) {
-                last = false;
+            if part.read - begin >= limit || sink.is_full(self.request.mode) {
+                part.done = false;
                 break;
             }
         }
-        Ok(StagedPart { rows: writer.finish().await?, last })
+        let closed = match step {
+            Ok(()) => sink.close().await,
+            error => error,
+        };
+        if let Err(error) = closed {
+            sink.abort().await;
+            return Err(error);
+        }
+        part.rejects_bytes = rejects.sync().await?;
+        Ok(Gathered { sink, part: part.clone() })
+    }
+
+    /// Writes what is left of a part, and commits it.
+    async fn conclude(&self, gathered: Gathered, before: &Part, stamp: Stamp) -> Result<Committed> {
+        let mut part = gathered.part;
+        (part.committed, part.snapshot) = (before.committed, before.snapshot);
+        let staged = gathered.sink.finish().await.map_err(|error| self.explain(error, before))?;
+        if part.done && self.source.stamp()? != stamp {
+            let message = format!("file `{}` changed while it was imported", self.source.name);
+            staged.discard(self.lake).await;
+            return Err(Error::new(Kind::Conflict, message).hint("import it again"));
+        }
+        let committed = self.commit(staged, part).await?;
+        if let Committed::Ours(part) = &committed {
+            self.journal.note_snapshot(part).await?;
+        }
+        Ok(committed)
     }
 
     async fn take(
@@ -333,17 +371,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn commit(
-        &self,
-        staged: StagedPart,
-        part: &mut Part,
-        rejects: &mut Rejects,
-    ) -> Result<Committed> {
-        part.rejects_bytes = rejects.sync().await?;
-        part.done = staged.last;
+    async fn commit(&self, staged: Staged, mut part: Part) -> Result<Committed> {
         let replaces = self.request.mode == ImportMode::Replace;
-        let nothing = staged.rows.is_empty() && !replaces;
-        let statement = self.journal.statement(part, self.lake.config().clock.now());
+        let nothing = staged.is_empty() && !replaces;
+        let statement = self.journal.statement(&part, self.lake.config().clock.now());
         let result = if nothing {
             // Without rows there is no snapshot, but that the file was read must be remembered.
             self.journal.record(&statement).await.map(|()| part.snapshot)
@@ -351,37 +382,34 @@ impl Run<'_> {
             let info = CommitInfo {
                 author: Arc::clone(&self.request.principal.subject),
                 summary: format!("import {}", file_name(&self.source.name)).into(),
-                idempotency_key: Some(self.journal.idempotency_key(part).into()),
+                idempotency_key: Some(self.journal.idempotency_key(&part).into()),
                 also: vec![statement],
             };
             let (type_name, mode) = (&self.request.type_name, self.request.mode);
             let has_key = !self.shape.key.is_empty();
-            staged.rows.commit(self.lake, type_name, mode, has_key, info).await
+            staged.commit(self.lake, type_name, mode, has_key, info).await
         };
         // Another import of the same file may have been faster: the journal tells whose row counts.
         let recorded = self.journal.part(part.number).await?;
-        match (recorded, result) {
+        part.snapshot = match (recorded, result) {
             (Some(theirs), _) if theirs.run != self.journal.run => {
-                staged.rows.discard(self.lake).await;
-                Ok(Committed::Theirs(theirs))
+                staged.discard(self.lake).await;
+                return Ok(Committed::Theirs(theirs));
             }
-            (Some(_), Ok(snapshot)) => {
-                part.snapshot = snapshot;
-                Ok(Committed::Ours)
-            }
+            (Some(_), Ok(snapshot)) => snapshot,
             // The answer was lost and the commit was not.
-            (Some(_), Err(_)) => {
-                part.snapshot = self.lake.table(&self.request.type_name).await?.snapshot_id();
-                Ok(Committed::Ours)
-            }
+            (Some(_), Err(_)) => self.lake.table(&self.request.type_name).await?.snapshot_id(),
             (None, Err(error)) => {
-                staged.rows.discard(self.lake).await;
-                Err(self.overtaken(error, part).await)
+                staged.discard(self.lake).await;
+                return Err(self.overtaken(error, &part).await);
             }
             (None, Ok(_)) => {
-                Err(Error::internal("a part was committed without its row in the import journal"))
+                let text = "a part was committed without its row in the import journal";
+                return Err(Error::internal(text));
             }
-        }
+        };
+        part.committed = part.read;
+        Ok(Committed::Ours(part))
     }
 
     /// Words why a part was not committed. What was staged for the schema before a change cannot be
@@ -403,7 +431,7 @@ impl Run<'_> {
         Error::new(Kind::Stale, text).hint(hint).caused_by(error)
     }
 
-    /// Says what is already visible when a later part of a large file fails.
+    /// Says what is already visible when the part after it fails.
     fn explain(&self, error: Error, part: &Part) -> Error {
         if part.committed == 0 {
             return error;
@@ -413,20 +441,31 @@ impl Run<'_> {
             part.committed
         );
         error
-            .context(format!("failed to import part {} of `{}`", part.number + 1, self.source.name))
+            .context(format!("failed to import part {} of `{}`", part.number + 2, self.source.name))
             .hint(hint)
     }
 }
 
+/// Removes what was gathered after a part that could not be committed.
+async fn abort(gathered: Result<Option<Gathered>>) {
+    if let Ok(Some(gathered)) = gathered {
+        gathered.sink.abort().await;
+    }
+}
+
+/// A part whose rows were all read, and are being written.
+struct Gathered {
+    sink: Sink,
+    part: Part,
+}
+
 enum Committed {
-    Ours,
+    Ours(Part),
     Theirs(Part),
 }
 
-struct StagedPart {
-    rows: Staged,
-    last: bool,
-}
+/// What a file is known by while it is read.
+type Stamp = Option<(u64, std::time::SystemTime)>;
 
 /// Threads that decode; staging takes one more.
 fn workers() -> usize {

@@ -20,12 +20,11 @@ mod status;
 pub(crate) mod superseded;
 mod texts;
 mod thin;
-mod turn;
+pub(crate) mod turn;
 
 pub use budget::BYTES_A_MINUTE;
 pub use compact::Compacted;
 pub use expire::Expired;
-pub(crate) use orphans::HELD;
 pub use orphans::{Cleaned, GRACE};
 pub use round::Running;
 pub use status::TableStatus;

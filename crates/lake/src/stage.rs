@@ -22,6 +22,7 @@ use base::{Error, Kind, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::DataFile;
 use schema::ObjectType;
+use tokio::sync::Semaphore;
 
 use crate::lake::{Lake, object_named};
 use crate::layout::Layout;
@@ -69,6 +70,8 @@ pub struct StageWriter {
     staged: StagedFiles,
     /// The files of the rows that were gathered before.
     writing: Option<Task<Result<StagedFiles>>>,
+    /// Whose turn it is to write, among writers that share their memory.
+    turn: Arc<Semaphore>,
 }
 
 impl Lake {
@@ -108,7 +111,15 @@ impl StageWriter {
             seen: 0,
             staged,
             writing: None,
+            turn: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Writes files only while no other writer of this turn does: one may gather rows while another's last ones
+    /// are written, in the memory of one writer.
+    pub(crate) fn in_turn(mut self, turn: Arc<Semaphore>) -> StageWriter {
+        self.turn = turn;
+        self
     }
 
     /// Adds rows: any of the type's stored fields by API name; those that the batch lacks are null.
@@ -147,7 +158,7 @@ impl StageWriter {
     }
 
     /// Begins to write the gathered rows, once those before them are written.
-    async fn flush(&mut self) -> Result<()> {
+    pub(crate) async fn flush(&mut self) -> Result<()> {
         self.take_written().await?;
         let batches = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
@@ -155,7 +166,12 @@ impl StageWriter {
             return Ok(());
         }
         let (lake, layout) = (self.lake.clone(), Arc::clone(&self.layout));
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
         let work = write_gathered(lake, layout, Arc::clone(&self.object), batches);
+        let work = async move {
+            let _turn = turn;
+            work.await
+        };
         self.writing = Some(base::task::spawn("write data files", work));
         Ok(())
     }

@@ -79,6 +79,8 @@ pub(crate) mod summary {
     pub(crate) const ROWS: &str = "headwater.rows";
     /// The sequence number of the state that a roll-back brought back.
     pub(crate) const BACK_TO: &str = "headwater.back-to";
+    /// Whether another tool made it.
+    pub(crate) const FOREIGN: &str = "headwater.foreign";
 }
 
 impl Table {

@@ -1,10 +1,13 @@
 //! Where the rows of a part wait for their commit: staged files of an Iceberg table, or rows in
 //! memory for a Lance table, whose parts are small for that reason.
 
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
 use base::size::format_bytes;
 use base::{Error, Kind, Result};
 use schema::TableFormat;
+use tokio::sync::Semaphore;
 
 use super::ImportMode;
 use crate::Lake;
@@ -30,9 +33,13 @@ pub(super) enum Staged {
 }
 
 impl Sink {
-    pub(super) async fn open(lake: &Lake, type_name: &str) -> Result<Sink> {
+    /// A sink of the next part; the parts of one import write their files in turn.
+    pub(super) async fn open(lake: &Lake, type_name: &str, turn: &Arc<Semaphore>) -> Result<Sink> {
         match lake.table(type_name).await?.format {
-            TableFormat::Iceberg => Ok(Sink::Files(Box::new(lake.stage(type_name).await?))),
+            TableFormat::Iceberg => {
+                let writer = lake.stage(type_name).await?;
+                Ok(Sink::Files(Box::new(writer.in_turn(Arc::clone(turn)))))
+            }
             TableFormat::Lance => Ok(Sink::Rows { batches: Vec::new(), bytes: 0 }),
         }
     }
@@ -59,6 +66,14 @@ impl Sink {
         match self {
             Sink::Files(_) => false,
             Sink::Rows { bytes, .. } => mode != ImportMode::Replace && *bytes >= ROWS_BYTES,
+        }
+    }
+
+    /// No more rows come: the last ones are being written when this returns.
+    pub(super) async fn close(&mut self) -> Result<()> {
+        match self {
+            Sink::Files(writer) => writer.flush().await,
+            Sink::Rows { .. } => Ok(()),
         }
     }
 

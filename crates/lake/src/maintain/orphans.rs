@@ -19,6 +19,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::expire::retention;
 use super::needed::{Needed, Owner, folder_of};
+use super::turn::Turn;
 use super::{REMOVAL_LEASE, doomed};
 use crate::failure::failed;
 use crate::lake::Lake;
@@ -29,9 +30,6 @@ pub const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Where the S3 subset of `server` keeps the parts of uploads.
 const UPLOADS: &str = "_uploads";
-
-/// How long one removal may hold others back when its process dies.
-pub(crate) const HELD: Duration = Duration::from_secs(3600);
 
 /// Folders whose parts belong to a table each, by its id.
 const BESIDE: [&str; 3] = ["_tables", "_companions", "_text"];
@@ -55,7 +53,7 @@ impl Lake {
     pub async fn clean_orphans(&self, grace: Duration) -> Result<Cleaned> {
         let removal = self.hold_removal().await?;
         let result = self.clean(grace).await;
-        meta::leases::release(self.catalog().database(), &removal).await?;
+        removal.end(self).await?;
         result
     }
 
@@ -239,12 +237,11 @@ impl Lake {
         Ok(owners)
     }
 
-    /// Keeps other removals and backups away; held for an hour at most.
-    pub(crate) async fn hold_removal(&self) -> Result<meta::leases::Lease> {
-        let (database, clock) = (self.catalog().database(), &self.config().clock);
+    /// Keeps other removals and backups away.
+    pub(crate) async fn hold_removal(&self) -> Result<Turn> {
         let holder = NodeId::generate(&self.config().rng);
-        let lease = meta::leases::acquire(database, clock, REMOVAL_LEASE, holder, HELD).await?;
-        lease.ok_or_else(|| {
+        let turn = Turn::acquire(self, REMOVAL_LEASE, holder).await?;
+        turn.ok_or_else(|| {
             Error::new(Kind::Unavailable, "a backup or another clean-up is running")
                 .hint("repeat the command when it has ended")
         })

@@ -9,10 +9,12 @@
 //! a second a clean-up after days would come too late. What a dying process had in its queue
 //! is found by that clean-up. Not here: files that a snapshot needs (`doomed`).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use base::ids::TableId;
 use base::{Kind, Result};
+use iceberg::spec::TableMetadata;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -31,6 +33,25 @@ const WAITING: usize = 20_000;
 #[derive(Debug, Default)]
 pub(crate) struct Superseded {
     waiting: Mutex<VecDeque<(Instant, String)>>,
+    /// The files that each table remembered when it was last looked at: what other nodes have superseded
+    /// since is noted too, for they may die before they remove it.
+    remembered: Mutex<HashMap<TableId, Remembered>>,
+}
+
+/// What the newest metadata file that was seen of a table remembers.
+#[derive(Debug, Default)]
+struct Remembered {
+    number: u64,
+    files: HashSet<String>,
+}
+
+impl Remembered {
+    fn by(location: &str, metadata: &TableMetadata) -> Remembered {
+        let name = location.rsplit('/').next().and_then(|name| name.split('-').next());
+        let number = name.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let files = metadata.metadata_log().iter().map(|log| log.metadata_file.clone());
+        Remembered { number, files: files.collect() }
+    }
 }
 
 impl Superseded {
@@ -39,6 +60,23 @@ impl Superseded {
         if waiting.len() < WAITING {
             waiting.push_back((at, location));
         }
+    }
+
+    /// Notes the files that a table remembered and does no more.
+    fn note(&self, table: TableId, before: Remembered, after: Remembered, at: Instant) {
+        let mut remembered = self.remembered.lock();
+        let newest = remembered.entry(table).or_default();
+        // Commits of one process may come here in another order than they were made in.
+        if newest.number > after.number {
+            return;
+        }
+        let known = before.files.union(&newest.files);
+        let mut gone: Vec<String> =
+            known.filter(|file| !after.files.contains(*file)).cloned().collect();
+        gone.sort_unstable();
+        *newest = after;
+        drop(remembered);
+        gone.into_iter().for_each(|location| self.push(location, at));
     }
 
     /// Whether enough is due, or has been for long.
@@ -66,13 +104,9 @@ impl Lake {
             let Some(before) = &swap.base.iceberg else { continue };
             // It was written a moment ago, and is held.
             let after = self.catalog().metadata(&swap.metadata_location).await?;
-            let kept = after.metadata_log();
-            for log in before.metadata_log() {
-                let is_kept = kept.iter().any(|kept| kept.metadata_file == log.metadata_file);
-                if !is_kept && log.metadata_file != *swap.metadata_location {
-                    self.inner.superseded.push(log.metadata_file.clone(), Instant::now());
-                }
-            }
+            let before = Remembered::by(&swap.base.metadata_location, before);
+            let after = Remembered::by(&swap.metadata_location, &after);
+            self.inner.superseded.note(swap.base.id, before, after, Instant::now());
         }
         Ok(())
     }
@@ -90,7 +124,7 @@ impl Lake {
         };
         let locations = self.inner.superseded.take(now);
         self.discard_locations(locations).await;
-        meta::leases::release(self.catalog().database(), &removal).await
+        removal.end(self).await
     }
 }
 
@@ -113,5 +147,24 @@ mod tests {
         assert_eq!(superseded.take(began + AGE), names(0, MANY - 1));
         assert_eq!(superseded.take(began + AGE), [""; 0]);
         assert_eq!(superseded.take(began + AGE + AGE), ["later"]);
+    }
+    #[test]
+    fn what_other_nodes_supersede_is_noted_too_and_what_is_remembered_never() {
+        let (superseded, now) = (Superseded::default(), Instant::now());
+        let table = TableId::from_uuid(uuid::Uuid::nil());
+        let state = |number: u64| {
+            let from = number.saturating_sub(3);
+            Remembered { number, files: (from..number).map(|file| file.to_string()).collect() }
+        };
+        let note = |before: u64, after: u64| {
+            superseded.note(table, state(before), state(after), now);
+            superseded.take(now + AGE)
+        };
+        assert_eq!(note(4, 5), ["1"]);
+        // Another node has made 6 and 7.
+        assert_eq!(note(7, 8), ["2", "3", "4"]);
+        assert_eq!(note(9, 10), ["5", "6"]);
+        assert_eq!(note(8, 9), [""; 0], "an earlier one comes late");
+        assert_eq!(note(10, 11), ["7"]);
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use base::Result;
+use base::ids::NodeId;
 use base::task::{self, Task};
 use meta::leases::{self, Lease};
 
@@ -17,38 +18,50 @@ use crate::table::Table;
 const TIME: Duration = Duration::from_secs(30);
 const RENEWAL: Duration = Duration::from_secs(10);
 
-/// A node's turn at a table.
-pub(super) struct Turn {
+/// A turn that is had.
+pub(crate) struct Turn {
     lease: Lease,
     _renewal: Task<()>,
 }
 
 impl Turn {
-    /// Takes the turn to do something; `None` when another node has it.
+    /// Takes a node's turn to do something with a table; `None` when another node has it.
     pub(super) async fn take(lake: &Lake, what: &str, table: &Table) -> Result<Option<Turn>> {
+        Turn::acquire(lake, &format!("{what} {}", table.id), lake.inner.node).await
+    }
+
+    /// Takes a turn by its name; `None` when somebody has it.
+    pub(super) async fn acquire(lake: &Lake, name: &str, holder: NodeId) -> Result<Option<Turn>> {
         let (database, clock) = (lake.catalog().database(), &lake.config().clock);
-        let name = format!("{what} {}", table.id);
-        let node = lake.inner.node;
-        let Some(lease) = leases::acquire(database, clock, &name, node, TIME).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Turn { _renewal: renew(lake, lease.clone()), lease }))
+        let lease = leases::acquire(database, clock, name, holder, TIME).await?;
+        Ok(lease.map(|lease| Turn { _renewal: renew(lake, lease.clone()), lease }))
+    }
+
+    /// What it is held by.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Fails when somebody else has taken it meanwhile, because this process stood still for long.
+    pub(crate) async fn check(&self, lake: &Lake) -> Result<()> {
+        let (database, clock) = (lake.catalog().database(), &lake.config().clock);
+        leases::renew(database, clock, &self.lease, TIME).await.map(|_| ())
     }
 
     /// Gives it back.
-    pub(super) async fn end(self, lake: &Lake) -> Result<()> {
+    pub(crate) async fn end(self, lake: &Lake) -> Result<()> {
         leases::release(lake.catalog().database(), &self.lease).await
     }
 }
 
 fn renew(lake: &Lake, mut lease: Lease) -> Task<()> {
     let (database, clock) = (lake.catalog().database().clone(), lake.config().clock.clone());
-    task::spawn("renew a turn at a table", async move {
+    task::spawn("renew a turn", async move {
         loop {
             tokio::time::sleep(RENEWAL).await;
             match leases::renew(&database, &clock, &lease, TIME).await {
                 Ok(renewed) => lease = renewed,
-                Err(error) => tracing::warn!(%error, "failed to renew a turn at a table"),
+                Err(error) => tracing::warn!(%error, "failed to renew a turn"),
             }
         }
     })

@@ -365,10 +365,11 @@ fn noted(
         snapshots.iter_mut().find(|one| one["snapshot-id"].as_i64() == present)
     });
     if let Some(summary) = summary.and_then(|one| one["summary"].as_object_mut()) {
-        use crate::table::summary::{AUTHOR, ROWS, TEXT};
+        use crate::table::summary::{AUTHOR, FOREIGN, ROWS, TEXT};
         let engine = ["engine-name", "app-name"].iter().find_map(|key| summary.get(*key)?.as_str());
         let text = engine.map_or("another tool".to_owned(), ToOwned::to_owned);
         summary.insert(TEXT.to_owned(), text.into());
+        summary.insert(FOREIGN.to_owned(), "true".into());
         summary.insert(AUTHOR.to_owned(), who.subject.as_ref().into());
         summary.insert(ROWS.to_owned(), rows.to_string().into());
     }

@@ -7,6 +7,7 @@ mod commit;
 mod companion;
 mod contend;
 mod groups;
+mod histories;
 mod import;
 mod lab;
 mod lance;
