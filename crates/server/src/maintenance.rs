@@ -13,10 +13,16 @@ use crate::project::Project;
 
 /// How old a count of what maintenance owes may be before it is made again.
 const FRESH: Duration = Duration::from_secs(60);
+/// Between two removals of what is due.
+const REMOVAL: Duration = Duration::from_secs(60);
 
-/// Makes rounds until its handle is dropped. Compaction follows commits by itself; rounds find what
-/// was left.
-pub(crate) fn start(project: Arc<Project>) -> Task<()> {
+/// Maintains the tables until the handles are dropped.
+pub(crate) fn start(project: &Arc<Project>) -> [Task<()>; 2] {
+    [rounds(Arc::clone(project)), removals(Arc::clone(project))]
+}
+
+/// Makes rounds. Compaction follows commits by itself; rounds find what was left.
+fn rounds(project: Arc<Project>) -> Task<()> {
     let period = project.settings.maintenance.every.0;
     task::spawn("maintain tables", async move {
         let mut ticks = interval_at(Instant::now() + period, period);
@@ -28,6 +34,21 @@ pub(crate) fn start(project: Arc<Project>) -> Task<()> {
             }
             if let Err(error) = project.lake.maintain().await {
                 tracing::warn!(%error, "failed to maintain tables");
+            }
+        }
+    })
+}
+
+/// Removes files whose time is over: constant commits leave a hundred a second.
+fn removals(project: Arc<Project>) -> Task<()> {
+    let period = project.settings.maintenance.every.0.min(REMOVAL);
+    task::spawn("remove files", async move {
+        let mut ticks = interval_at(Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = project.lake.remove_due().await {
+                tracing::warn!(%error, "failed to remove files");
             }
         }
     })

@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::ids::NodeId;
-use base::{Result, Timestamp};
+use base::{Kind, Result, Timestamp};
+use futures::{StreamExt, TryStreamExt, stream};
 use meta::{Database, Param};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -61,6 +62,8 @@ const PINNED_AFTER: Duration = Duration::from_secs(60);
 const DEAD: Duration = Duration::from_secs(600);
 /// Paths in one statement.
 const TOGETHER: usize = 200;
+/// Files that are removed at the same time.
+const AT_ONCE: usize = 8;
 
 /// The scans that run in this process.
 #[derive(Debug, Default)]
@@ -178,6 +181,19 @@ impl Lake {
         self.catalog().database().execute(sql, &params).await.map(|_| ())
     }
 
+    /// Removes what was doomed long enough ago, between two rounds; nothing while a backup or a clean-up
+    /// runs.
+    pub async fn remove_due(&self) -> Result<Cleaned> {
+        let removal = match self.hold_removal().await {
+            Err(error) if error.kind() == Kind::Unavailable => return Ok(Cleaned::default()),
+            removal => removal?,
+        };
+        let mut cleaned = Cleaned::default();
+        let removed = self.remove_doomed(GRACE, &mut cleaned).await;
+        removal.end(self).await?;
+        removed.map(|()| cleaned)
+    }
+
     /// Removes doomed files that this process has known of for `grace`, and that no long scan of
     /// any node may need.
     pub(crate) async fn remove_doomed(&self, grace: Duration, cleaned: &mut Cleaned) -> Result<()> {
@@ -237,22 +253,38 @@ impl Lake {
     async fn remove_number(&self, number: i64, cleaned: &mut Cleaned) -> Result<()> {
         let database = self.catalog().database();
         loop {
-            let sql = "SELECT path FROM lake_doomed WHERE number = $1 ORDER BY path LIMIT 500";
-            let rows = database.query(sql, &[number.into()]).await?;
+            let sql = "SELECT path FROM lake_doomed WHERE number = $1 ORDER BY path LIMIT $2";
+            let rows = database.query(sql, &[number.into(), (TOGETHER as i64).into()]).await?;
             if rows.is_empty() {
                 return Ok(());
             }
-            for row in &rows {
-                let text = row.text("path")?;
-                let path = Path::from(text.as_str());
-                match self.config().objects.head(&path).await {
-                    Ok(meta) => self.remove(&meta, cleaned).await?,
-                    Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(failed(format!("find `{path}`"))(error)),
-                }
-                let sql = "DELETE FROM lake_doomed WHERE path = $1";
-                database.execute(sql, &[text.into()]).await?;
+            let paths: Vec<String> =
+                rows.iter().map(|row| row.text("path")).collect::<Result<_>>()?;
+            let remove = |path: &String| self.remove_doomed_file(Path::from(path.as_str()));
+            let mut removed = stream::iter(&paths).map(remove).buffer_unordered(AT_ONCE);
+            while let Some(one) = removed.try_next().await? {
+                cleaned.files += one.files;
+                cleaned.bytes += one.bytes;
             }
+            drop(removed);
+            let marks: Vec<String> = (1..=paths.len()).map(|mark| format!("${mark}")).collect();
+            let sql = format!("DELETE FROM lake_doomed WHERE path IN ({})", marks.join(", "));
+            let params: Vec<Param> = paths.iter().map(|path| path.as_str().into()).collect();
+            database.execute(&sql, &params).await?;
+        }
+    }
+
+    /// Removes one file, which may be gone already.
+    async fn remove_doomed_file(&self, path: Path) -> Result<Cleaned> {
+        let objects = &self.config().objects;
+        let removed = match objects.head(&path).await {
+            Ok(meta) => objects.delete(&path).await.map(|()| meta.size),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(bytes) => Ok(Cleaned { files: 1, bytes, ..Cleaned::default() }),
+            Err(object_store::Error::NotFound { .. }) => Ok(Cleaned::default()),
+            Err(error) => Err(failed(format!("remove `{path}`"))(error)),
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct Serving {
     handle: Handle<SocketAddr>,
     task: Task<std::io::Result<()>>,
     /// Stops with the server.
-    _maintenance: Task<()>,
+    _maintenance: [Task<()>; 2],
 }
 
 /// Starts to serve. Errors: `Denied` when the settings would expose the project; `Io` when the
@@ -46,7 +46,7 @@ pub async fn serve(project: Project) -> Result<Serving> {
     let tls = tls(&settings).await?;
     let is_tls = tls.is_some();
     let project = Arc::new(project);
-    let maintenance = maintenance::start(Arc::clone(&project));
+    let maintenance = maintenance::start(&project);
     let app = Arc::new(app(project, &settings, address)?);
     let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
