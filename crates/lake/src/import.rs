@@ -441,6 +441,7 @@ impl Run<'_> {
             part.committed
         );
         error
+            // The next one, counted from 1.
             .context(format!("failed to import part {} of `{}`", part.number + 2, self.source.name))
             .hint(hint)
     }

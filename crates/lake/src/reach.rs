@@ -17,8 +17,7 @@ const AT_ONCE: usize = 8;
 /// What some snapshots need.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    snapshots: HashSet<i64>,
-    /// Locations of the files.
+    /// Locations of the files. A snapshot whose manifest list is here was looked at.
     pub(crate) locations: HashSet<String>,
 }
 
@@ -37,7 +36,7 @@ impl Reach {
         metadata: &TableMetadata,
         snapshots: impl IntoIterator<Item = SnapshotRef>,
     ) -> Result<()> {
-        let new = |one: &SnapshotRef| !self.snapshots.contains(&one.snapshot_id());
+        let new = |one: &SnapshotRef| !self.locations.contains(one.manifest_list());
         let snapshots: Vec<SnapshotRef> = snapshots.into_iter().filter(new).collect();
         let mut found: Vec<String> =
             snapshots.iter().map(|one| one.manifest_list().to_owned()).collect();
@@ -55,7 +54,6 @@ impl Reach {
         }
         drop(files);
         self.locations.extend(found);
-        self.snapshots.extend(snapshots.iter().map(|one| one.snapshot_id()));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use iceberg::spec::TableMetadata;
 use schema::TableFormat;
 
 use crate::binding::Binding;
+use crate::history;
 
 /// A table at one moment; immutable, so a scan that holds it sees one state.
 #[derive(Clone, Debug)]
@@ -136,9 +137,7 @@ impl Table {
     /// own manifests list.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let Some(metadata) = &self.iceberg else { return Vec::new() };
-        let mut snapshots: Vec<_> = metadata.snapshots().collect();
-        snapshots.sort_by_key(|snapshot| snapshot.sequence_number());
-        snapshots.into_iter().map(|snapshot| Snapshot::of(snapshot)).collect()
+        history::line(metadata).into_iter().map(|snapshot| Snapshot::of(snapshot)).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use base::Result;
 use base::task::{self, Task};
 use lake::maintain::TableStatus;
 use parking_lot::Mutex;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::project::Project;
 
@@ -25,8 +25,7 @@ pub(crate) fn start(project: &Arc<Project>) -> [Task<()>; 2] {
 fn rounds(project: Arc<Project>) -> Task<()> {
     let period = project.settings.maintenance.every.0;
     task::spawn("maintain tables", async move {
-        let mut ticks = interval_at(Instant::now() + period, period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = ticks(period);
         loop {
             ticks.tick().await;
             if let Err(error) = crate::apply::contract_when_due(&project).await {
@@ -43,8 +42,7 @@ fn rounds(project: Arc<Project>) -> Task<()> {
 fn removals(project: Arc<Project>) -> Task<()> {
     let period = project.settings.maintenance.every.0.min(REMOVAL);
     task::spawn("remove files", async move {
-        let mut ticks = interval_at(Instant::now() + period, period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = ticks(period);
         loop {
             ticks.tick().await;
             if let Err(error) = project.lake.remove_due().await {
@@ -52,6 +50,13 @@ fn removals(project: Arc<Project>) -> Task<()> {
             }
         }
     })
+}
+
+/// Ticks, the first after a period; a late one delays those after it.
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// What maintenance owes, counted once a minute at most however often it is asked for.

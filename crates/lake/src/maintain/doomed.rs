@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::ids::NodeId;
-use base::{Kind, Result, Timestamp};
+use base::{Result, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
 use meta::{Database, Param};
 use object_store::ObjectStoreExt;
@@ -184,35 +184,44 @@ impl Lake {
     /// Removes what was doomed long enough ago, between two rounds; nothing while a backup or a clean-up
     /// runs.
     pub async fn remove_due(&self) -> Result<Cleaned> {
-        let removal = match self.hold_removal().await {
-            Err(error) if error.kind() == Kind::Unavailable => return Ok(Cleaned::default()),
-            removal => removal?,
-        };
         let mut cleaned = Cleaned::default();
-        let removed = self.remove_doomed(GRACE, &mut cleaned).await;
+        let due = self.due(GRACE).await?;
+        if due.is_empty() {
+            return Ok(cleaned);
+        }
+        let Some(removal) = self.removal_turn().await? else { return Ok(cleaned) };
+        let removed = self.remove_numbers(due, &mut cleaned).await;
         removal.end(self).await?;
         removed.map(|()| cleaned)
     }
 
-    /// Removes doomed files that this process has known of for `grace`, and that no long scan of
-    /// any node may need.
+    /// Removes what was doomed at least `grace` ago.
     pub(crate) async fn remove_doomed(&self, grace: Duration, cleaned: &mut Cleaned) -> Result<()> {
+        let due = self.due(grace).await?;
+        self.remove_numbers(due, cleaned).await
+    }
+
+    /// The numbers that this process has known of for `grace`, and whose files no long scan of any node
+    /// may need.
+    async fn due(&self, grace: Duration) -> Result<Vec<i64>> {
         let database = self.catalog().database();
         let pinned = self.oldest_pin().await?;
         let sql = "SELECT DISTINCT number FROM lake_doomed ORDER BY number";
         let rows = database.query(sql, &[]).await?;
         let mut due = Vec::new();
-        {
-            let mut observed = self.inner.observed.lock();
-            for row in &rows {
-                let number = row.int("number")?;
-                let since = *observed.numbers.entry(number).or_insert_with(Instant::now);
-                if since.elapsed() >= grace && pinned.is_none_or(|pinned| number <= pinned) {
-                    due.push(number);
-                }
+        let mut observed = self.inner.observed.lock();
+        for row in &rows {
+            let number = row.int("number")?;
+            let since = *observed.numbers.entry(number).or_insert_with(Instant::now);
+            if since.elapsed() >= grace && pinned.is_none_or(|pinned| number <= pinned) {
+                due.push(number);
             }
         }
-        for number in due {
+        Ok(due)
+    }
+
+    async fn remove_numbers(&self, numbers: Vec<i64>, cleaned: &mut Cleaned) -> Result<()> {
+        for number in numbers {
             self.remove_number(number, cleaned).await?;
             self.inner.observed.lock().numbers.remove(&number);
         }

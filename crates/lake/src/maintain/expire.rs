@@ -96,27 +96,27 @@ impl Lake {
     }
 
     /// The snapshots that are older than `keep`, else than what is kept, and then those above the project's
-    /// bound on their number too; never the present one.
-    pub(crate) fn expired(&self, metadata: &TableMetadata, keep: Option<Duration>) -> HashSet<i64> {
+    /// bound on their number too; oldest first, and never the present one.
+    pub(crate) fn expired(&self, metadata: &TableMetadata, keep: Option<Duration>) -> Vec<i64> {
         let now = self.config().clock.now().as_micros();
         let kept = keep.or_else(|| retention(metadata)).unwrap_or(self.config().retain);
         let micros = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
         let oldest = now.saturating_sub(micros) / 1000;
-        let present = metadata.current_snapshot_id();
-        let made = metadata.snapshots().filter(|one| Some(one.snapshot_id()) != present);
-        let made = made.map(|one| Made {
+        let mut line = line(metadata);
+        line.retain(|one| Some(one.snapshot_id()) != metadata.current_snapshot_id());
+        let made = line.iter().filter(|one| one.timestamp_ms() >= oldest).map(|one| Made {
             id: one.snapshot_id(),
-            number: one.sequence_number(),
             at: one.timestamp_ms(),
             decides: may_bring_back(one),
         });
-        let (old, mut rest): (Vec<_>, Vec<_>) = made.partition(|one| one.at < oldest);
-        let mut gone: HashSet<i64> = old.into_iter().map(|one| one.id).collect();
-        if let (None, Some(most)) = (keep, self.config().snapshots) {
-            rest.sort_unstable_by_key(|one| one.number);
-            gone.extend(superfluous(&rest, now / 1000, most));
-        }
-        gone
+        let too_many = match (keep, self.config().snapshots) {
+            (None, Some(most)) => superfluous(&made.collect::<Vec<_>>(), now / 1000, most),
+            _ => HashSet::new(),
+        };
+        let goes = |one: &&SnapshotRef| {
+            one.timestamp_ms() < oldest || too_many.contains(&one.snapshot_id())
+        };
+        line.into_iter().filter(goes).map(|one| one.snapshot_id()).collect()
     }
 
     async fn try_expire(
@@ -130,9 +130,7 @@ impl Lake {
             return self.expire_versions(&table, keep).await;
         };
         if seen.old.is_empty() {
-            let old = self.expired(&metadata, keep);
-            let ids = line(&metadata).into_iter().map(|one| one.snapshot_id());
-            seen.old = ids.filter(|id| old.contains(id)).take(AT_A_TIME).collect();
+            seen.old = self.expired(&metadata, keep).into_iter().take(AT_A_TIME).collect();
         }
         let ids = metadata.snapshots().map(|one| one.snapshot_id());
         let ids: Vec<i64> = ids.filter(|id| seen.old.contains(id)).collect();

@@ -237,11 +237,15 @@ impl Lake {
         Ok(owners)
     }
 
-    /// Keeps other removals and backups away.
-    pub(crate) async fn hold_removal(&self) -> Result<Turn> {
+    /// Keeps other removals and backups away; `None` while one of them runs.
+    pub(super) async fn removal_turn(&self) -> Result<Option<Turn>> {
         let holder = NodeId::generate(&self.config().rng);
-        let turn = Turn::acquire(self, REMOVAL_LEASE, holder).await?;
-        turn.ok_or_else(|| {
+        Turn::acquire(self, REMOVAL_LEASE, holder).await
+    }
+
+    /// Keeps other removals and backups away; refused while one of them runs.
+    pub(crate) async fn hold_removal(&self) -> Result<Turn> {
+        self.removal_turn().await?.ok_or_else(|| {
             Error::new(Kind::Unavailable, "a backup or another clean-up is running")
                 .hint("repeat the command when it has ended")
         })

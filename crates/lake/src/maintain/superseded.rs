@@ -4,16 +4,16 @@
 //! commit → files that fell out of the metadata log → queue → a minute → removed
 //! ```
 //!
-//! In: commits of this process. Out: the removal of files that nobody finds any more but who read the
-//! catalog before. Each commit writes the list of all snapshots as a new file, so that at fifty commits
-//! a second a clean-up after days would come too late. What a dying process had in its queue
-//! is found by that clean-up. Not here: files that a snapshot needs (`doomed`).
+//! In: commits of this process, whose logs show what others have superseded since its last one. Out: the
+//! removal of files that nobody finds any more but who read the catalog before. Each commit writes the list
+//! of all snapshots as a new file, so that at fifty commits a second a clean-up after days would come too
+//! late. It finds what no process lived to remove. Not here: files that a snapshot needs (`doomed`).
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use base::Result;
 use base::ids::TableId;
-use base::{Kind, Result};
 use iceberg::spec::TableMetadata;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -118,10 +118,7 @@ impl Lake {
         if !self.inner.superseded.is_due(now) {
             return Ok(());
         }
-        let removal = match self.hold_removal().await {
-            Err(error) if error.kind() == Kind::Unavailable => return Ok(()),
-            removal => removal?,
-        };
+        let Some(removal) = self.removal_turn().await? else { return Ok(()) };
         let locations = self.inner.superseded.take(now);
         self.discard_locations(locations).await;
         removal.end(self).await
@@ -148,6 +145,7 @@ mod tests {
         assert_eq!(superseded.take(began + AGE), [""; 0]);
         assert_eq!(superseded.take(began + AGE + AGE), ["later"]);
     }
+
     #[test]
     fn what_other_nodes_supersede_is_noted_too_and_what_is_remembered_never() {
         let (superseded, now) = (Superseded::default(), Instant::now());

@@ -16,8 +16,6 @@ const FINEST: f64 = 512.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Made {
     pub(super) id: i64,
-    /// Its place in the table's history.
-    pub(super) number: i64,
     /// When, in milliseconds.
     pub(super) at: i64,
     /// Whether it decides what became of others, and stays with them: it may have brought some back.
@@ -47,8 +45,7 @@ pub(super) fn superfluous(snapshots: &[Made], now: i64, most: usize) -> HashSet<
 
 /// The oldest snapshot of each part of each doubling of the age.
 fn spread(old: &[Made], now: i64, fineness: f64) -> HashSet<i64> {
-    let part = |one: &Made| ((now - one.at) as f64).log2() * fineness;
-    let part = |one: &Made| part(one) as i64;
+    let part = |one: &Made| (((now - one.at) as f64).log2() * fineness) as i64;
     let firsts = old.chunk_by(|one, next| part(one) == part(next)).map(|chunk| chunk[0].id);
     firsts.chain(old.iter().filter(|one| one.decides).map(|one| one.id)).collect()
 }
@@ -60,7 +57,7 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     fn made_at(id: i64, at: i64) -> Made {
-        Made { id, number: id, at, decides: false }
+        Made { id, at, decides: false }
     }
 
     fn made(ats: impl IntoIterator<Item = i64>) -> Vec<Made> {
@@ -114,9 +111,9 @@ mod tests {
             stays.count()
         };
         assert_eq!((stays(0, 60_000), stays(2 * HOUR, 4 * HOUR)), (59, 8));
+        assert_eq!((stays(4 * HOUR, 8 * HOUR), stays(8 * HOUR, 16 * HOUR)), (8, 8));
         let mut snapshots = snapshots.clone();
         snapshots[77].decides = true;
         assert!(gone.contains(&77) && !superfluous(&snapshots, now, 400).contains(&77));
-        assert_eq!((stays(4 * HOUR, 8 * HOUR), stays(8 * HOUR, 16 * HOUR)), (8, 8));
     }
 }

@@ -1,8 +1,9 @@
-//! Whose turn it is: one node maintains a table at a time.
+//! Whose turn it is: one node maintains a table at a time, and one process removes files or makes a backup.
 //!
-//! In: a table. Out: a turn, when nobody else has it; it is renewed until it is dropped or given
-//! back. The turn saves work, it guards nothing: every step of maintenance is safe beside the same
-//! step elsewhere, so a clock that jumps costs double work and no more. Not here: the work (`round`).
+//! In: a table, or a name. Out: a turn, when nobody else has it; it is renewed until it is dropped or given
+//! back. A turn at a table saves work, it guards nothing: every step of maintenance is safe beside the same
+//! step elsewhere, so a clock that jumps costs double work and no more. A backup looks itself whether it
+//! still has its turn. Not here: the work (`round`).
 
 use std::time::Duration;
 
