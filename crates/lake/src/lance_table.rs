@@ -14,6 +14,7 @@ mod copy;
 mod earlier;
 mod rollback;
 mod rows;
+pub(crate) mod tidy;
 mod types;
 
 pub(crate) use alter::{alter, check_step, refuse};
@@ -81,6 +82,7 @@ pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteRe
         }
     };
     contender.end().await;
+    group::nudge(lake, &request.table);
     result
 }
 

@@ -25,6 +25,7 @@ use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
 use crate::files::{Content, LiveFile};
 use crate::lake::{Lake, object_named};
+use crate::lance_table::tidy;
 use crate::layout::Layout;
 use crate::read::{self, RowsWanted, Wanted};
 use crate::shape;
@@ -47,7 +48,29 @@ pub struct Compacted {
 impl Lake {
     /// Compacts a table: every partition with more than one small file or with deletes.
     pub async fn compact(&self, type_name: &str) -> Result<Compacted> {
+        if self.table(type_name).await?.format == TableFormat::Lance {
+            return self.tidy(type_name, Aim::Everything).await;
+        }
         self.unpinned().compact_for(type_name, Aim::Everything, None).await
+    }
+
+    /// Joins the fragments of a Lance table, and tends the index of its key.
+    async fn tidy(&self, type_name: &str, aim: Aim) -> Result<Compacted> {
+        let lake = self.unpinned();
+        let mut done = Compacted::default();
+        loop {
+            let joined = tidy::join(&lake, type_name, aim == Aim::Everything).await?;
+            if joined == tidy::Joined::default() {
+                break;
+            }
+            done.removed += joined.removed;
+            done.added += joined.added;
+            if aim == Aim::Everything {
+                break;
+            }
+        }
+        tidy::index(&lake, type_name).await?;
+        Ok(done)
     }
 
     async fn compact_for(
@@ -63,7 +86,7 @@ impl Lake {
             let table = self.table(type_name).await?;
             // A file that lacks a prepared column must not be joined with one that has it: what it
             // lacks could not be told from nulls any more.
-            if table.format == TableFormat::Lance || is_prepared(&table)? {
+            if is_prepared(&table)? {
                 return Ok(done);
             }
             let table = Arc::new(table.whole());
@@ -282,7 +305,15 @@ impl Lake {
     /// the same files undo each other's work.
     pub(super) async fn compact_when_worth(&self, type_name: &str) -> Result<()> {
         let table = self.table(type_name).await?;
-        if table.format == TableFormat::Lance || is_prepared(&table)? {
+        if table.format == TableFormat::Lance {
+            if !tidy::is_due(&self.unpinned(), type_name).await? {
+                return Ok(());
+            }
+            let Some(turn) = Turn::take(self, "compact", &table).await? else { return Ok(()) };
+            let done = self.tidy(type_name, Aim::Worth).await;
+            return turn.end(self).await.and(done.map(|_| ()));
+        }
+        if is_prepared(&table)? {
             return Ok(());
         }
         let content = present(self, &table.whole()).await?;

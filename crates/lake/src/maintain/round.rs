@@ -53,7 +53,7 @@ impl Lake {
 
     async fn tend(&self, table: &Table) -> Result<()> {
         let type_name = table.type_name.as_ref();
-        if self.config().compact && table.iceberg.is_some() {
+        if self.config().compact {
             self.note(table, "compact").await?;
             compact(&self.unpinned(), type_name).await;
         }

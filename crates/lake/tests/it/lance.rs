@@ -97,6 +97,79 @@ async fn many_small_changes_leave_what_a_map_has() {
     }
 }
 
+/// Maintenance has made a version for this reason.
+async fn tidied(lake: &Lake, summary: &str) -> i64 {
+    testkit::wait_for_async(summary, std::time::Duration::from_secs(60), async || {
+        let snapshots = lake.snapshots("Film").await.unwrap();
+        snapshots.iter().rfind(|one| one.summary.as_ref() == summary).map(|one| one.id)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn fragments_of_small_changes_are_joined_and_every_version_stays_readable() {
+    let lab = films().await;
+    let mut states = Vec::new();
+    for year in 0..60 {
+        let id = format!("{:02}", year % 37);
+        let version = match year % 9 {
+            8 => {
+                let delete = WriteOp::Delete(vec![vec![id.as_str().into()]]);
+                write(&lab.lake, "Film", delete).await.unwrap().snapshot
+            }
+            _ => upsert(&lab.lake, &[row(&id, "t", year)]).await,
+        };
+        states.push((version, rows(&lab.lake).await));
+    }
+    tidied(&lab.lake, "compact").await;
+    let last =
+        testkit::wait_for_async("few fragments", std::time::Duration::from_secs(60), async || {
+            let last = lab.lake.snapshots("Film").await.unwrap().pop().unwrap();
+            (last.files < 20).then_some(last)
+        })
+        .await;
+    let (_, present) = states.last().unwrap();
+    assert_eq!((rows(&lab.lake).await, last.rows), (present.clone(), present.len() as u64));
+    for (version, then) in &states {
+        assert_eq!(&rows_at(&lab.lake, Some(SnapshotRef::Id(*version))).await, then);
+    }
+    let asked = lab.lake.compact("Film").await.unwrap();
+    assert!(asked.removed > 0 && asked.added == 1, "{asked:?}");
+    assert_eq!(rows(&lab.lake).await, *present);
+}
+
+#[tokio::test]
+async fn a_large_table_gets_an_index_of_its_key_beside_changes() {
+    let lab = films().await;
+    let id = |number: u64| format!("{number:05}");
+    let mut map: std::collections::BTreeMap<String, i64> =
+        (0..12_000).map(|number| (id(number), 0)).collect();
+    let first: Vec<_> = map.keys().map(|id| row(id, "t", 0)).collect();
+    insert(&lab.lake, &first).await.unwrap();
+    let rng = base::rng::Rng::seeded(1);
+    let other = lab.other(2).await;
+    for round in 0..2 {
+        for year in 1..40 {
+            let lake = if year % 2 == 0 { &lab.lake } else { &other };
+            let id = id(rng.below(12_500));
+            if year % 5 == 0 {
+                write(lake, "Film", WriteOp::Delete(vec![vec![id.as_str().into()]])).await.unwrap();
+                map.remove(&id);
+            } else {
+                upsert(lake, &[row(&id, "t", year)]).await;
+                map.insert(id, year);
+            }
+        }
+        // The second time all changes are made beside the index.
+        tidied(&lab.lake, "index the key").await;
+        let expected: Vec<_> = map.iter().map(|(id, year)| row(id, "t", *year)).collect();
+        assert_eq!(rows(&lab.lake).await, expected, "{round}");
+    }
+    let (taken, _) = map.first_key_value().unwrap();
+    let refused = insert(&lab.lake, &[row(taken, "t", 1)]).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::AlreadyExists);
+}
+
 #[tokio::test]
 async fn a_change_that_finds_nothing_to_do_is_remembered_too() {
     let lab = films().await;
