@@ -32,6 +32,8 @@ use super::positions;
 use super::snapshot;
 use crate::catalog::Statement;
 use crate::lake::Lake;
+use crate::maintain;
+use crate::maintain::turn::Tended;
 use crate::successor;
 use crate::table::Table;
 
@@ -41,6 +43,9 @@ const WAITING: usize = 4096;
 const TOGETHER: usize = 256;
 /// How long rivals are reckoned with after they were last met.
 const RIVALRY: Duration = Duration::from_secs(1);
+/// How long maintenance that another node is at is left to it, at first and at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN_MOST: Duration = Duration::from_secs(32);
 /// How long a repeated idempotency key finds its first change.
 pub(crate) const REMEMBERED: i64 = 24 * 3600 * 1_000_000;
 
@@ -154,8 +159,9 @@ pub(crate) fn nudge(lake: &Lake, type_name: &Arc<str>) {
     }
 }
 
-/// Maintains the table as long as there are commits that it has not seen.
+/// Maintains the table as long as there are commits that it has not seen, or another node is at it.
 async fn maintain(lake: Lake, type_name: Arc<str>, queue: Arc<Queue>) {
+    let mut pause = LOOK_AGAIN;
     loop {
         {
             let mut state = queue.state.lock();
@@ -164,7 +170,14 @@ async fn maintain(lake: Lake, type_name: Arc<str>, queue: Arc<Queue>) {
                 return;
             }
         }
-        crate::maintain::after_commits(&lake, &type_name).await;
+        match maintain::after_commits(&lake, &type_name).await {
+            Tended::Done => pause = LOOK_AGAIN,
+            Tended::ByAnother => {
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(LOOK_AGAIN_MOST);
+                queue.state.lock().look_again = true;
+            }
+        }
     }
 }
 

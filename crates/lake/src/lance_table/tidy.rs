@@ -10,17 +10,23 @@
 //! row is written anew as often as its fragment grows by a step. Not here: when (`maintain`), letting old
 //! versions go (`maintain::lance_versions`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base::Result;
 use frame::{DataType, Field};
 use futures::FutureExt;
 use lance::Dataset;
-use lance::dataset::optimize::{CompactionOptions, compact_files};
+use lance::dataset::CommitBuilder;
+use lance::dataset::index::DatasetIndexRemapperOptions;
+use lance::dataset::optimize::{
+    CompactionOptions, CompactionPlan, TaskData, commit_compaction, plan_compaction,
+};
+use lance::dataset::transaction::{Operation, Transaction};
 use lance::index::DatasetIndexExt;
 use lance_index::IndexType;
-use lance_index::optimize::OptimizeOptions;
 use lance_index::scalar::ScalarIndexParams;
+use lance_table::format::{Fragment, IndexMetadata};
 
 use super::{Note, Work};
 use crate::Lake;
@@ -31,9 +37,13 @@ use crate::lake::object_named;
 const SIZES: [usize; 3] = [4_096, 65_536, 1 << 20];
 /// Fragments of one size that are worth joining without being asked.
 const MANY: usize = 16;
+/// The share of a fragment's rows that were deleted which makes it worth writing anew.
+const DELETED: f32 = 0.1;
+/// Bytes that are joined at once: writers may wait meanwhile.
+const LOT: u64 = 128 << 20;
 /// Rows that need an index of their keys to be found.
 const INDEXED: usize = 10_000;
-/// One in so many rows that the index does not have makes it worth bringing up to date.
+/// One in so many rows that the index does not have makes it worth making anew.
 const UNINDEXED: usize = 10;
 /// The name of the index.
 const KEY: &str = "key";
@@ -52,7 +62,8 @@ pub(crate) async fn is_due(lake: &Lake, type_name: &str) -> Result<bool> {
     let table = lake.table(type_name).await?;
     let work = Work::new(lake, object, &table);
     let Some(dataset) = work.dataset().await? else { return Ok(false) };
-    Ok(worth_joining(&dataset, false).is_some() || worth_indexing(&work, &dataset).await?.is_some())
+    let joins = plan(&dataset, false).await.map_err(|error| work.writing(error))?;
+    Ok(joins.is_some() || worth_indexing(&work, &dataset).await?)
 }
 
 /// Joins fragments: those of a size of which there are many, or, when somebody asked for it, all that are small
@@ -68,93 +79,168 @@ async fn try_join(lake: &Lake, type_name: &str, asked: bool) -> Result<Joined> {
     let table = lake.table(type_name).await?;
     let work = Work::new(lake, object, &table);
     let Some(dataset) = work.dataset().await? else { return Ok(Joined::default()) };
-    let Some(rows) = worth_joining(&dataset, asked) else { return Ok(Joined::default()) };
-    lake.inner.budget.take(bytes_below(&dataset, rows)).await;
-    let options = CompactionOptions {
-        target_rows_per_fragment: rows,
-        materialize_deletions_threshold: if asked { 0.0 } else { 0.1 },
-        ..CompactionOptions::default()
-    };
-    let mut dataset = dataset.as_ref().clone();
-    let done = compact_files(&mut dataset, options, None).boxed().await;
-    let done = done.map_err(|error| work.writing(error))?;
-    if done.fragments_removed == 0 {
+    let wrong = |error| work.writing(error);
+    let Some(plan) = plan(&dataset, asked).await.map_err(wrong)? else {
         return Ok(Joined::default());
+    };
+    let read = plan.tasks.iter().flat_map(|task| &task.fragments).map(bytes).sum();
+    lake.inner.budget.take(read).await;
+    let mut written = Vec::with_capacity(plan.num_tasks());
+    for task in plan.compaction_tasks() {
+        written.push(task.execute(&dataset).boxed().await.map_err(wrong)?);
     }
+    let mut dataset = dataset.as_ref().clone();
+    let remap = Arc::new(DatasetIndexRemapperOptions::default());
+    let done = commit_compaction(&mut dataset, written, remap, plan.options()).boxed().await;
+    let done = done.map_err(wrong)?;
     let note = Note { operation: "replace", author: "headwater", summary: "compact" };
     work.publish(note, |_| Vec::new()).await?;
     Ok(Joined { removed: done.fragments_removed as u64, added: done.fragments_added as u64 })
 }
 
+/// What is to be joined, if anything.
+async fn plan(dataset: &Dataset, asked: bool) -> lance::Result<Option<CompactionPlan>> {
+    let Some(rows) = worth_joining(dataset, asked) else { return Ok(None) };
+    let options = CompactionOptions {
+        target_rows_per_fragment: rows,
+        materialize_deletions_threshold: if asked { 0.0 } else { DELETED },
+        ..CompactionOptions::default()
+    };
+    let mut plan = plan_compaction(dataset, &options).await?;
+    if !asked {
+        plan.tasks = plan.tasks.into_iter().flat_map(lots).collect();
+    }
+    Ok((!plan.tasks.is_empty()).then_some(plan))
+}
+
 /// Rows below which fragments are to be joined.
 fn worth_joining(dataset: &Dataset, asked: bool) -> Option<usize> {
-    let sizes: Vec<usize> = dataset.fragments().iter().filter_map(|one| one.num_rows()).collect();
-    match asked {
-        true => SIZES.last().copied(),
-        false => {
-            SIZES.into_iter().find(|size| sizes.iter().filter(|rows| *rows < size).count() >= MANY)
+    if asked {
+        return SIZES.last().copied();
+    }
+    let small = dataset.fragments().iter().filter(|one| bytes(one) < LOT / 2);
+    let sizes: Vec<usize> = small.filter_map(Fragment::num_rows).collect();
+    SIZES.into_iter().find(|size| sizes.iter().filter(|rows| *rows < size).count() >= MANY)
+}
+
+/// Divides what lies beside each other into parts that are joined while writers wait.
+fn lots(task: TaskData) -> Vec<TaskData> {
+    let mut lots: Vec<Vec<Fragment>> = vec![Vec::new()];
+    let mut held = 0;
+    for fragment in task.fragments {
+        held += bytes(&fragment);
+        match lots.last_mut() {
+            Some(lot) if held <= LOT => lot.push(fragment),
+            _ => {
+                held = bytes(&fragment);
+                lots.push(vec![fragment]);
+            }
         }
     }
+    lots.retain(|lot| lot.len() > 1 || lot.iter().any(is_worn));
+    lots.into_iter().map(|fragments| TaskData { fragments }).collect()
 }
 
-/// Bytes of the fragments with fewer rows.
-fn bytes_below(dataset: &Dataset, rows: usize) -> u64 {
-    let small = dataset.fragments().iter().filter(|one| one.num_rows().is_none_or(|n| n < rows));
-    let files = small.flat_map(|fragment| &fragment.files);
-    files.filter_map(|file| file.file_size_bytes.get()).map(|bytes| bytes.get()).sum()
+/// Whether so many of a fragment's rows were deleted that it is worth writing anew by itself.
+fn is_worn(fragment: &Fragment) -> bool {
+    let deleted = fragment.deletion_file.as_ref().and_then(|file| file.num_deleted_rows);
+    let rows = fragment.physical_rows.unwrap_or(0);
+    deleted.is_some_and(|deleted| deleted as f32 > rows as f32 * DELETED)
 }
 
-/// Makes the index of a table's key, or brings it up to date, when that is worth it; gives whether it was.
-/// Of a key of several columns the first is indexed.
+/// Bytes of a fragment's files.
+fn bytes(fragment: &Fragment) -> u64 {
+    fragment.files.iter().filter_map(|file| file.file_size_bytes.get()).map(u64::from).sum()
+}
+
+/// Makes the index of a table's key anew when that is worth it; gives whether it was. Of a key of several
+/// columns the first is indexed. It is made beside changes, on the version that is there when it begins, and
+/// covers what is left of that version's fragments when it is done: rows that came meanwhile lie in others.
 pub(crate) async fn index(lake: &Lake, type_name: &str) -> Result<bool> {
-    let attempt = |lake: Lake| async move { try_index(&lake, type_name).await }.boxed();
+    let Some(made) = make(lake, type_name).await? else { return Ok(false) };
+    let attempt = |lake: Lake| {
+        let made = made.clone();
+        async move { use_index(&lake, type_name, made).await }.boxed()
+    };
     contended(lake, &[type_name.into()], attempt).await
 }
 
-async fn try_index(lake: &Lake, type_name: &str) -> Result<bool> {
+/// An index whose files are written, and the fragments that it was made of.
+#[derive(Clone, Debug)]
+struct Made {
+    index: IndexMetadata,
+    fragments: Arc<Vec<Fragment>>,
+}
+
+async fn make(lake: &Lake, type_name: &str) -> Result<Option<Made>> {
     let schema = lake.schema();
     let object = object_named(&schema, type_name)?;
     let table = lake.table(type_name).await?;
     let work = Work::new(lake, object, &table);
-    let Some(column) = indexed(&work) else { return Ok(false) };
-    let Some(dataset) = work.dataset().await? else { return Ok(false) };
-    let Some(is_new) = worth_indexing(&work, &dataset).await? else { return Ok(false) };
-    let mut dataset = dataset.as_ref().clone();
-    if is_new {
-        let (name, params) = (Some(KEY.to_owned()), ScalarIndexParams::default());
-        let columns = [column.name.as_ref()];
-        let made = dataset.create_index(&columns, IndexType::BTree, name, &params, true);
-        made.boxed().await.map_err(|error| work.writing(error))?;
-    } else {
-        let options = OptimizeOptions::default().index_names(vec![KEY.to_owned()]);
-        let brought = dataset.optimize_indices(&options).boxed().await;
-        brought.map_err(|error| work.writing(error))?;
+    let Some(dataset) = work.dataset().await? else { return Ok(None) };
+    if !worth_indexing(&work, &dataset).await? {
+        return Ok(None);
     }
+    let Some(column) = indexed(&work) else { return Ok(None) };
+    let mut dataset = dataset.as_ref().clone();
+    let fragments = Arc::clone(dataset.fragments());
+    let (columns, params) = ([column.name.as_ref()], ScalarIndexParams::default());
+    let mut builder = dataset.create_index_builder(&columns, IndexType::BTree, &params);
+    builder = builder.name(KEY.to_owned()).replace(true);
+    let index = builder.execute_uncommitted().boxed().await.map_err(|error| work.writing(error))?;
+    Ok(Some(Made { index, fragments }))
+}
+
+/// Makes a version that has the index; gives whether there was anything left for it to find.
+async fn use_index(lake: &Lake, type_name: &str, made: Made) -> Result<bool> {
+    let schema = lake.schema();
+    let object = object_named(&schema, type_name)?;
+    let table = lake.table(type_name).await?;
+    let work = Work::new(lake, object, &table);
+    let Some(dataset) = work.dataset().await? else { return Ok(false) };
+    let Made { mut index, fragments } = made;
+    let same = unchanged(&fragments, dataset.fragments());
+    let has_column = index.fields.iter().all(|id| dataset.schema().field_by_id(*id).is_some());
+    if same.is_empty() || !has_column {
+        return Ok(false);
+    }
+    index.fragment_bitmap = Some(same.into_iter().collect());
+    let indexes = dataset.load_indices().await.map_err(|error| work.writing(error))?;
+    let removed = indexes.iter().filter(|one| one.name == KEY).cloned().collect();
+    let operation = Operation::CreateIndex { new_indices: vec![index], removed_indices: removed };
+    let change = Transaction::new(dataset.version_id(), operation, None);
+    let committed = CommitBuilder::new(Arc::clone(&dataset)).with_max_retries(0);
+    let committed = committed.with_skip_auto_cleanup(true).execute(change);
+    committed.boxed().await.map_err(|error| work.writing(error))?;
     let note = Note { operation: "replace", author: "headwater", summary: "index the key" };
     work.publish(note, |_| Vec::new()).await?;
     Ok(true)
 }
 
-/// Whether an index of the key is to be made, or brought up to date; `None` when neither is worth it.
-async fn worth_indexing(work: &Work<'_>, dataset: &Arc<Dataset>) -> Result<Option<bool>> {
+/// The fragments that have the files they had; those whose rows were deleted are among them.
+fn unchanged(before: &[Fragment], now: &[Fragment]) -> Vec<u32> {
+    let before: HashMap<u64, &Fragment> = before.iter().map(|one| (one.id, one)).collect();
+    let same = |one: &&Fragment| before.get(&one.id).is_some_and(|was| was.files == one.files);
+    now.iter().filter(same).filter_map(|one| u32::try_from(one.id).ok()).collect()
+}
+
+/// Whether many rows are found by no index.
+async fn worth_indexing(work: &Work<'_>, dataset: &Dataset) -> Result<bool> {
     let wrong = |error| work.writing(error);
     let rows = dataset.count_rows(None).await.map_err(wrong)?;
     if rows < INDEXED || indexed(work).is_none() {
-        return Ok(None);
+        return Ok(false);
     }
     let indexes = dataset.load_indices().await.map_err(wrong)?;
-    let mut covered = indexes.iter().filter(|index| index.name == KEY).peekable();
-    if covered.peek().is_none() {
-        return Ok(Some(true));
-    }
-    let covered: Vec<_> = covered.filter_map(|index| index.fragment_bitmap.as_ref()).collect();
-    let is_covered = |id: u64| {
-        let id = u32::try_from(id).unwrap_or(u32::MAX);
-        covered.iter().any(|fragments| fragments.contains(id))
+    let index = indexes.iter().find(|index| index.name == KEY);
+    let covered = index.and_then(|index| index.fragment_bitmap.as_ref());
+    let is_covered = |one: &Fragment| {
+        let id = u32::try_from(one.id);
+        covered.is_some_and(|covered| id.is_ok_and(|id| covered.contains(id)))
     };
-    let others = dataset.fragments().iter().filter(|fragment| !is_covered(fragment.id));
-    let missing: usize = others.filter_map(|fragment| fragment.num_rows()).sum();
-    Ok((missing >= INDEXED.max(rows / UNINDEXED)).then_some(false))
+    let others = dataset.fragments().iter().filter(|one| !is_covered(one));
+    let missing: usize = others.filter_map(Fragment::num_rows).sum();
+    Ok(missing >= INDEXED.max(rows / UNINDEXED))
 }
 
 /// The column of the key that can be found by the order of its values.

@@ -15,7 +15,7 @@ use schema::TableFormat;
 use super::budget::Budget;
 use super::carry;
 use super::choose::{self, Aim, Chosen, Deleted, choose};
-use super::turn::Turn;
+use super::turn::{Tended, Turn};
 use crate::binding;
 use crate::commit::CommitInfo;
 use crate::commit::contend::Contender;
@@ -303,31 +303,35 @@ fn is_prepared(table: &Table) -> Result<bool> {
 impl Lake {
     /// Compacts once small commits have left enough behind, unless another node does: two that rewrite
     /// the same files undo each other's work.
-    pub(super) async fn compact_when_worth(&self, type_name: &str) -> Result<()> {
+    pub(super) async fn compact_when_worth(&self, type_name: &str) -> Result<Tended> {
         let table = self.table(type_name).await?;
         if table.format == TableFormat::Lance {
             if !tidy::is_due(&self.unpinned(), type_name).await? {
-                return Ok(());
+                return Ok(Tended::Done);
             }
-            let Some(turn) = Turn::take(self, "compact", &table).await? else { return Ok(()) };
+            let Some(turn) = Turn::take(self, "compact", &table).await? else {
+                return Ok(Tended::ByAnother);
+            };
             let done = self.tidy(type_name, Aim::Worth).await;
-            return turn.end(self).await.and(done.map(|_| ()));
+            return turn.end(self).await.and(done.map(|_| Tended::Done));
         }
         if is_prepared(&table)? {
-            return Ok(());
+            return Ok(Tended::Done);
         }
         let content = present(self, &table.whole()).await?;
         let deleted = self.deleted_rows(&content, Aim::Worth).await?;
         if choose(&content, &deleted, Aim::Worth, &mut HashSet::new()).is_none() {
-            return Ok(());
+            return Ok(Tended::Done);
         }
-        let Some(turn) = Turn::take(self, "compact", &table).await? else { return Ok(()) };
+        let Some(turn) = Turn::take(self, "compact", &table).await? else {
+            return Ok(Tended::ByAnother);
+        };
         let done = self.compact_for(type_name, Aim::Worth, Some(&self.inner.budget)).await;
         turn.end(self).await?;
         let done = done?;
         if done != Compacted::default() {
             tracing::info!(type_name, removed = done.removed, added = done.added, "compacted");
         }
-        Ok(())
+        Ok(Tended::Done)
     }
 }

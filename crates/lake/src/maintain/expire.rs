@@ -9,7 +9,7 @@ use base::{Kind, Result};
 use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use super::thin::{Made, superfluous};
-use super::turn::Turn;
+use super::turn::{Tended, Turn};
 use super::{RETENTION, doomed};
 use crate::commit::CommitInfo;
 use crate::commit::contend::Contender;
@@ -81,18 +81,20 @@ impl Lake {
 
     /// Expires between two rounds, once a good part of the snapshots is older than what is kept, or they
     /// are too many: each commit writes the whole list of them anew.
-    pub(super) async fn expire_when_due(&self, type_name: &str) -> Result<()> {
+    pub(super) async fn expire_when_due(&self, type_name: &str) -> Result<Tended> {
         let table = self.table(type_name).await?;
-        let Some(metadata) = &table.iceberg else { return Ok(()) };
+        let Some(metadata) = &table.iceberg else { return Ok(Tended::Done) };
         let old = self.expired(metadata, None).len();
         if old < MANY || old < metadata.snapshots().len() / 4 {
-            return Ok(());
+            return Ok(Tended::Done);
         }
-        let Some(turn) = Turn::take(self, "expire", &table).await? else { return Ok(()) };
+        let Some(turn) = Turn::take(self, "expire", &table).await? else {
+            return Ok(Tended::ByAnother);
+        };
         let expired = self.expire(type_name, None).await;
         turn.end(self).await?;
         tracing::info!(type_name, snapshots = expired?.snapshots, "let old snapshots go");
-        Ok(())
+        Ok(Tended::Done)
     }
 
     /// The snapshots that are older than `keep`, else than what is kept, and then those above the project's

@@ -9,10 +9,10 @@
 //! know the newest rows, files that nothing needs removed. What fails is logged and tried again in
 //! the next round. Between rounds, what constant commits make necessary. Not here: when rounds are made (`server::maintenance`).
 
-use base::{Error, Kind, Result, Timestamp};
+use base::{Kind, Result, Timestamp};
 
 use super::GRACE;
-use super::turn::Turn;
+use super::turn::{Tended, Turn};
 use crate::companion::vectors::VectorSpace;
 use crate::{Lake, Table};
 
@@ -152,25 +152,34 @@ impl Lake {
     }
 }
 
-/// What small commits make necessary between two rounds. What fails is tried again after the next ones.
-pub(crate) async fn after_commits(lake: &Lake, type_name: &str) {
+/// What small commits make necessary between two rounds; says whether to look again soon, because another
+/// node or a writer was in the way. What fails otherwise is tried again after the next commits.
+pub(crate) async fn after_commits(lake: &Lake, type_name: &str) -> Tended {
     let lake = lake.unpinned();
+    let mut tended = Tended::Done;
     if lake.config().compact {
-        compact(&lake, type_name).await;
+        tended = compact(&lake, type_name).await;
     }
-    log_unless_gone("let old snapshots go", type_name, lake.expire_when_due(type_name).await);
+    let expired = lake.expire_when_due(type_name).await;
+    let expired = unless_gone("let old snapshots go", type_name, expired);
     log_failure("remove superseded metadata", type_name, lake.remove_superseded().await);
+    if expired == Tended::ByAnother { expired } else { tended }
 }
 
-async fn compact(lake: &Lake, type_name: &str) {
-    log_unless_gone("compact", type_name, lake.compact_when_worth(type_name).await);
+async fn compact(lake: &Lake, type_name: &str) -> Tended {
+    unless_gone("compact", type_name, lake.compact_when_worth(type_name).await)
 }
 
 /// A type that was renamed or dropped meanwhile, or whose columns were changed, is the next one's.
-fn log_unless_gone(doing: &str, type_name: &str, result: Result<()>) {
-    let gone = |error: &Error| matches!(error.kind(), Kind::NotFound | Kind::Stale);
-    if !result.as_ref().is_err_and(gone) {
-        log_failure(doing, type_name, result);
+fn unless_gone(doing: &str, type_name: &str, result: Result<Tended>) -> Tended {
+    match result {
+        Ok(tended) => tended,
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Stale) => Tended::Done,
+        Err(error) => {
+            let lost = error.kind() == Kind::Conflict;
+            log_failure(doing, type_name, Err::<(), _>(error));
+            if lost { Tended::ByAnother } else { Tended::Done }
+        }
     }
 }
 

@@ -19,6 +19,15 @@ use crate::table::Table;
 const TIME: Duration = Duration::from_secs(30);
 const RENEWAL: Duration = Duration::from_secs(10);
 
+/// What became of work that was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tended {
+    /// It is done, or there was none.
+    Done,
+    /// Another node is at it, and may not have seen what made it due here.
+    ByAnother,
+}
+
 /// A turn that is had.
 pub(crate) struct Turn {
     lease: Lease,
