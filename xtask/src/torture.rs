@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::process::{self, command};
+use crate::process::{self, cargo, command};
 use crate::steps::Counts;
 use crate::test::build_workspace;
 
@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
     #[arg(long)]
     backend: Option<String>,
+    /// Run the optimised program, as benches do, and not the one of the tests.
+    #[arg(long)]
+    release: bool,
 }
 
 /// Suites with what they do.
@@ -110,13 +113,13 @@ const SAMPLE: &[&[&str]] = &[
 /// Runs the sample; the programs are built already.
 pub(crate) fn sample() -> Result<Counts> {
     for arguments in SAMPLE {
-        process::run(command(program()).args(*arguments))?;
+        process::run(command(program("debug")).args(*arguments))?;
     }
     Ok(Counts::of(SAMPLE.len() as u64, "seeded samples of torture suites"))
 }
 
-fn program() -> PathBuf {
-    process::target().join("debug").join("torture")
+fn program(profile: &str) -> PathBuf {
+    process::target().join(profile).join("torture")
 }
 
 /// Runs one suite.
@@ -131,16 +134,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let known: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
         bail!("there is no suite `{name}`; there are: {}", known.join(", "));
     }
-    build_workspace()?;
     if name == "tools" {
+        build_workspace()?;
         return crate::test::all_tools();
     }
+    let program = if options.release {
+        let build = ["build", "--quiet", "--release", "--locked", "-p", "benches", "-p", "cli"];
+        process::run(cargo().args(build))?;
+        program("release")
+    } else {
+        build_workspace()?;
+        program("debug")
+    };
     let seed = match options.seed {
         Some(seed) => seed,
         None => draw_seed()?,
     };
     println!("seed {seed}");
-    let mut child = command(program());
+    let mut child = command(program);
     child.arg(name).args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
     if let Some(sabotage) = &options.sabotage {
         child.args(["--sabotage", sabotage]);

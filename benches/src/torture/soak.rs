@@ -41,6 +41,13 @@ const METADATA: Bound = Bound { share: 0.5, and: 24 << 20 };
 /// Codes of errors that a client of nodes that come and go must expect.
 const EXPECTED: [&str; 4] = ["UNAVAILABLE", "CONFLICT", "STALE", "CANCELLED"];
 
+/// What objects are.
+const TABLES: &str = "table metadata";
+const MANIFESTS: &str = "manifests";
+const ROWS: &str = "data and delete files";
+const TEXTS: &str = "text indexes";
+const OTHERS: &str = "others";
+
 const SETTINGS: &str = "[maintenance]\nretain = \"10s\"\n";
 
 /// How much a figure may grow.
@@ -51,13 +58,20 @@ struct Bound {
 }
 
 /// What one node and the project hold at one moment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Sample {
     memory: u64,
     files: u64,
     sockets: u64,
-    store: u64,
+    /// Bytes of the objects, by what they are.
+    store: BTreeMap<&'static str, u64>,
     metadata: u64,
+}
+
+impl Sample {
+    fn of_kind(&self, kind: &str) -> u64 {
+        self.store.get(kind).copied().unwrap_or(0)
+    }
 }
 
 fn sdl(extra: bool) -> String {
@@ -264,7 +278,7 @@ impl Soak {
             sample.sockets += u64::from(target.to_string_lossy().starts_with("socket:"));
         }
         let state = self.folder.join(".headwater");
-        sample.store = bytes_below(&state.join("objects"))?;
+        count_below(&state.join("objects"), &mut sample.store)?;
         sample.metadata = ["meta.db", "meta.db-wal"]
             .map(|name| fs::metadata(state.join(name)).map_or(0, |file| file.len()))
             .iter()
@@ -284,7 +298,7 @@ impl Soak {
             ("memory", |one| one.memory, MEMORY, true),
             ("open files", |one| one.files, FILES, false),
             ("sockets", |one| one.sockets, SOCKETS, false),
-            ("store", |one| one.store, STORE, true),
+            ("store", |one| one.store.values().sum(), STORE, true),
             ("metadata", |one| one.metadata, METADATA, true),
         ];
         for (name, figure, bound, is_bytes) in figures {
@@ -296,9 +310,17 @@ impl Soak {
                 grown.push(format!("{name} grew from {} to {}", show(before), show(after)));
             }
         }
+        let kinds = [TABLES, MANIFESTS, ROWS, TEXTS, OTHERS].map(|kind| {
+            let (before, after) =
+                [warm, late].map(|part| median(part, |one| one.of_kind(kind))).into();
+            format!("{kind} {} → {}", format_bytes(before), format_bytes(after))
+        });
+        said.push(format!("of the store {}", kinds.join(", ")));
+        let said = said.join(", ");
         let (asked, refused) = (self.asked.lock(), self.refused.lock());
-        ensure!(grown.is_empty(), "{}; asked {asked:?}, refused {refused:?}", grown.join("; "));
-        Ok(format!("{}; asked {asked:?}, refused {refused:?}", said.join(", ")))
+        let grown = grown.join("; ");
+        ensure!(grown.is_empty(), "{grown}; {said}; asked {asked:?}, refused {refused:?}");
+        Ok(format!("{said}; asked {asked:?}, refused {refused:?}"))
     }
 }
 
@@ -312,24 +334,38 @@ fn pause(job: Job) -> Duration {
     }
 }
 
-fn median(samples: &[Sample], figure: fn(&Sample) -> u64) -> u64 {
+fn median(samples: &[Sample], figure: impl Fn(&Sample) -> u64) -> u64 {
     let mut all: Vec<u64> = samples.iter().map(figure).collect();
     all.sort_unstable();
     all.get(all.len() / 2).copied().unwrap_or(0)
 }
 
-fn bytes_below(folder: &Path) -> Result<u64> {
-    let mut bytes = 0;
+/// Adds the bytes of the objects in a folder and below.
+fn count_below(folder: &Path, bytes: &mut BTreeMap<&'static str, u64>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file may go while the folder is read.
+        // A file may go while the folder is read, and so may a folder.
         let Ok(metadata) = entry.metadata() else { continue };
-        bytes += match metadata.is_dir() {
-            true => bytes_below(&entry.path())?,
-            false => metadata.len(),
-        };
+        if !metadata.is_dir() {
+            *bytes.entry(kind_of(&entry.path())).or_default() += metadata.len();
+        } else if let Err(error) = count_below(&entry.path(), bytes)
+            && entry.path().try_exists()?
+        {
+            return Err(error);
+        }
     }
-    Ok(bytes)
+    Ok(())
+}
+
+fn kind_of(object: &Path) -> &'static str {
+    let path = object.to_string_lossy();
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        _ if path.contains("/_text/") => TEXTS,
+        Some("json") => TABLES,
+        Some("avro") => MANIFESTS,
+        Some("parquet") => ROWS,
+        _ => OTHERS,
+    }
 }
 
 fn exchange(node: &str, path: &str, body: &str) -> Result<Value> {

@@ -19,6 +19,7 @@ pub mod convert;
 pub mod defaults;
 pub mod fault;
 pub mod json;
+mod marks;
 pub mod nested;
 pub mod scalar;
 pub mod separated;

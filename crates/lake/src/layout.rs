@@ -122,18 +122,22 @@ impl Layout {
         }
     }
 
-    /// The rows in a form that compares as the files order them.
-    pub(crate) fn order_rows(&self, batch: &RecordBatch) -> Result<Option<Rows>> {
-        if self.order.is_empty() {
-            return Ok(None);
-        }
-        let fields = self.order.iter().map(|(column, options)| {
-            RowField::new_with_options(batch.column(*column).data_type().clone(), *options)
+    /// The columns that files are ordered by; none where the table has no order.
+    pub(crate) fn order_columns(&self, batch: &RecordBatch) -> Vec<(ArrayRef, SortOptions)> {
+        let column = |(column, options): &(usize, SortOptions)| {
+            (Arc::clone(batch.column(*column)), *options)
+        };
+        self.order.iter().map(column).collect()
+    }
+
+    /// Columns in a form that compares as the files order them.
+    pub(crate) fn order_rows(&self, columns: &[(ArrayRef, SortOptions)]) -> Result<Rows> {
+        let fields = columns.iter().map(|(column, options)| {
+            RowField::new_with_options(column.data_type().clone(), *options)
         });
         let converter = RowConverter::new(fields.collect()).map_err(failed("sort rows"))?;
-        let columns: Vec<ArrayRef> =
-            self.order.iter().map(|(column, _)| Arc::clone(batch.column(*column))).collect();
-        Ok(Some(converter.convert_columns(&columns).map_err(failed("sort rows"))?))
+        let columns: Vec<ArrayRef> = columns.iter().map(|(column, _)| Arc::clone(column)).collect();
+        converter.convert_columns(&columns).map_err(failed("sort rows"))
     }
 
     /// The columns of the key as files are read by them, in the order of the schema, and where each of

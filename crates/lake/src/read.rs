@@ -14,6 +14,7 @@ use iceberg::spec::DataFile;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStream};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::failure::failed;
@@ -39,8 +40,8 @@ pub(crate) enum RowsWanted {
     Except(Vec<u64>),
     /// Only these positions, sorted.
     Only(Vec<u64>),
-    /// All rows of these row groups.
-    Groups(Vec<usize>),
+    /// All rows within these ranges, which are sorted and apart.
+    Within(Vec<Range<usize>>),
 }
 
 impl Wanted {
@@ -75,7 +76,12 @@ pub(crate) async fn read(files: &Files, file: &DataFile, wanted: Wanted) -> Resu
         .collect();
     let positions = positions_of(&group_rows, &wanted.rows).into_iter();
     builder = match &wanted.rows {
-        RowsWanted::Groups(groups) => builder.with_row_groups(groups.clone()),
+        RowsWanted::Within(ranges) => {
+            let all = builder.metadata().file_metadata().num_rows();
+            let all = usize::try_from(all).map_err(failed("select rows"))?;
+            let ranges = ranges.iter().cloned();
+            builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, all))
+        }
         RowsWanted::Except(rows) if rows.is_empty() => builder,
         RowsWanted::Except(rows) | RowsWanted::Only(rows) => {
             let skip = matches!(wanted.rows, RowsWanted::Except(_));
@@ -130,13 +136,8 @@ fn positions_of(group_rows: &[u64], rows: &RowsWanted) -> Vec<u64> {
             let stays = |row: &u64| gone.next_if_eq(&row).is_none();
             (0..all).filter(stays).collect()
         }
-        RowsWanted::Groups(groups) => {
-            let mut positions = Vec::new();
-            for group in groups {
-                let start: u64 = group_rows[..*group].iter().sum();
-                positions.extend(start..start + group_rows[*group]);
-            }
-            positions
+        RowsWanted::Within(ranges) => {
+            ranges.iter().flat_map(|range| range.start as u64..range.end as u64).collect()
         }
     }
 }
@@ -205,7 +206,7 @@ mod tests {
         };
         check(RowsWanted::Except(vec![0, 4, 8]), &[1, 2, 3, 5, 6, 7]);
         check(RowsWanted::Only(vec![2, 5]), &[2, 5]);
-        check(RowsWanted::Groups(vec![1, 2]), &[3, 4, 5, 6, 7, 8]);
+        check(RowsWanted::Within(vec![1..3, 7..9]), &[1, 2, 7, 8]);
     }
 
     #[test]

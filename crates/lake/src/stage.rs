@@ -1,7 +1,7 @@
 //! Turns batches of a type into data files that no snapshot refers to yet.
 //!
 //! ```text
-//! batches → gathered → runs by partition → each in order, as one file → StagedFiles
+//! batches → gathered → divide → runs by partition → sort → each in order, as one file → StagedFiles
 //! ```
 //!
 //! In: batches in the shape of the type's columns (API names, types of the schema). Out:
@@ -9,7 +9,8 @@
 //! written beside whatever the caller does next, some files at a time, so memory does not grow with
 //! the input or with the number of partitions. Not here: making them visible (`commit`).
 
-pub(crate) mod file;
+mod divide;
+mod file;
 mod repeats;
 mod sort;
 
@@ -197,22 +198,19 @@ async fn write_gathered(
     batches: Vec<RecordBatch>,
 ) -> Result<StagedFiles> {
     let shared = Arc::clone(&layout);
-    let (gathered, runs) =
-        base::task::blocking("divide rows", move || sort::divide(&shared, batches)).await??;
-    let mut written = StagedFiles { duplicates: gathered.duplicates, ..StagedFiles::default() };
-    if let Some((batch, row)) = gathered.duplicate {
-        let columns = layout.key_arrays(&gathered.batches[batch]);
-        written.duplicate = Some(crate::keys::shown(&object, &columns, row)?);
+    let divided =
+        base::task::blocking("divide rows", move || divide::divide(&shared, batches)).await??;
+    let mut written = StagedFiles { duplicates: divided.duplicates, ..StagedFiles::default() };
+    if let Some(row) = divided.duplicate {
+        written.duplicate = Some(crate::keys::shown(&object, &layout.key_arrays(&row), 0)?);
     }
-    let gathered = Arc::new(gathered);
-    let write = |mut run: sort::Run| {
-        let (lake, layout, gathered) = (lake.clone(), Arc::clone(&layout), Arc::clone(&gathered));
+    let write = |run: divide::Run| {
+        let (lake, layout) = (lake.clone(), Arc::clone(&layout));
         base::task::on_a_thread("write a data file", async move {
-            gathered.sort(&mut run);
-            file::write(&lake, &layout, &gathered.batches, &run).await
+            file::write(&lake, &layout, run).await
         })
     };
-    let mut files = stream::iter(runs).map(write).buffered(FILES_AT_ONCE);
+    let mut files = stream::iter(divided.runs).map(write).buffered(FILES_AT_ONCE);
     let mut failure = None;
     while let Some(file) = files.next().await {
         match file.and_then(|file| file) {

@@ -1,11 +1,12 @@
 //! Finds the rows that have given keys: which data file, which position.
 //!
 //! In: a set of keys and a snapshot's content. Out: live matches. Files are passed over by partition
-//! and by the bounds of the key's columns, row groups by bloom filter when the keys are few; then
+//! and by the bounds of the key's columns, row groups by bloom filter and pages by their bounds when the keys are few; then
 //! the key's columns alone are read. A data file never changes, so what was found in one is kept
 //! for the next attempt of the same commit. Not here: what to do with the rows.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -13,6 +14,7 @@ use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use base::Result;
 use iceberg::spec::{DataFile, Datum, PrimitiveLiteral, Transform};
+use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
 use parquet::bloom_filter::Sbbf;
 
 use super::positions::Gone;
@@ -20,6 +22,7 @@ use crate::failure::failed;
 use crate::files::{Content, Files, LiveFile, partition_key, partition_text};
 use crate::keys::{self, KeyHash};
 use crate::layout::Layout;
+use crate::query::direct::zones::Zones;
 use crate::read::{self, RowsWanted, Wanted};
 use crate::stage::StagedFiles;
 
@@ -163,9 +166,9 @@ async fn search(
     file: &DataFile,
     wants: &Wants,
 ) -> Result<Vec<Hit>> {
-    let rows = match few_groups(files, layout, file, wants).await? {
-        Some(groups) if groups.is_empty() => return Ok(Vec::new()),
-        Some(groups) => RowsWanted::Groups(groups),
+    let rows = match few_rows(files, layout, file, wants).await? {
+        Some(ranges) if ranges.is_empty() => return Ok(Vec::new()),
+        Some(ranges) => RowsWanted::Within(ranges),
         None => RowsWanted::Except(Vec::new()),
     };
     let mut hits = Vec::new();
@@ -199,40 +202,86 @@ pub(crate) async fn each_key(
     Ok(())
 }
 
-/// Row groups that may have one of few keys, by their bloom filters; nothing when keys are many.
-async fn few_groups(
+/// The rows that may have one of few keys: row groups by their bloom filters, and in those pages by
+/// the bounds of the key's first column, by which files are ordered. Nothing when keys are many.
+async fn few_rows(
     files: &Files,
     layout: &Layout,
     file: &DataFile,
     wants: &Wants,
-) -> Result<Option<Vec<usize>>> {
-    if wants.columns.first().is_none_or(|column| column.is_empty() || column.len() > FEW) {
+) -> Result<Option<Vec<Range<usize>>>> {
+    let Some(first) = wants.columns.first() else { return Ok(None) };
+    if first.is_empty() || first.len() > FEW {
         return Ok(None);
     }
     let mut builder = files.open(file).await?;
-    let mut groups = Vec::new();
+    let doing = || format!("read bloom filters of `{}`", file.file_path());
+    let roots: Vec<Option<usize>> =
+        layout.key.iter().map(|key| root(layout, &builder, *key)).collect();
+    let mut ranges = Vec::new();
+    let mut start = 0;
     for group in 0..builder.metadata().num_row_groups() {
-        let mut filters = Vec::with_capacity(layout.key.len());
-        for (column, keys) in layout.key.iter().zip(&wants.columns) {
-            let id = layout.schema.as_struct().fields()[*column].id.to_string();
-            let fields = builder.schema().fields().clone();
-            let root = fields.iter().position(|field| crate::shape::id_of(field) == Some(&id));
+        let mut filters = Vec::with_capacity(roots.len());
+        for (root, keys) in roots.iter().zip(&wants.columns) {
             // A column that was widened since has filters of other values.
+            let fields = builder.schema().fields();
             let root = root.filter(|root| fields[*root].data_type() == keys.data_type());
             let leaf = root.and_then(|root| leaf_of(builder.parquet_schema(), root));
             filters.push(match leaf {
                 Some(leaf) => builder
                     .get_row_group_column_bloom_filter(group, leaf)
                     .await
-                    .map_err(failed(format!("read bloom filters of `{}`", file.file_path())))?,
+                    .map_err(failed(doing()))?,
                 None => None,
             });
         }
+        let rows = builder.metadata().row_group(group).num_rows();
+        let end = start + usize::try_from(rows).unwrap_or(0);
         if any_key_may_be(&filters, &wants.columns) {
-            groups.push(group);
+            ranges.push(start..end);
         }
+        start = end;
     }
-    Ok(Some(groups))
+    let name = roots.first().copied().flatten().map(|root| builder.schema().field(root).name());
+    let Some(name) = name.filter(|_| is_bounded(first)) else { return Ok(Some(ranges)) };
+    let footer = builder.metadata();
+    let zones = Zones::of(footer, builder.schema(), name, first.data_type());
+    let pages = zones.map_err(failed(doing()))?.holding(first)?;
+    Ok(Some(common(&ranges, &pages)))
+}
+
+/// The position in a file of a column of the table.
+fn root(
+    layout: &Layout,
+    builder: &ParquetRecordBatchStreamBuilder<ParquetObjectReader>,
+    column: usize,
+) -> Option<usize> {
+    let id = layout.schema.as_struct().fields()[column].id.to_string();
+    let mut fields = builder.schema().fields().iter();
+    fields.position(|field| crate::shape::id_of(field) == Some(&id))
+}
+
+/// Types whose bounds are those of their values, whoever wrote the file.
+fn is_bounded(column: &ArrayRef) -> bool {
+    matches!(column.data_type(), DataType::Utf8 | DataType::Int32 | DataType::Int64)
+}
+
+/// What is within a range of both sides, which are sorted.
+fn common(left: &[Range<usize>], right: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut common = Vec::new();
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        let (start, end) = (one.start.max(other.start), one.end.min(other.end));
+        if start < end {
+            common.push(start..end);
+        }
+        if one.end < other.end {
+            left.next()
+        } else {
+            right.next()
+        };
+    }
+    common
 }
 
 fn leaf_of(schema: &parquet::schema::types::SchemaDescriptor, root: usize) -> Option<usize> {
@@ -330,4 +379,20 @@ fn partitions_of_keys(layout: &Layout, columns: &[ArrayRef]) -> Result<Option<Ha
     let partitions = layout.partitions_of_keys(columns)?;
     let spec_id = layout.spec.spec_id();
     Ok(Some(partitions.iter().map(|partition| partition_text(spec_id, partition)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_lists_of_ranges_have_in_common_is_in_both() {
+        let check = |left: &[Range<usize>], right: &[Range<usize>], expected: &[Range<usize>]| {
+            assert_eq!(common(left, right), expected);
+            assert_eq!(common(right, left), expected);
+        };
+        check(&[0..10, 20..30], &[0..3, 3..6, 9..22, 29..40], &[0..3, 3..6, 9..10, 20..22, 29..30]);
+        check(&[0..10], &[10..20], &[]);
+        check(&[], &[0..1], &[]);
+    }
 }

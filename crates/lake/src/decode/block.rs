@@ -130,22 +130,15 @@ impl<R: Read> Blocks<R> {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let before = self.buffer.len();
-        self.buffer.resize(before + READ, 0);
-        let mut filled = before;
-        while filled < self.buffer.len() {
-            match self.reader.read(&mut self.buffer[filled..]) {
-                Ok(0) => {
-                    self.ended = true;
-                    break;
-                }
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read_error(error).at(self.place())),
+        self.buffer.reserve(READ);
+        let mut piece = self.reader.by_ref().take(READ as u64);
+        match piece.read_to_end(&mut self.buffer) {
+            Ok(filled) => {
+                self.ended = filled < READ;
+                Ok(())
             }
+            Err(error) => Err(read_error(error).at(self.place())),
         }
-        self.buffer.truncate(filled);
-        Ok(())
     }
 
     /// Start, end and the byte after the line end of the next whole record in the buffer.
@@ -259,7 +252,9 @@ impl<R: Read> Blocks<R> {
     }
 
     fn take(&mut self, records: Vec<(u32, u32)>, end: usize) -> Block {
-        let rest = self.buffer[end..].to_vec();
+        // Room for all of the next block, which would be copied again and again while it grows.
+        let mut rest = Vec::with_capacity(self.limits.block + 2 * READ);
+        rest.extend_from_slice(&self.buffer[end..]);
         let mut bytes = std::mem::replace(&mut self.buffer, rest);
         bytes.truncate(end);
         self.state.at = self.state.at.saturating_sub(end);
@@ -335,7 +330,7 @@ fn trim_return(bytes: &[u8], start: usize, end: usize) -> usize {
 
 /// How many times a byte occurs.
 pub(crate) fn count(byte: u8, bytes: &[u8]) -> usize {
-    bytes.iter().filter(|other| **other == byte).count()
+    memchr::memchr_iter(byte, bytes).count()
 }
 
 fn memchr(byte: u8, bytes: &[u8]) -> Option<usize> {

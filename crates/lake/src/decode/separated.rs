@@ -6,6 +6,7 @@
 use super::block::Block;
 use super::cell::{Cell, CellKind, Cells};
 use super::fault::{Fault, FaultKind};
+use super::marks::Marks;
 use crate::source::dialect::Dialect;
 
 /// Where the values of a record go.
@@ -20,11 +21,51 @@ pub struct Layout {
 /// Cuts all records of a block.
 pub fn cut(block: Block, dialect: &Dialect, layout: &Layout) -> Cells {
     let mut cells = Cells::new(block.bytes, layout.width, block.records.len());
+    let quote = dialect.quote.unwrap_or(dialect.delimiter);
+    let mut marks = Marks::new(dialect.delimiter, quote, &cells.bytes, cells.bytes.len());
     for (start, end) in &block.records {
-        cut_record(&mut cells, *start as usize, *end as usize, dialect, layout);
+        let (start, end) = (*start as usize, *end as usize);
+        if !cut_plain(&mut cells, &mut marks, start, end, dialect, layout) {
+            cells.cells.truncate(cells.count * layout.width);
+            cut_record(&mut cells, start, end, dialect, layout);
+        }
         cells.count += 1;
     }
     cells
+}
+
+/// Cuts a record without quotes that has as many values as the header; any other is refused.
+fn cut_plain(
+    cells: &mut Cells,
+    marks: &mut Marks,
+    start: usize,
+    end: usize,
+    dialect: &Dialect,
+    layout: &Layout,
+) -> bool {
+    let base = cells.cells.len();
+    cells.cells.resize(base + layout.width, Cell::empty(CellKind::Missing, start));
+    marks.pass_before(start, &cells.bytes);
+    let mut at = start;
+    let (last, before) = match layout.slots.split_last() {
+        Some(columns) => columns,
+        None => return false,
+    };
+    for slot in before {
+        let stop = marks.peek(&cells.bytes);
+        if stop >= end || cells.bytes[stop] != dialect.delimiter {
+            return false;
+        }
+        marks.pass();
+        if let Some(slot) = slot {
+            cells.cells[base + slot] = bare(at, stop, end).0;
+        }
+        at = stop + 1;
+    }
+    if let Some(slot) = last {
+        cells.cells[base + slot] = bare(at, end, end).0;
+    }
+    marks.peek(&cells.bytes) >= end
 }
 
 /// The values of one record, for headers and profiles.

@@ -4,7 +4,7 @@
 //! the epoch. `2026-11-23T08:00:00Z`, `2026-11-23 08:00`, with any offset; without an offset it is
 //! UTC; digits below a microsecond are cut off.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
 
 use super::fault::Misfit;
 use crate::source::Epoch;
@@ -122,8 +122,11 @@ fn ymd(text: &[u8]) -> Option<(i32, &[u8])> {
     Some((days_of(date), rest))
 }
 
+/// The epoch, counted in days from the first day of the year 1.
+const EPOCH: i32 = 719_163;
+
 fn days_of(date: NaiveDate) -> i32 {
-    date.signed_duration_since(NaiveDate::default()).num_days() as i32
+    date.num_days_from_ce() - EPOCH
 }
 
 fn two(text: &[u8]) -> Option<(u32, &[u8])> {

@@ -156,7 +156,8 @@ impl Default for ReadLimits {
     fn default() -> Self {
         ReadLimits {
             record: 16 << 20,
-            block: 2 << 20,
+            // With the cells that it is cut into, about what the second cache of a core holds.
+            block: 512 << 10,
             rows: 1 << 16,
             columns: 10_000,
             unpacked: 1 << 40,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use arrow::record_batch::RecordBatch;
+use arrow::compute::take_record_batch;
 use base::{Error, Result};
 use iceberg::spec::{DataFile, Datum, PrimitiveLiteral, PrimitiveType, SchemaRef};
 use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
@@ -11,8 +11,9 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
-use super::repeats;
-use super::sort::Run;
+use super::divide::Run;
+use super::repeats::{self, Choice};
+use super::sort;
 use crate::failure::failed;
 use crate::lake::Lake;
 use crate::layout::Layout;
@@ -25,29 +26,31 @@ const GROUP_ROWS: usize = 256 * 1024;
 const PAGE_ROWS: usize = crate::query::direct::blocks::BLOCK_ROWS;
 /// Bytes of a row group, which the writer holds.
 const GROUP_BYTES: usize = 64 << 20;
+/// How hard compression tries.
+pub(super) const LEVEL: i32 = 1;
 /// Characters of a text bound in the manifest.
 const BOUND: usize = 64;
 
 /// Writes one run.
-pub(crate) async fn write(
-    lake: &Lake,
-    layout: &Layout,
-    batches: &[RecordBatch],
-    run: &Run,
-) -> Result<DataFile> {
+pub(super) async fn write(lake: &Lake, layout: &Layout, run: Run) -> Result<DataFile> {
     let name = lake.config().rng.uuid();
     let location = format!("{}/{name}.parquet", layout.data_location);
     let doing = || format!("write data file `{location}`");
     let output = lake.io().new_output(&location).map_err(failed(doing()))?;
     let schema = layout.schema.clone();
-    let seldom = repeats::seldom(batches, &run.rows)?;
-    let properties = properties(layout, run.rows.len(), &seldom)?;
+    let order = sort::order(layout, &run.rows)?;
+    let choice = repeats::choose(&run.rows, order.as_ref())?;
+    let properties = properties(layout, run.rows.num_rows(), &choice)?;
     let builder = ParquetWriterBuilder::new(properties, schema.clone());
     let mut writer = builder.build(output).await.map_err(failed(doing()))?;
-    let sources: Vec<&RecordBatch> = batches.iter().collect();
-    for rows in run.rows.chunks(CHUNK) {
-        let chunk =
-            arrow::compute::interleave_record_batch(&sources, rows).map_err(failed(doing()))?;
+    for from in (0..run.rows.num_rows()).step_by(CHUNK) {
+        let rows = CHUNK.min(run.rows.num_rows() - from);
+        let chunk = match &order {
+            Some(order) => {
+                take_record_batch(&run.rows, &order.slice(from, rows)).map_err(failed(doing()))?
+            }
+            None => run.rows.slice(from, rows),
+        };
         writer.write(&chunk).await.map_err(failed(doing()))?;
     }
     let built = writer.close().await.map_err(failed(doing()))?;
@@ -55,7 +58,7 @@ pub(crate) async fn write(
         .into_iter()
         .next()
         .ok_or_else(|| Error::internal(format!("failed to {}: it has no rows", doing())))?;
-    builder.partition(run.partition.clone()).partition_spec_id(layout.spec.spec_id());
+    builder.partition(run.partition).partition_spec_id(layout.spec.spec_id());
     if let Some(order) = layout.sort_order_id {
         builder.sort_order_id(order);
     }
@@ -66,8 +69,8 @@ pub(crate) async fn write(
 
 /// How files are written. Statistics are not cut short in the file, because a cut bound of one row
 /// group cannot be joined with another's; the manifest's are cut afterwards.
-fn properties(layout: &Layout, rows: usize, seldom: &[usize]) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(1).map_err(failed("write a data file"))?;
+fn properties(layout: &Layout, rows: usize, choice: &Choice) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(LEVEL).map_err(failed("write a data file"))?;
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by("headwater".to_owned())
@@ -83,9 +86,12 @@ fn properties(layout: &Layout, rows: usize, seldom: &[usize]) -> Result<WriterPr
             .set_column_bloom_filter_fpp(path.clone(), 0.01)
             .set_column_bloom_filter_ndv(path, rows.clamp(1, GROUP_ROWS) as u64);
     }
-    for column in seldom {
-        let path = ColumnPath::from(fields[*column].name.as_str());
-        builder = builder.set_column_dictionary_enabled(path, false);
+    let path = |column: &usize| ColumnPath::from(fields[*column].name.as_str());
+    for column in &choice.seldom {
+        builder = builder.set_column_dictionary_enabled(path(column), false);
+    }
+    for column in &choice.random {
+        builder = builder.set_column_compression(path(column), Compression::UNCOMPRESSED);
     }
     Ok(builder.build())
 }

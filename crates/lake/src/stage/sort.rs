@@ -1,85 +1,179 @@
-//! Puts gathered rows in the order of the files: by partition, then as the table is sorted; of rows
-//! with the same key only the last stays.
+//! The order of the rows of a file.
 //!
-//! ```text
-//! batches → last of each key → runs, one a partition → (each by itself) order
-//! ```
-//!
-//! A row's place in the order is the bytes that [`arrow::row`] makes of its sort columns. Most of them
-//! are the same in all rows (a sign, the high bytes of numbers), so the first eight that are not decide
-//! nearly always, and those are compared as one number. Not here: writing the runs (`file`).
+//! In: the rows of one run. Out: their positions as the table is sorted; rows that compare equal stay
+//! in the order in which they came. Sort columns of numbers, dates and times are packed into one
+//! integer a row, each in as few bits as its values need, with the row's position behind them; what
+//! does not fit is compared by the bytes that [`arrow::row`] makes of it. Most of those are the same in
+//! all rows, so the first eight that are not decide nearly always, and are compared as one number. Not
+//! here: dividing rows into runs (`divide`), writing them (`file`).
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::Int32Type;
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::compute::SortOptions;
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::record_batch::RecordBatch;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::Rows;
 use base::Result;
-use iceberg::spec::Struct;
 
-use crate::failure::failed;
-use crate::keys;
 use crate::layout::Layout;
-
-/// A row: the batch's number and the row in it.
-pub(super) type Place = (usize, usize);
 
 /// Bytes that are compared as one number.
 const PREFIX: usize = size_of::<u64>();
+/// Bits by which numbers are put in order at a time: their counts fit into the nearest cache.
+const DIGIT: u32 = 11;
+/// Rows below which counting digits costs more than it saves.
+const FEW: usize = 4096;
 
-/// Rows of one partition, in the order in which they came.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) partition: Struct,
-    pub(crate) rows: Vec<Place>,
-}
-
-/// The gathered rows by partition.
-#[derive(Debug)]
-pub(super) struct Gathered {
-    pub(super) batches: Vec<RecordBatch>,
-    /// What the order is decided by, for each batch; nothing where the table has none.
-    order: Vec<Rows>,
-    /// Rows that were left out because their key came again.
-    pub(super) duplicates: u64,
-    /// One of them.
-    pub(super) duplicate: Option<Place>,
-}
-
-/// Divides rows into runs, which are in the order of their partitions.
-pub(super) fn divide(layout: &Layout, batches: Vec<RecordBatch>) -> Result<(Gathered, Vec<Run>)> {
-    let (places, duplicates, duplicate) = last_of_each_key(layout, &batches)?;
-    let runs = runs(layout, &batches, places)?;
-    let order = batches.iter().map(|batch| layout.order_rows(batch));
-    let order = order.collect::<Result<Option<Vec<Rows>>>>()?.unwrap_or_default();
-    Ok((Gathered { batches, order, duplicates, duplicate }, runs))
-}
-
-impl Gathered {
-    /// Sorts a run; rows that compare equal stay in the order in which they came.
-    pub(super) fn sort(&self, run: &mut Run) {
-        if self.order.is_empty() {
-            return;
-        }
-        let bytes = |place: &Place| self.order[place.0].row(place.1).data();
-        let deciding = Deciding::of(run.rows.iter().map(bytes));
-        let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
-        let keys = run.rows.iter().enumerate();
-        let mut keys: Vec<(u64, u32)> =
-            keys.map(|(row, place)| (deciding.number(bytes(place)), number(row))).collect();
-        if deciding.are_all {
-            keys.sort_unstable();
-        } else {
-            let whole = |row: u32| bytes(&run.rows[row as usize]);
-            keys.sort_unstable_by(|one, other| match one.0.cmp(&other.0) {
-                Ordering::Equal => whole(one.1).cmp(whole(other.1)).then(one.1.cmp(&other.1)),
-                unequal => unequal,
-            });
-        }
-        run.rows = keys.into_iter().map(|(_, row)| run.rows[row as usize]).collect();
+/// The positions of the rows in the order of the table; `None` where it has none.
+pub(super) fn order(layout: &Layout, rows: &RecordBatch) -> Result<Option<UInt32Array>> {
+    let columns = layout.order_columns(rows);
+    if columns.is_empty() {
+        return Ok(None);
     }
+    let positions = match packed(&columns) {
+        Some(positions) => positions,
+        None => by_bytes(&layout.order_rows(&columns)?),
+    };
+    Ok(Some(positions.into()))
+}
+
+/// By one integer a row; `None` where the columns do not fit into one.
+fn packed(columns: &[(ArrayRef, SortOptions)]) -> Option<Vec<u32>> {
+    let narrow = |(column, options): &(ArrayRef, SortOptions)| Narrow::of(column, *options);
+    let columns = columns.iter().map(narrow).collect::<Option<Vec<_>>>()?;
+    let rows = columns.first()?.numbers.len();
+    let position_bits = u64::BITS - (rows as u64).leading_zeros();
+    let bits = columns.iter().map(|column| column.bits).sum::<u32>();
+    if bits + position_bits <= u64::BITS {
+        let mut keys = vec![0_u64; rows];
+        for column in &columns {
+            let pairs = keys.iter_mut().zip(&column.numbers);
+            pairs.for_each(|(key, number)| *key = *key << column.bits | number);
+        }
+        keys.iter_mut().zip(0..).for_each(|(key, row)| *key = *key << position_bits | row);
+        let keys = in_order(keys, position_bits, bits);
+        return Some(
+            keys.into_iter().map(|key| (key & ((1 << position_bits) - 1)) as u32).collect(),
+        );
+    }
+    if bits + position_bits > u128::BITS {
+        return None;
+    }
+    let mut keys = vec![0_u128; rows];
+    for column in &columns {
+        let pairs = keys.iter_mut().zip(&column.numbers);
+        pairs.for_each(|(key, number)| *key = *key << column.bits | u128::from(*number));
+    }
+    keys.iter_mut().zip(0..).for_each(|(key, row)| *key = *key << position_bits | row);
+    keys.sort_unstable();
+    Some(keys.into_iter().map(|key| (key & ((1 << position_bits) - 1)) as u32).collect())
+}
+
+/// Sorts by `bits` bits above the lowest `shift`; equal ones stay as they are (a radix sort from the
+/// last digit on).
+fn in_order(mut keys: Vec<u64>, shift: u32, bits: u32) -> Vec<u64> {
+    if keys.len() < FEW {
+        keys.sort_unstable();
+        return keys;
+    }
+    let mut sorted = vec![0; keys.len()];
+    for shift in (shift..shift + bits).step_by(DIGIT as usize) {
+        let digit = |key: u64| (key >> shift & ((1 << DIGIT) - 1)) as usize;
+        let mut starts = vec![0_usize; 1 << DIGIT];
+        keys.iter().for_each(|key| starts[digit(*key)] += 1);
+        let mut before = 0;
+        for start in &mut starts {
+            before += std::mem::replace(start, before);
+        }
+        for key in &keys {
+            let start = &mut starts[digit(*key)];
+            sorted[*start] = *key;
+            *start += 1;
+        }
+        std::mem::swap(&mut keys, &mut sorted);
+    }
+    keys
+}
+
+/// A column whose values are counted from the first one in the order on.
+struct Narrow {
+    numbers: Vec<u64>,
+    bits: u32,
+}
+
+impl Narrow {
+    /// `None` for other columns than numbers, dates and times without nulls.
+    fn of(column: &ArrayRef, options: SortOptions) -> Option<Narrow> {
+        if column.null_count() > 0 {
+            return None;
+        }
+        let long = |value: i64| value.cast_unsigned() ^ 1 << 63;
+        let mut numbers: Vec<u64> = match column.data_type() {
+            DataType::Int32 => {
+                let values = column.as_primitive::<Int32Type>().values();
+                values.iter().map(|value| long(i64::from(*value))).collect()
+            }
+            DataType::Date32 => {
+                let values = column.as_primitive::<Date32Type>().values();
+                values.iter().map(|value| long(i64::from(*value))).collect()
+            }
+            DataType::Int64 => {
+                column.as_primitive::<Int64Type>().values().iter().copied().map(long).collect()
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                let values = column.as_primitive::<TimestampMicrosecondType>().values();
+                values.iter().copied().map(long).collect()
+            }
+            // The order of all doubles, as IEEE 754 has it.
+            DataType::Float64 => {
+                let values = column.as_primitive::<Float64Type>().values().iter();
+                let bits = values.map(|value| value.to_bits().cast_signed());
+                bits.map(|bits| long(bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()))
+                    .collect()
+            }
+            _ => return None,
+        };
+        let (least, most) = numbers
+            .iter()
+            .fold((u64::MAX, 0), |(least, most), number| (least.min(*number), most.max(*number)));
+        for number in &mut numbers {
+            *number = if options.descending { most - *number } else { *number - least };
+        }
+        let unit = unit_of(&numbers);
+        if unit > 1 {
+            numbers.iter_mut().for_each(|number| *number /= unit);
+        }
+        let widest = most.saturating_sub(least) / unit;
+        Some(Narrow { numbers, bits: u64::BITS - widest.leading_zeros() })
+    }
+}
+
+/// What all of the numbers are multiples of: points in time are often whole seconds or milliseconds.
+fn unit_of(numbers: &[u64]) -> u64 {
+    let divides = |unit: &u64| numbers.iter().all(|number| number % unit == 0);
+    [1_000_000, 1_000].into_iter().find(divides).unwrap_or(1)
+}
+
+/// By the bytes of the rows.
+fn by_bytes(rows: &Rows) -> Vec<u32> {
+    let deciding = Deciding::of((0..rows.num_rows()).map(|row| rows.row(row).data()));
+    let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+    let keys = rows.iter().enumerate();
+    let mut keys: Vec<(u64, u32)> =
+        keys.map(|(row, bytes)| (deciding.number(bytes.data()), number(row))).collect();
+    if deciding.are_all {
+        keys.sort_unstable();
+    } else {
+        let whole = |row: u32| rows.row(row as usize);
+        keys.sort_unstable_by(|one, other| match one.0.cmp(&other.0) {
+            Ordering::Equal => whole(one.1).cmp(&whole(other.1)).then(one.1.cmp(&other.1)),
+            unequal => unequal,
+        });
+    }
+    keys.into_iter().map(|(_, row)| row).collect()
 }
 
 /// The bytes that decide an order first: those that some rows have otherwise than others.
@@ -120,113 +214,67 @@ impl Deciding {
     }
 }
 
-/// The rows of each partition, in the order of the partitions.
-fn runs(layout: &Layout, batches: &[RecordBatch], places: Vec<Place>) -> Result<Vec<Run>> {
-    let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut runs: Vec<Run> = Vec::new();
-    let mut rest = places.as_slice();
-    for (number, batch) in batches.iter().enumerate() {
-        let here = rest.partition_point(|place| place.0 <= number);
-        let (places, later) = rest.split_at(here);
-        rest = later;
-        let columns = layout.partition_columns(batch)?;
-        let partitions = Partitions::of(&columns)?;
-        // Few values come again and again, so most rows need no look at their bytes.
-        let mut small: HashMap<i32, usize> = HashMap::new();
-        for place in places {
-            let value = partitions.small(place.1);
-            let run = match value.and_then(|value| small.get(&value)) {
-                Some(run) => *run,
-                None => {
-                    let key = partitions.key(place.1);
-                    let run = match numbers.get(key) {
-                        Some(run) => *run,
-                        None => {
-                            let partition = layout.partition_at(&columns, place.1)?;
-                            runs.push(Run { partition, rows: Vec::new() });
-                            numbers.insert(key.to_vec(), runs.len() - 1);
-                            runs.len() - 1
-                        }
-                    };
-                    value.map(|value| small.insert(value, run));
-                    run
-                }
-            };
-            runs[run].rows.push(*place);
-        }
-    }
-    let by_partition: BTreeMap<Vec<u8>, usize> = numbers.into_iter().collect();
-    let mut runs: Vec<Option<Run>> = runs.into_iter().map(Some).collect();
-    Ok(by_partition.into_values().filter_map(|run| runs[run].take()).collect())
-}
-
-/// The partition of each row of a batch.
-struct Partitions<'a> {
-    rows: Option<Rows>,
-    small: Option<&'a arrow::array::PrimitiveArray<Int32Type>>,
-}
-
-impl Partitions<'_> {
-    fn of(columns: &[ArrayRef]) -> Result<Partitions<'_>> {
-        if columns.is_empty() {
-            return Ok(Partitions { rows: None, small: None });
-        }
-        let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
-        let converter = RowConverter::new(fields.collect()).map_err(failed("sort rows"))?;
-        let rows = converter.convert_columns(columns).map_err(failed("sort rows"))?;
-        let small = match columns {
-            [only] => only.as_primitive_opt::<Int32Type>().filter(|only| only.null_count() == 0),
-            _ => None,
-        };
-        Ok(Partitions { rows: Some(rows), small })
-    }
-
-    /// The partition as a number, when it is one: a bucket, a day.
-    fn small(&self, row: usize) -> Option<i32> {
-        self.small.map(|values| values.value(row))
-    }
-
-    /// The partition as bytes that are in the order of the partitions.
-    fn key(&self, row: usize) -> &[u8] {
-        self.rows.as_ref().map_or(&[], |rows| rows.row(row).data())
-    }
-}
-
-/// All rows, or of rows with the same key the last; then how many were left out, and one of them.
-fn last_of_each_key(
-    layout: &Layout,
-    batches: &[RecordBatch],
-) -> Result<(Vec<Place>, u64, Option<Place>)> {
-    let all = batches.iter().enumerate();
-    let mut places: Vec<Place> =
-        all.flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row))).collect();
-    if layout.key.is_empty() {
-        return Ok((places, 0, None));
-    }
-    let mut last = HashMap::with_capacity(places.len());
-    let mut hashes = Vec::with_capacity(batches.len());
-    for (index, batch) in batches.iter().enumerate() {
-        let keys = keys::hashes(&layout.key_arrays(batch))?;
-        for (row, key) in keys.iter().enumerate() {
-            last.insert(*key, (index, row));
-        }
-        hashes.push(keys);
-    }
-    let before = places.len();
-    if last.len() == before {
-        return Ok((places, 0, None));
-    }
-    let is_last = |place: &Place| last.get(&hashes[place.0][place.1]) == Some(place);
-    let example = places.iter().copied().find(|place| !is_last(place));
-    places.retain(is_last);
-    Ok((places, (before - last.len()) as u64, example))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        Date32Array, Float64Array, Int32Array, Int64Array, TimestampMicrosecondArray,
+    };
+    use arrow::row::{RowConverter, SortField};
     use base::rng::Rng;
 
     use super::*;
+
+    fn drawn(rng: &Rng, kind: u64, rows: usize) -> ArrayRef {
+        let wide = |_| rng.below(u64::MAX).cast_signed() >> rng.below(64);
+        let values: Vec<i64> = match rng.below(3) {
+            0 => (0..rows).map(wide).collect(),
+            1 => (0..rows).map(|_| rng.below(5).cast_signed() - 2).collect(),
+            _ => (0..rows).map(|_| (rng.below(100).cast_signed() - 50) * 1_000_000).collect(),
+        };
+        let narrow = || values.iter().map(|value| *value as i32);
+        match kind {
+            0 => Arc::new(narrow().collect::<Int32Array>()),
+            1 => Arc::new(narrow().collect::<Date32Array>()),
+            2 => Arc::new(Int64Array::from(values)),
+            3 => Arc::new(TimestampMicrosecondArray::from(values)),
+            _ => {
+                let odd = [f64::NAN, -0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY, -f64::NAN];
+                let float = |value: &i64| match value {
+                    -2..4 => odd[(value + 2) as usize],
+                    _ => *value as f64 / 7.0,
+                };
+                Arc::new(values.iter().map(float).collect::<Float64Array>())
+            }
+        }
+    }
+
+    #[test]
+    fn packed_columns_are_in_the_order_of_their_bytes() {
+        let rng = Rng::seeded(8);
+        let mut packed_ones = 0;
+        for round in 0..200 {
+            let rows = if round % 20 == 0 { 3 * FEW } else { 1 + rng.below(50) as usize };
+            let column = |_| {
+                let options = SortOptions { descending: rng.below(2) == 0, nulls_first: false };
+                (drawn(&rng, rng.below(5), rows), options)
+            };
+            let columns: Vec<_> = (0..=rng.below(3)).map(column).collect();
+            let fields = columns.iter().map(|(column, options)| {
+                SortField::new_with_options(column.data_type().clone(), *options)
+            });
+            let converter = RowConverter::new(fields.collect()).unwrap();
+            let arrays: Vec<ArrayRef> =
+                columns.iter().map(|(column, _)| Arc::clone(column)).collect();
+            let expected = by_bytes(&converter.convert_columns(&arrays).unwrap());
+            if let Some(found) = packed(&columns) {
+                packed_ones += 1;
+                assert_eq!(found, expected, "round {round}: {columns:?}");
+            }
+        }
+        assert!(packed_ones > 100, "{packed_ones}");
+    }
 
     fn sorted(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let deciding = Deciding::of(keys.iter().map(Vec::as_slice));

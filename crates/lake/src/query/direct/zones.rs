@@ -73,7 +73,8 @@ impl Zones {
         Zones { ranges: std::iter::once(0..rows).collect(), bounds: None }
     }
 
-    fn of(
+    /// Of a file's column by its name, with bounds of the wanted type.
+    pub(crate) fn of(
         footer: &ParquetMetaData,
         schema: &arrow::datatypes::Schema,
         name: &str,
@@ -110,7 +111,7 @@ impl Zones {
     }
 
     /// The ranges of rows that may hold one of the values.
-    pub(super) fn holding(&self, values: &ArrayRef) -> Result<Vec<Range<usize>>> {
+    pub(crate) fn holding(&self, values: &ArrayRef) -> Result<Vec<Range<usize>>> {
         let Some((low, high)) = &self.bounds else { return Ok(self.ranges.clone()) };
         let mut may = vec![false; self.ranges.len()];
         for value in 0..values.len() {
