@@ -12,3 +12,4 @@ mod media;
 mod pages;
 mod plain;
 mod scans;
+mod spec;
