@@ -6,6 +6,7 @@
 
 mod bench;
 mod bless;
+mod conformance;
 mod data;
 mod demo;
 mod dist;
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Options),
     /// Run one long fault suite.
     Torture(torture::Options),
+    /// Run a file of GraphQL cases with known answers against the engine.
+    Conformance(conformance::Options),
     /// Accept the present behaviour as the expected one in all golden files.
     Bless(bless::Options),
     /// Fetch public data sets for benchmarks into `.tools/data`, with checked digests.
@@ -55,6 +58,7 @@ fn main() -> std::process::ExitCode {
         Command::Tidy => tidy::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Torture(options) => torture::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Bless(options) => bless::run(&options),
         Command::Data(options) => data::run(&options),
         Command::Dist => dist::run(),

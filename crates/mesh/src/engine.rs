@@ -37,19 +37,27 @@ pub struct Settings {
     pub media: Option<Arc<dyn MediaStore>>,
     /// Decides whether an earlier name still answers.
     pub clock: Clock,
+    /// Draws the references by which faults in answers are found in the log.
+    pub rng: Rng,
+    /// Offers `@defer` and `@stream` where the SDL does not define them itself. An answer comes in one
+    /// piece all the same, as the proposal allows.
+    pub incremental: bool,
 }
 
 impl Default for Settings {
-    /// A random cursor key, the row interpreter, no media, the machine's clock.
+    /// A random cursor key, the row interpreter, no media, the machine's clock, plain answers.
     fn default() -> Self {
+        let rng = Rng::from_entropy();
         let mut cursor_key = [0; 32];
-        Rng::from_entropy().fill(&mut cursor_key);
+        rng.fill(&mut cursor_key);
         Settings {
             limits: Limits::default(),
             cursor_key,
             evaluate: Arc::new(RowInterpreter),
             media: None,
             clock: Clock::system(),
+            rng,
+            incremental: false,
         }
     }
 }
@@ -110,6 +118,9 @@ pub struct Response {
     pub refused: bool,
     /// How many items `errors` has.
     pub errors: usize,
+    /// Whether all errors are [`Kind::Stale`] and every root field is null: nothing was done, and the
+    /// same request may be made of a newer engine.
+    pub stale: bool,
 }
 
 impl Response {
@@ -122,7 +133,8 @@ impl Response {
     fn refusal(errors: &[GraphqlError]) -> Self {
         let list: Vec<Json> = errors.iter().map(GraphqlError::to_json).collect();
         let body = serde_json::json!({ "errors": list }).to_string().into_bytes();
-        Response { body, refused: true, errors: errors.len() }
+        let stale = !errors.is_empty() && errors.iter().all(GraphqlError::is_stale);
+        Response { body, refused: true, errors: errors.len(), stale }
     }
 }
 
@@ -176,7 +188,7 @@ impl Engine {
     }
 
     fn build(sdl: &str, backend: Backend, data: Data, settings: Settings) -> Result<Self> {
-        let api_schema = api_schema::read(sdl)?;
+        let api_schema = api_schema::read(sdl, settings.incremental)?;
         Ok(Engine {
             implementers: api_schema.implementers_map(),
             api_schema,
@@ -207,10 +219,14 @@ impl Engine {
         }
     }
 
-    /// Whether the operation that a request would run is a mutation. A document that cannot be read
-    /// is none: running it says what is wrong with it.
+    /// Whether the operation that a request would run is a mutation. A document that cannot be parsed
+    /// is none: running it says what is wrong with it. One that does not fit this schema may fit the
+    /// next, so that its text alone decides.
     pub fn is_mutation(&self, query: &str, operation_name: Option<&str>) -> bool {
-        self.prepare(query, operation_name).is_ok_and(|plan| plan.is_mutation)
+        match self.prepare(query, operation_name) {
+            Ok(plan) => plan.is_mutation,
+            Err(_) => parse::is_mutation(query, operation_name, &self.settings.limits),
+        }
     }
 
     /// Shows how a request would be run, and its cost, without running it.
@@ -257,7 +273,7 @@ impl Engine {
         let limits = &self.settings.limits;
         let document = parse::parse(&self.api_schema, text, limits)?;
         let valid = validate::validate(&self.api_schema, document, operation_name, limits)?;
-        let plan = plan(&self.api_schema, &self.implementers, &self.backend, valid, limits)
+        let plan = plan(&self.api_schema, &self.implementers, &self.backend, &valid, limits)
             .map_err(|error| vec![error])?;
         let plan = Arc::new(plan);
         self.plans.insert(hash, plan.clone());

@@ -24,7 +24,7 @@ pub struct GraphqlError {
     pub locations: Vec<(usize, usize)>,
     /// Where in `data`; empty for an error of the whole request.
     pub path: Vec<PathPart>,
-    /// `code`, and where they are known `table`, `owner`, `hint`.
+    /// `code`, and where they are known `table`, `owner`, `hint`; `reference` finds the log's line.
     pub extensions: Box<Map<String, Json>>,
 }
 
@@ -65,6 +65,11 @@ impl GraphqlError {
         self
     }
 
+    /// Whether the caller's view is too old.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.extensions.get("code").is_some_and(|code| code == Kind::Stale.code())
+    }
+
     /// As it stands in the answer.
     pub fn to_json(&self) -> Json {
         let mut error = Map::new();
@@ -88,16 +93,49 @@ impl GraphqlError {
 }
 
 impl From<&Error> for GraphqlError {
+    /// The error as a caller may know it. The causes of faults that only an operator can mend are for
+    /// the log: they name files, addresses and keys.
     fn from(error: &Error) -> Self {
-        // An internal fault's causes are for logs; every other chain tells the caller what to mend.
         let message = match error.kind() {
+            Kind::Io => "the storage did not answer as it must".to_owned(),
+            Kind::Corrupt => "what is stored cannot be read".to_owned(),
             Kind::Internal => error.to_string(),
             _ => base::error_chain(error).join(": "),
         };
-        let mut found = GraphqlError::new(error.kind(), message);
-        if let Some(hint) = error.hint_text() {
-            found = found.with("hint", hint);
+        let found = GraphqlError::new(error.kind(), message);
+        match error.hint_text() {
+            Some(hint) if !is_for_operators(error.kind()) => found.with("hint", hint),
+            _ => found,
         }
-        found
+    }
+}
+
+/// Whether the caller can do nothing about such a fault, and is told little of it.
+pub(crate) fn is_for_operators(kind: Kind) -> bool {
+    matches!(kind, Kind::Internal | Kind::Corrupt | Kind::Io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a caller is told of an error whose levels each name a secret.
+    fn check(kind: Kind, expected: &str) {
+        let inner = Error::new(kind, "no file `/secret`").hint("look into `/secret`");
+        let error = GraphqlError::from(&inner.context("failed to read"));
+        assert_eq!(error.message, expected, "{kind:?}");
+        assert_eq!(error.extensions.contains_key("hint"), !is_for_operators(kind), "{kind:?}");
+    }
+
+    #[test]
+    fn causes_that_only_an_operator_can_mend_are_not_told() {
+        check(Kind::Io, "the storage did not answer as it must");
+        check(Kind::Corrupt, "what is stored cannot be read");
+        check(Kind::Internal, "failed to read");
+    }
+
+    #[test]
+    fn causes_that_the_caller_can_mend_are_told() {
+        check(Kind::InvalidInput, "failed to read: no file `/secret`");
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use mutation::Change;
 pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
 
 use crate::engine::{Data, Engine};
-use crate::error::GraphqlError;
+use crate::error::{GraphqlError, is_for_operators};
 use crate::input::Variables;
 use crate::plan::arguments::ArgumentValues;
 use crate::plan::{Backend, Plan, PlannedField, Resolve};
@@ -60,18 +60,17 @@ pub(crate) enum RootValue {
 /// Fetches all root fields.
 pub(crate) async fn fetch(session: &Session<'_>) -> Vec<RootValue> {
     let fields = &session.plan.root.fields;
-    let introspection = introspect::introspection(session);
     if session.plan.is_mutation {
         let mut values = Vec::with_capacity(fields.len());
         for field in fields {
-            values.push(root(session, field, &introspection).await);
+            values.push(root(session, field).await);
         }
         return values;
     }
     let others = fields.iter().map(|field| async {
         match field.resolve {
             Resolve::ByKey(_) => RootValue::Absent,
-            _ => root(session, field, &introspection).await,
+            _ => root(session, field).await,
         }
     });
     let (mut by_key, mut values) = join(by_key::by_key(session, fields), join_all(others)).await;
@@ -83,15 +82,12 @@ pub(crate) async fn fetch(session: &Session<'_>) -> Vec<RootValue> {
     values
 }
 
-async fn root(session: &Session<'_>, field: &PlannedField, introspection: &Json) -> RootValue {
+async fn root(session: &Session<'_>, field: &PlannedField) -> RootValue {
     if !field.when.hold(&session.variables) {
         return RootValue::Absent;
     }
     match &field.resolve {
         Resolve::Typename => RootValue::Typename,
-        Resolve::Introspection => {
-            RootValue::Answer(introspection.get(&*field.key).cloned().unwrap_or(Json::Null))
-        }
         resolve => {
             let value = Box::pin(resolved(session, field, resolve)).await;
             value.unwrap_or_else(|error| RootValue::Failed(session.blame(field, &error)))
@@ -104,6 +100,9 @@ async fn resolved(
     field: &PlannedField,
     resolve: &Resolve,
 ) -> Result<RootValue> {
+    if *resolve == Resolve::Introspection {
+        return Ok(RootValue::Answer(introspect::introspect(session, field)?));
+    }
     let arguments = session.arguments(field)?;
     match resolve {
         Resolve::Fingerprint => {
@@ -183,12 +182,10 @@ impl<'a> Session<'a> {
 
     /// The error of a field, with the table behind it and who owns it.
     pub(crate) fn blame(&self, field: &PlannedField, error: &Error) -> GraphqlError {
-        // The caller is told little of faults that only an operator can mend.
-        if let Kind::Internal | Kind::Corrupt | Kind::Io = error.kind() {
-            let chain = base::error_chain(error).join(": ");
-            tracing::error!(field = %format!("{}.{}", field.parent, field.name), "{chain}");
+        let mut found = GraphqlError::from(error).located(&field.locations);
+        if is_for_operators(error.kind()) {
+            found = self.referred(field, found, &base::error_chain(error).join(": "));
         }
-        let found = GraphqlError::from(error).located(&field.locations);
         let id = match &field.resolve {
             Resolve::ByKey(id) | Resolve::List(id) => Some(*id),
             Resolve::Mutate(change) => Some(change.type_id),
@@ -209,6 +206,20 @@ impl<'a> Session<'a> {
             }
             None => found,
         }
+    }
+
+    /// Logs what callers may not know, and tells them under which reference.
+    pub(crate) fn referred(
+        &self,
+        field: &PlannedField,
+        error: GraphqlError,
+        cause: &str,
+    ) -> GraphqlError {
+        let reference = self.engine.settings.rng.uuid().to_string();
+        tracing::error!(reference, field = %format!("{}.{}", field.parent, field.name), "{cause}");
+        error
+            .with("reference", reference)
+            .with("hint", "the server's log has the cause under this reference")
     }
 
     fn target(&self, id: TypeId, field: schema::FieldId) -> Option<TypeId> {

@@ -13,6 +13,9 @@ pub struct Limits {
     pub aliases: usize,
     /// Fields of a plan, after fragments are spread.
     pub fields: usize,
+    /// Selections that are looked at to make a plan, after fragments are spread: fragments under many
+    /// variables can be few fields, and still be reached in very many ways.
+    pub selections: usize,
     /// Static cost by `@cost` and `@listSize`.
     pub cost: f64,
     /// Rows of one page, and of one list of references.
@@ -40,6 +43,7 @@ impl Default for Limits {
             depth: 20,
             aliases: 100,
             fields: 10_000,
+            selections: 100_000,
             cost: 1_000_000.0,
             page: 1_000,
             rows: 100_000,

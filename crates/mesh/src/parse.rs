@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use apollo_compiler::ast::{Definition, OperationType};
 use apollo_compiler::parser::Parser;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::{DiagnosticList, Valid};
@@ -22,9 +23,7 @@ pub(crate) fn parse(
     text: &str,
     limits: &Limits,
 ) -> Result<ExecutableDocument, Vec<GraphqlError>> {
-    let mut parser =
-        Parser::new().token_limit(limits.tokens).recursion_limit(limits.depth.saturating_mul(4));
-    parser.parse_executable(schema, text, DOCUMENT).map_err(|failed| {
+    parser(limits).parse_executable(schema, text, DOCUMENT).map_err(|failed| {
         let mut errors = diagnostics(schema, &failed.errors);
         // Of a document that is cut short at a limit nothing else is worth saying.
         let limit = Json::from(Kind::LimitExceeded.code());
@@ -46,6 +45,24 @@ pub(crate) fn parse(
         errors.retain(|error| seen.insert((error.message.clone(), error.locations.clone())));
         errors
     })
+}
+
+/// Whether the text alone says that the operation which would run is a mutation.
+pub(crate) fn is_mutation(text: &str, operation_name: Option<&str>, limits: &Limits) -> bool {
+    let Ok(document) = parser(limits).parse_ast(text, DOCUMENT) else { return false };
+    let operations = document.definitions.iter().filter_map(|definition| match definition {
+        Definition::OperationDefinition(operation) => Some(operation),
+        _ => None,
+    });
+    let mut wanted = operations.filter(|operation| match operation_name {
+        Some(name) => operation.name.as_ref().is_some_and(|own| *own == name),
+        None => true,
+    });
+    wanted.any(|operation| operation.operation_type == OperationType::Mutation)
+}
+
+fn parser(limits: &Limits) -> Parser {
+    Parser::new().token_limit(limits.tokens).recursion_limit(limits.depth.saturating_mul(4))
 }
 
 /// Each diagnostic as an error of the answer.

@@ -7,6 +7,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod cache;
+mod collect;
 pub(crate) mod cost;
 mod explain;
 mod resolve;
@@ -24,7 +25,6 @@ pub(crate) use resolve::{Backend, Part, Resolve};
 pub(crate) use select::plan;
 
 use crate::input::Variable;
-use crate::validate::ValidDocument;
 use arguments::Arguments;
 
 /// A prepared operation.
@@ -37,8 +37,6 @@ pub(crate) struct Plan {
     pub(crate) fields: usize,
     /// Earlier names that are asked for, as `Type.field`, each with its last day.
     pub(crate) earlier: Vec<(String, Arc<str>)>,
-    /// The document, when the operation asks for introspection.
-    pub(crate) introspection: Option<ValidDocument>,
 }
 
 /// The fields that are asked of objects of one type.

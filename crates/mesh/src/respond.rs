@@ -20,15 +20,21 @@ pub(crate) fn respond(session: &Session<'_>, values: &[RootValue]) -> Response {
     writer.text("{\"data\":");
     let mark = writer.mark();
     let root = &session.plan.root;
-    let written = writer.object(root, |writer, index, field| match values.get(index) {
-        Some(value) => root_field(writer, field, value),
-        None => writer.null(field, &field.ty),
+    let mut is_empty = true;
+    let written = writer.object(root, |writer, index, field| {
+        let mark = writer.mark();
+        let written = match values.get(index) {
+            Some(value) => root_field(writer, field, value),
+            None => writer.null(field, &field.ty),
+        };
+        is_empty &= written.is_err() || writer.is_null_since(mark);
+        written
     });
     if written.is_err() {
         writer.cut(mark);
         writer.text("null");
     }
-    writer.finish()
+    writer.finish(is_empty || written.is_err())
 }
 
 fn root_field(

@@ -1,4 +1,11 @@
 //! Document to operation: the rules of the specification, and the limits that need no plan.
+//!
+//! In: a document with the types of its fields. Out: the operation that is to run, or everything that
+//! is wrong with the document at once. Most rules are apollo-compiler's; those that it lacks are ours.
+
+mod one_of;
+mod stream;
+mod walk;
 
 use std::collections::HashSet;
 
@@ -25,9 +32,7 @@ pub(crate) fn validate(
     limits: &Limits,
 ) -> Result<ValidDocument, Vec<GraphqlError>> {
     check_aliases(&document, limits)?;
-    check_input_fields(&document)?;
-    let document =
-        document.validate(schema).map_err(|failed| diagnostics(schema, &failed.errors))?;
+    let document = follow_rules(schema, document, limits)?;
     let operation = document
         .operations
         .get(operation_name)
@@ -46,6 +51,26 @@ pub(crate) fn validate(
         )]);
     }
     Ok(ValidDocument { document, operation })
+}
+
+/// The rules that apollo-compiler leaves to us, and its own.
+fn follow_rules(
+    schema: &Valid<Schema>,
+    document: ExecutableDocument,
+    limits: &Limits,
+) -> Result<Valid<ExecutableDocument>, Vec<GraphqlError>> {
+    let mut errors = check_input_fields(&document);
+    errors.extend(one_of::check_one_of(schema, &document));
+    errors.extend(stream::check_stream(schema, &document, limits));
+    match document.validate(schema) {
+        Ok(document) if errors.is_empty() => return Ok(document),
+        Ok(_) => {}
+        Err(failed) => errors.extend(diagnostics(schema, &failed.errors)),
+    }
+    let mut seen = HashSet::new();
+    errors.retain(|error| seen.insert((error.message.clone(), error.locations.clone())));
+    errors.sort_by_key(|error| error.locations.first().copied());
+    Err(errors)
 }
 
 fn unknown_operation(document: &ExecutableDocument, name: Option<&str>) -> GraphqlError {
@@ -76,9 +101,8 @@ fn check_aliases(document: &ExecutableDocument, limits: &Limits) -> Result<(), V
     Ok(())
 }
 
-/// The rule of the specification that apollo-compiler leaves to us: an input object gives each field
-/// once.
-fn check_input_fields(document: &ExecutableDocument) -> Result<(), Vec<GraphqlError>> {
+/// An input object gives each field once.
+fn check_input_fields(document: &ExecutableDocument) -> Vec<GraphqlError> {
     let mut errors = Vec::new();
     let mut check = |value: &Node<Value>| repeated(document, value, &mut errors);
     for operation in document.operations.iter() {
@@ -88,20 +112,18 @@ fn check_input_fields(document: &ExecutableDocument) -> Result<(), Vec<GraphqlEr
     for fragment in document.fragments.values() {
         each_argument(&fragment.selection_set, &mut check);
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    errors
 }
 
+/// Every value that is given to a field or a directive below a set, whatever its type.
 fn each_argument(selections: &SelectionSet, check: &mut impl FnMut(&Node<Value>)) {
-    for selection in &selections.selections {
-        match selection {
-            Selection::Field(field) => {
-                field.arguments.iter().for_each(|argument| check(&argument.value));
-                each_argument(&field.selection_set, check);
-            }
-            Selection::InlineFragment(fragment) => each_argument(&fragment.selection_set, check),
-            Selection::FragmentSpread(_) => {}
+    walk::each_selection(selections, &mut |_, selection| {
+        if let Selection::Field(field) = selection {
+            field.arguments.iter().for_each(|argument| check(&argument.value));
         }
-    }
+        let directives = selection.directives().iter();
+        directives.flat_map(|it| &it.arguments).for_each(|argument| check(&argument.value));
+    });
 }
 
 fn repeated(document: &ExecutableDocument, value: &Node<Value>, errors: &mut Vec<GraphqlError>) {
@@ -111,11 +133,8 @@ fn repeated(document: &ExecutableDocument, value: &Node<Value>, errors: &mut Vec
             let mut seen = HashSet::new();
             for (name, value) in fields {
                 if !seen.insert(name) {
-                    let place = name.location().and_then(|at| at.line_column(&document.sources));
-                    let places: Vec<_> =
-                        place.iter().map(|place| (place.line, place.column)).collect();
                     let message = format!("the input field `{name}` is given twice");
-                    errors.push(GraphqlError::new(Kind::InvalidInput, message).located(&places));
+                    errors.push(walk::refusal(document, name.location(), message));
                 }
                 repeated(document, value, errors);
             }

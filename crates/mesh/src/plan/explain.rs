@@ -20,6 +20,8 @@ fn selection(out: &mut String, backend: &Backend, selected: &Selection, depth: u
         line(out, backend, field, depth);
         match &field.inner {
             Inner::Leaf => {}
+            // What is said of the API itself is no work worth a line each.
+            _ if field.resolve == Resolve::Introspection => {}
             Inner::Object(inner) => selection(out, backend, inner, depth + 1),
             Inner::Abstract(by_type) => {
                 let mut types: Vec<_> = by_type.iter().collect();

@@ -28,7 +28,7 @@ pub(crate) enum Backend {
 pub(crate) enum Resolve {
     /// `__typename`.
     Typename,
-    /// `__schema` and `__type`.
+    /// `__schema`, `__type`, and everything below them.
     Introspection,
     /// A part of a JSON value.
     Json,
@@ -96,6 +96,8 @@ impl Backend {
         match field {
             "__typename" => return Ok(Resolve::Typename),
             "__schema" | "__type" => return Ok(Resolve::Introspection),
+            // Names that begin so are the specification's own.
+            _ if parent.starts_with("__") => return Ok(Resolve::Introspection),
             _ => {}
         }
         let Backend::Tables { schema, api } = self else { return Ok(Resolve::Json) };

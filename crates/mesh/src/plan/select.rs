@@ -1,77 +1,70 @@
-//! Merges the selections of a document into one list of fields for each concrete type.
+//! Collected selections to planned fields, one list for each concrete type.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use apollo_compiler::ast::Value as Literal;
 use apollo_compiler::collections::HashMap as ApolloMap;
-use apollo_compiler::executable::{
-    DirectiveList, Field, Selection as Selected, SelectionSet, VariableDefinition,
-};
+use apollo_compiler::executable::{SelectionSet, VariableDefinition};
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::validation::Valid;
-use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
+use apollo_compiler::{ExecutableDocument, Name, Schema};
 use base::Kind;
-use indexmap::IndexMap;
+use indexmap::IndexSet;
 
 use super::arguments::Arguments;
+use super::collect::{Collected, Guard, Place};
 use super::cost::FieldCost;
 use super::resolve::{Backend, columns};
-use super::{Condition, Conditions, Inner, Plan, PlannedField, Resolve, Selection};
+use super::{Inner, Plan, PlannedField, Resolve, Selection};
 use crate::error::GraphqlError;
 use crate::input::{Variable, Variables, literal};
 use crate::limits::Limits;
 use crate::validate::ValidDocument;
 
-/// Everything that holds still while one document is planned.
-struct Planner<'a> {
-    schema: &'a Valid<Schema>,
+/// Everything that holds still while one document is planned, and what was counted.
+pub(super) struct Planner<'a> {
+    pub(super) schema: &'a Valid<Schema>,
+    pub(super) document: &'a ExecutableDocument,
+    /// The variables of the operation; guards know them by their positions.
+    pub(super) variables: IndexSet<&'a Name>,
     implementers: &'a ApolloMap<Name, Implementers>,
     backend: &'a Backend,
-    document: &'a ExecutableDocument,
     limits: &'a Limits,
     fields: usize,
+    work: usize,
     earlier: Vec<(String, Arc<str>)>,
 }
 
-/// All parts must hold.
-type Guard = Vec<Condition>;
-
-/// One place where a field stands.
-struct Occurrence<'a> {
-    field: &'a Node<Field>,
-    guard: Guard,
-}
-
-type Collected<'a> = IndexMap<&'a Name, Vec<Occurrence<'a>>>;
+/// A selection set, and when it is asked for.
+type Asked<'a, 'g> = (&'a SelectionSet, &'g Guard);
 
 /// Plans a valid operation.
 pub(crate) fn plan(
     schema: &Valid<Schema>,
     implementers: &ApolloMap<Name, Implementers>,
     backend: &Backend,
-    valid: ValidDocument,
+    valid: &ValidDocument,
     limits: &Limits,
 ) -> Result<Plan, GraphqlError> {
+    let operation = &valid.operation;
     let mut planner = Planner {
         schema,
+        document: &valid.document,
+        variables: operation.variables.iter().map(|declared| &declared.name).collect(),
         implementers,
         backend,
-        document: &valid.document,
         limits,
         fields: 0,
+        work: 0,
         earlier: Vec::new(),
     };
-    let operation = &valid.operation;
     let variables = operation.variables.iter().map(|declared| variable(schema, declared));
     let variables = variables.collect::<Result<Vec<_>, _>>()?;
     let root_type = operation.selection_set.ty.clone();
-    let root = planner.selection(&root_type, &[(&operation.selection_set, Guard::new())], 1)?;
-    let (fields, earlier) = (planner.fields, std::mem::take(&mut planner.earlier));
-    let is_mutation = operation.is_mutation();
-    let introspects = root.fields.iter().any(|field| field.resolve == Resolve::Introspection);
-    let introspection = introspects.then_some(valid);
-    Ok(Plan { is_mutation, variables, root, fields, earlier, introspection })
+    let root =
+        planner.selection(&root_type, &[(&operation.selection_set, &Guard::default())], 1)?;
+    let (fields, earlier) = (planner.fields, planner.earlier);
+    Ok(Plan { is_mutation: operation.is_mutation(), variables, root, fields, earlier })
 }
 
 fn variable(schema: &Schema, declared: &VariableDefinition) -> Result<Variable, GraphqlError> {
@@ -89,20 +82,20 @@ impl<'a> Planner<'a> {
     fn selection(
         &mut self,
         type_name: &Name,
-        sets: &[(&'a SelectionSet, Guard)],
+        sets: &[Asked<'a, '_>],
         depth: usize,
     ) -> Result<Selection, GraphqlError> {
         if depth > self.limits.depth {
             return Err(self.beyond("nests selections", depth, self.limits.depth));
         }
-        let mut collected = Collected::new();
-        let mut visited = HashSet::new();
+        let mut collected = Collected::default();
         for (set, guard) in sets {
-            self.collect(type_name, set, guard, &mut collected, &mut visited);
+            self.collect(type_name, set, guard, &mut collected)?;
         }
-        let mut fields = Vec::with_capacity(collected.len());
-        for (key, occurrences) in collected {
-            fields.push(self.field(type_name, key, &occurrences, depth)?);
+        let mut fields = Vec::with_capacity(collected.fields.len());
+        for (key, places) in collected.fields {
+            let places: Vec<Place<'a>> = places.into_values().collect();
+            fields.push(self.field(type_name, key, &places, depth)?);
         }
         let columns = columns(self.backend, type_name, &fields);
         Ok(Selection { type_name: type_name.clone(), fields, columns })
@@ -115,69 +108,31 @@ impl<'a> Planner<'a> {
         )
     }
 
-    fn collect(
-        &self,
-        type_name: &Name,
-        set: &'a SelectionSet,
-        guard: &Guard,
-        collected: &mut Collected<'a>,
-        visited: &mut HashSet<(Name, Guard)>,
-    ) {
-        for selection in &set.selections {
-            let directives = match selection {
-                Selected::Field(field) => &field.directives,
-                Selected::FragmentSpread(spread) => &spread.directives,
-                Selected::InlineFragment(fragment) => &fragment.directives,
-            };
-            let Some(guard) = guarded(guard, directives) else { continue };
-            match selection {
-                Selected::Field(field) => {
-                    let places = collected.entry(field.response_key()).or_default();
-                    let known = |place: &Occurrence<'_>| {
-                        std::ptr::eq(place.field.as_ref(), field.as_ref()) && place.guard == guard
-                    };
-                    if !places.iter().any(known) {
-                        places.push(Occurrence { field, guard });
-                    }
-                }
-                Selected::FragmentSpread(spread) => {
-                    let Some(fragment) = self.document.fragments.get(&spread.fragment_name) else {
-                        continue;
-                    };
-                    let name = spread.fragment_name.clone();
-                    let set = &fragment.selection_set;
-                    if self.applies(&set.ty, type_name) && visited.insert((name, guard.clone())) {
-                        self.collect(type_name, set, &guard, collected, visited);
-                    }
-                }
-                Selected::InlineFragment(fragment) => {
-                    let condition = fragment.type_condition.as_ref();
-                    if condition.is_none_or(|condition| self.applies(condition, type_name)) {
-                        let set = &fragment.selection_set;
-                        self.collect(type_name, set, &guard, collected, visited);
-                    }
-                }
-            }
+    /// Counts what is done for the plan against its limit.
+    pub(super) fn charge(&mut self, work: usize) -> Result<(), GraphqlError> {
+        self.work += work;
+        let limit = self.limits.selections;
+        if self.work > limit {
+            let message = format!("the operation spreads to more than {limit} selections");
+            return Err(GraphqlError::new(Kind::LimitExceeded, message)
+                .with("hint", "spread each fragment once, under fewer variables"));
         }
-    }
-
-    fn applies(&self, condition: &Name, type_name: &Name) -> bool {
-        condition == type_name || self.schema.is_subtype(condition, type_name)
+        Ok(())
     }
 
     fn field(
         &mut self,
         parent: &Name,
         key: &Name,
-        occurrences: &[Occurrence<'a>],
+        places: &[Place<'a>],
         depth: usize,
     ) -> Result<PlannedField, GraphqlError> {
         self.fields += 1;
         if self.fields > self.limits.fields {
             return Err(self.beyond("asks for fields", self.fields, self.limits.fields));
         }
-        let first = occurrences[0].field;
-        let locations: Vec<(usize, usize)> = occurrences
+        let first = places[0].field;
+        let locations: Vec<(usize, usize)> = places
             .iter()
             .filter_map(|place| place.field.location()?.line_column(&self.document.sources))
             .map(|place| (place.line, place.column))
@@ -195,11 +150,11 @@ impl<'a> Planner<'a> {
             self.earlier.push((format!("{parent}.{}", first.name), until));
         }
         let inner = match resolve {
-            Resolve::Introspection | Resolve::Typename => Inner::Leaf,
-            _ => self.inner(ty.inner_named_type(), occurrences, depth)?,
+            Resolve::Typename => Inner::Leaf,
+            _ => self.inner(ty.inner_named_type(), places, depth)?,
         };
         let cost = FieldCost::of(self.schema, parent, first, &ty);
-        let when = Conditions(occurrences.iter().map(|place| place.guard.clone()).collect());
+        let when = self.conditions(places)?;
         Ok(PlannedField {
             key: key.as_str().into(),
             name: first.name.clone(),
@@ -217,13 +172,13 @@ impl<'a> Planner<'a> {
     fn inner(
         &mut self,
         type_name: &Name,
-        occurrences: &[Occurrence<'a>],
+        places: &[Place<'a>],
         depth: usize,
     ) -> Result<Inner, GraphqlError> {
-        let sets: Vec<(&SelectionSet, Guard)> = occurrences
+        let sets = places
             .iter()
-            .map(|place| (&place.field.selection_set, place.guard.clone()))
-            .collect();
+            .flat_map(|place| place.guards.iter().map(|guard| (&place.field.selection_set, guard)));
+        let sets: Vec<Asked<'a, '_>> = sets.collect();
         let concrete = match self.schema.types.get(type_name) {
             Some(ExtendedType::Object(_)) => {
                 return Ok(Inner::Object(self.selection(type_name, &sets, depth + 1)?));
@@ -244,27 +199,4 @@ impl<'a> Planner<'a> {
         }
         Ok(Inner::Abstract(by_type))
     }
-}
-
-/// The guard with what `@skip` and `@include` add; `None` when they leave the selection out.
-fn guarded(guard: &Guard, directives: &DirectiveList) -> Option<Guard> {
-    let mut guard = guard.clone();
-    for (name, expected) in [("skip", false), ("include", true)] {
-        let Some(directive) = directives.get(name) else { continue };
-        match directive.specified_argument_by_name("if").map(AsRef::as_ref) {
-            Some(Literal::Boolean(value)) if *value != expected => return None,
-            Some(Literal::Variable(variable)) => {
-                let opposite = Condition { variable: variable.clone(), expected: !expected };
-                if guard.contains(&opposite) {
-                    return None;
-                }
-                let condition = Condition { variable: variable.clone(), expected };
-                if !guard.contains(&condition) {
-                    guard.push(condition);
-                }
-            }
-            _ => {}
-        }
-    }
-    Some(guard)
 }

@@ -180,14 +180,17 @@ fn linked(writer: &mut Writer<'_>, field: &PlannedField, links: &Links, parent: 
     }
 }
 
-/// A reference that finds no row: null, or an error that names what is missing.
+/// A reference that finds no row: null, or an error. The key is a value that the caller did not ask
+/// for, so that only the log has it.
 fn dangling(writer: &mut Writer<'_>, field: &PlannedField, wanted: Option<&Value>) -> Written {
     match wanted {
         Some(key) if field.ty.is_non_null() && !key.is_null() => {
-            let message =
-                format!("there is no `{}` with the key `{key}`", field.ty.inner_named_type());
-            let error = writer.session().blame(field, &Error::not_found(message));
-            writer.failed(&field.ty, error)
+            let target = field.ty.inner_named_type();
+            let message = format!("the `{target}` that this refers to does not exist");
+            let session = writer.session();
+            let error = session.blame(field, &Error::not_found(message));
+            let cause = format!("there is no `{target}` with the key `{key}`");
+            writer.failed(&field.ty, session.referred(field, error, &cause))
         }
         _ => writer.null(field, &field.ty),
     }

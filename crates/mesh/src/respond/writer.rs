@@ -59,6 +59,11 @@ impl<'a> Writer<'a> {
         self.out.truncate(mark);
     }
 
+    /// Whether nothing but null was written after a mark.
+    pub(crate) fn is_null_since(&self, mark: usize) -> bool {
+        self.out.get(mark..) == Some(b"null")
+    }
+
     /// Appends a JSON string.
     pub(crate) fn string(&mut self, text: &str) {
         super::scalar::string(&mut self.out, text);
@@ -160,8 +165,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Closes the response.
-    pub(crate) fn finish(mut self) -> Response {
+    /// Closes the response; `is_empty` says that every root field is null.
+    pub(crate) fn finish(mut self, is_empty: bool) -> Response {
         let mut count = self.errors.len();
         if self.more_errors > 0 {
             let message = format!("{} more errors are left out", self.more_errors);
@@ -174,6 +179,7 @@ impl<'a> Writer<'a> {
             self.text(&serde_json::Value::Array(errors).to_string());
         }
         self.out.push(b'}');
-        Response { body: self.out, refused: false, errors: count }
+        let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
+        Response { body: self.out, refused: false, errors: count, stale }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use base::rng::Rng;
 use base::{Clock, Principal, Result, Timestamp};
 use frame::{
     BatchStream, Distance, Field, MemoryTable, MemoryTables, Scan, ScanRequest, Value, Write,
@@ -131,7 +132,8 @@ pub(crate) async fn fixture_with(settings: Settings) -> Fixture {
         broken: parking_lot::Mutex::new(None),
         fields: parking_lot::Mutex::default(),
     });
-    let settings = Settings { cursor_key: [7; 32], clock: clock.clone(), ..settings };
+    let settings =
+        Settings { cursor_key: [7; 32], clock: clock.clone(), rng: Rng::seeded(7), ..settings };
     let engine = Engine::with_settings(schema, source.clone(), settings).expect("a valid API");
     let fixture = Fixture { engine, source, clock };
     fixture.fill().await;

@@ -70,6 +70,57 @@ async fn fragments_that_double_at_every_level_are_planned_once() {
     assert_eq!(answer["data"]["films"]["nodes"][0]["id"], "f1");
 }
 
+/// Thirty fragments, each spreading the next one under two variables: 2³⁰ ways to the last.
+fn doubling(condition: impl Fn(usize) -> [String; 2]) -> String {
+    let variables: Vec<String> = (0..30)
+        .map(|level| format!("$a{level}: Boolean = true, $b{level}: Boolean = true"))
+        .collect();
+    let mut query =
+        format!("query({}) {{ films {{ nodes {{ ...F0 }} }} }}\n", variables.join(", "));
+    for level in 0..30 {
+        let [a, b] = condition(level);
+        let next = level + 1;
+        query.push_str(&format!("fragment F{level} on Film {{ ...F{next} {a} ...F{next} {b} }}\n"));
+    }
+    query + "fragment F30 on Film { id }"
+}
+
+#[tokio::test]
+async fn fragments_under_many_variables_are_refused_at_once() {
+    let fixture = fixture_with(Settings::default()).await;
+    let either = |n| [format!("@include(if: $a{n})"), format!("@skip(if: $b{n})")];
+    let answer = fixture.ask(&doubling(either)).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{answer}");
+    assert_eq!(
+        answer["errors"][0]["message"],
+        "the operation spreads to more than 100000 selections"
+    );
+    // Under the same variables everywhere there is one way that all others imply.
+    let same = |_| ["@include(if: $a0)".to_owned(), "@include(if: $a0)".to_owned()];
+    let query = doubling(same);
+    let declared = query.find('{').expect("a selection");
+    let query = format!("query($a0: Boolean = true) {}", &query[declared..]);
+    let answer = fixture.ask(&query).await;
+    assert_eq!(answer["errors"], Json::Null);
+    assert_eq!(answer["data"]["films"]["nodes"][0]["id"], "f1");
+}
+
+#[tokio::test]
+async fn fields_under_many_variables_are_refused_at_once() {
+    let fixture = fixture_with(Settings::default()).await;
+    let variables: Vec<String> =
+        (0..12).map(|n| format!("$a{n}: Boolean = true, $b{n}: Boolean = true")).collect();
+    let mut query =
+        format!("query({}) {{ films {{ nodes {{ ...F0 }} }} }}\n", variables.join(", "));
+    for level in 0..12 {
+        let inner = |side| format!("similar @include(if: ${side}{level}) {{ ...F{} }}", level + 1);
+        query.push_str(&format!("fragment F{level} on Film {{ {} {} }}\n", inner('a'), inner('b')));
+    }
+    let answer = fixture.ask(&(query + "fragment F12 on Film { id }")).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "LIMIT_EXCEEDED", "{answer}");
+    assert_eq!(fixture.scans(), 0);
+}
+
 #[tokio::test]
 async fn a_request_can_be_carried_by_any_thread() {
     fn carried<T: Send>(future: T) -> T {

@@ -11,4 +11,7 @@ mod malformed;
 mod media;
 mod pages;
 mod plain;
+mod random;
+mod reference;
 mod scans;
+mod spec;

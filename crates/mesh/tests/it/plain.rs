@@ -8,7 +8,7 @@ use mesh::{Engine, Request, RootResolver};
 use serde_json::{Value as Json, json};
 
 const SDL: &str = "
-type Query { node(id: ID!, deep: Boolean = true): Node  nodes: [Node!]!  any: [Any]  broken: Int  missing: String! }
+type Query { node(id: ID!, deep: Boolean = true): Node  nodes: [Node!]!  any: [Any]  broken: Int  disk: Int  old: Int  missing: String! }
 type Mutation { add(n: Int!): Int! }
 interface Node { id: ID! }
 type A implements Node { id: ID! a: Int must: Int! child: A }
@@ -30,6 +30,11 @@ impl RootResolver for Resolver {
             "nodes" => Ok(json!([a, b])),
             "any" => Ok(json!([b, {"__typename": "C"}])),
             "broken" => Err(Error::new(Kind::Unavailable, "no answer").hint("wait")),
+            "disk" => {
+                let inner = Error::new(Kind::Io, "no file `/secret`");
+                Err(inner.context("failed to read `/secret`").hint("look into `/secret`"))
+            }
+            "old" => Err(Error::new(Kind::Stale, "this is over")),
             "add" => {
                 let mut sum = self.0.lock();
                 *sum = *sum * 10 + arguments["n"].as_i64().unwrap_or_default();
@@ -40,9 +45,12 @@ impl RootResolver for Resolver {
     }
 }
 
+fn engine() -> Engine {
+    Engine::plain(SDL, Arc::new(Resolver::default())).expect("valid SDL")
+}
+
 async fn ask(query: &str) -> Json {
-    let engine = Engine::plain(SDL, Arc::new(Resolver::default())).expect("valid SDL");
-    engine.execute(Request::new(query, Principal::local())).await.json().expect("JSON")
+    engine().execute(Request::new(query, Principal::local())).await.json().expect("JSON")
 }
 
 #[tokio::test]
@@ -79,6 +87,52 @@ async fn a_failing_root_field_leaves_the_others() {
             "extensions": {"code": "UNAVAILABLE", "retryable": true, "hint": "wait"}
         }])
     );
+}
+
+#[tokio::test]
+async fn a_fault_of_the_storage_is_told_by_its_reference_only() {
+    let answer = ask("{ disk }").await;
+    assert!(!answer.to_string().contains("secret"), "{answer}");
+    let error = &answer["errors"][0];
+    assert_eq!(error["message"], "the storage did not answer as it must");
+    assert_eq!(error["extensions"]["code"], "IO");
+    assert_eq!(error["extensions"]["reference"].as_str().map(str::len), Some(36), "{error}");
+    let other = ask("{ disk }").await;
+    assert_ne!(error["extensions"]["reference"], other["errors"][0]["extensions"]["reference"]);
+}
+
+#[tokio::test]
+async fn an_answer_is_stale_when_nothing_of_it_was_done() {
+    for (query, stale) in [
+        ("{ old }", true),
+        ("{ old other: old }", true),
+        ("{ old node(id: 7) { id } }", true),
+        ("{ old missing }", false),
+        ("{ old broken }", false),
+        ("{ old nodes { id } }", false),
+        ("{ old __typename }", false),
+        ("{ node(id: 7) { id } }", false),
+        ("{ none }", false),
+    ] {
+        let response = engine().execute(Request::new(query, Principal::local())).await;
+        assert_eq!(response.stale, stale, "{query}");
+    }
+}
+
+#[test]
+fn a_mutation_is_known_by_its_text_when_it_does_not_fit() {
+    let engine = engine();
+    for (query, name, expected) in [
+        ("mutation { add(n: 1) }", None, true),
+        ("mutation { none }", None, true),
+        ("query A { none } mutation B { none }", Some("A"), false),
+        ("query A { none } mutation B { none }", Some("B"), true),
+        ("query A { __typename } mutation B { add(n: 1) }", Some("A"), false),
+        ("{ none }", None, false),
+        ("mutation {", None, false),
+    ] {
+        assert_eq!(engine.is_mutation(query, name), expected, "{query}");
+    }
 }
 
 #[tokio::test]

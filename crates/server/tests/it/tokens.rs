@@ -134,6 +134,9 @@ fn a_server_that_demands_tokens_serves_data_to_nobody_else() {
     for path in ["/metrics", "/media/Item/photo/00", "/graphql?query=%7B__typename%7D"] {
         assert_eq!(lab.get(path).status, 401, "{path}");
     }
+    // Who asks is settled before the document is looked at.
+    let mutation = crate::lab::encoded(r#"mutation { deleteItem(id: "a") { count } }"#);
+    assert_eq!(lab.get(&format!("/graphql?query={mutation}")).status, 401);
     assert_eq!(lab.import(&json!({"typeName": "Item"}), b"id\n1\n").status, 401);
     // The page itself holds no data, and it is where a token is entered.
     assert_eq!(lab.get("/").status, 200);

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use base::{Error, Result};
+use base::{Error, Principal, Result};
 use mesh::Request;
 use serde::Deserialize;
 
@@ -75,6 +75,11 @@ pub(super) async fn get(
             );
         }
     };
+    // Who asks is settled first: a stranger's documents are not planned, and take no plan's place.
+    let principal = match principal(&app, &headers).await {
+        Ok(principal) => principal,
+        Err(error) => return failure(ErrorBody::from(&error)),
+    };
     let live = app.project.live();
     let asked = wanted_schema(&headers).ok().flatten();
     let asked = asked.and_then(|version| live.version(version).ok());
@@ -88,7 +93,7 @@ pub(super) async fn get(
         );
     }
     let request = QueryRequest { query, operation_name: parameters.operation_name, variables };
-    execute(&app, &headers, request, Which::Project).await
+    answered(&headers, answer(&app, &headers, principal, request, Which::Project).await)
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -99,7 +104,15 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
 }
 
 async fn execute(app: &App, headers: &HeaderMap, request: QueryRequest, which: Which) -> Response {
-    match answer(app, headers, request, which).await {
+    let answer = match principal(app, headers).await {
+        Ok(principal) => answer(app, headers, principal, request, which).await,
+        Err(error) => Err(error),
+    };
+    answered(headers, answer)
+}
+
+fn answered(headers: &HeaderMap, answer: Result<mesh::Response>) -> Response {
+    match answer {
         Ok(answer) => respond(headers, answer),
         Err(error) => failure(ErrorBody::from(&error)),
     }
@@ -121,10 +134,10 @@ fn wanted_schema(headers: &HeaderMap) -> Result<Option<&str>> {
 async fn answer(
     app: &App,
     headers: &HeaderMap,
+    principal: Principal,
     request: QueryRequest,
     which: Which,
 ) -> Result<mesh::Response> {
-    let principal = principal(app, headers).await?;
     app.project.refresh().await?;
     let wanted = wanted_schema(headers)?;
     let request = || Request {
@@ -147,7 +160,7 @@ async fn answer(
         }
         (Which::Project, None) => live.engine.execute(request()).await,
     };
-    if wanted.is_some() || !is_stale(&answered) {
+    if wanted.is_some() || !answered.stale {
         return Ok(answered);
     }
     // A newer schema took the place of the one that the request began on, and the old one went
@@ -157,20 +170,6 @@ async fn answer(
         Which::System => Ok(answered),
         Which::Project => Ok(app.project.live().engine.execute(request()).await),
     }
-}
-
-/// Whether nothing was done because the version was not served any more.
-fn is_stale(response: &mesh::Response) -> bool {
-    if response.errors == 0 {
-        return false;
-    }
-    let Ok(body) = response.json() else { return false };
-    let stale = |error: &serde_json::Value| error["extensions"]["code"] == "STALE";
-    let nothing = match body["data"].as_object() {
-        Some(data) => data.values().all(serde_json::Value::is_null),
-        None => true,
-    };
-    nothing && body["errors"].as_array().is_some_and(|errors| errors.iter().all(stale))
 }
 
 fn respond(headers: &HeaderMap, answer: mesh::Response) -> Response {
