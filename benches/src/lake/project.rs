@@ -65,6 +65,7 @@ pub(crate) async fn open_over(
         rng: Rng::from_entropy(),
         limits: Limits::default(),
         compact: false,
+        tends: true,
         retain: std::time::Duration::from_secs(7 * 24 * 3600),
         snapshots: None,
     };

@@ -51,6 +51,7 @@ pub(crate) async fn open(
         rng,
         limits: Limits::default(),
         compact: true,
+        tends: true,
         retain: std::time::Duration::from_secs(7 * 24 * 3600),
         snapshots: None,
     };

@@ -30,10 +30,15 @@ impl Target {
             return Ok(Target::Remote(Remote::new(url, global.token.clone())?));
         }
         let folder = project_folder(global)?;
-        let mut settings = global.settings(&folder)?;
-        // A compaction would be cut off when this command ends.
-        settings.maintenance.compact = false;
-        Ok(Target::Local(Box::new(Project::open(&folder, settings).await?)))
+        let settings = global.settings(&folder)?;
+        Target::local(&folder, settings).await
+    }
+
+    /// Opens a project in process.
+    pub(crate) async fn local(folder: &Path, mut settings: Settings) -> Result<Self, Failure> {
+        // What tends a table would be cut off when this command ends, and keep others away for a while.
+        settings.maintenance.tends = false;
+        Ok(Target::Local(Box::new(Project::open(folder, settings).await?)))
     }
 
     /// Carries an operation out.

@@ -139,7 +139,8 @@ pub(crate) fn is_coming(name: &str) -> bool {
     name.starts_with(COMING)
 }
 
-fn is_hidden(name: &str) -> bool {
+/// Whether the deployed version does not have a column of this name.
+pub(crate) fn is_hidden(name: &str) -> bool {
     is_coming(name) || name.starts_with(GOING)
 }
 

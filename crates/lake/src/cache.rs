@@ -85,14 +85,32 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
         value
     }
+
+    /// Lets a value go; gives it back when it was held.
+    pub(crate) fn remove(&self, key: &K) -> Option<V> {
+        self.state.lock().forget(key)
+    }
+
+    /// How many values are held.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().entries.len()
+    }
+
+    /// Lets all values go.
+    pub(crate) fn clear(&self) {
+        let state = &mut *self.state.lock();
+        state.entries.clear();
+        state.order.clear();
+        state.weight = 0;
+    }
 }
 
 impl<K: Clone + Eq + Hash, V> State<K, V> {
-    fn forget(&mut self, key: &K) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.order.remove(&entry.tick);
-            self.weight -= entry.weight;
-        }
+    fn forget(&mut self, key: &K) -> Option<V> {
+        let entry = self.entries.remove(key)?;
+        self.order.remove(&entry.tick);
+        self.weight -= entry.weight;
+        Some(entry.value)
     }
 
     fn forget_idle(&mut self, now: Instant) {

@@ -126,6 +126,9 @@ pub(crate) struct Writer {
 const METADATA_BYTES: usize = 64 << 20;
 /// What a snapshot in it needs, about, and what a table without one does.
 const SNAPSHOT_BYTES: usize = 2048;
+/// What a schema in it needs, about, and what each of its columns does, in half a dozen maps.
+const SCHEMA_BYTES: usize = 1024;
+const COLUMN_BYTES: usize = 1024;
 
 /// The catalog; clones share it.
 #[derive(Clone, Debug)]
@@ -336,10 +339,18 @@ impl Catalog {
     }
 
     fn keep(&self, location: &str, metadata: Arc<TableMetadata>) -> Arc<TableMetadata> {
-        // However long its history is, the newest of a few tables is held.
-        let weight = (metadata.snapshots().len() * SNAPSHOT_BYTES).min(METADATA_BYTES / 8);
-        self.metadata.put(location.into(), metadata, SNAPSHOT_BYTES + weight)
+        let weight = weight_of(&metadata);
+        self.metadata.put(location.into(), metadata, weight)
     }
+}
+
+/// What metadata needs in memory, about.
+fn weight_of(metadata: &TableMetadata) -> usize {
+    let columns = metadata.schemas_iter().map(|schema| schema.as_struct().fields().len());
+    let schemas = columns.map(|columns| SCHEMA_BYTES + columns * COLUMN_BYTES).sum::<usize>();
+    let weight = metadata.snapshots().len() * SNAPSHOT_BYTES + schemas;
+    // However long its history is, the newest of a few tables is held.
+    SNAPSHOT_BYTES + weight.min(METADATA_BYTES / 8)
 }
 
 fn id_of(row: &Row) -> Result<TableId> {
@@ -471,4 +482,39 @@ async fn restore_one(tx: &mut Tx, type_name: String) -> Result<bool> {
     tx.execute(&sql, &[id.clone().into()]).await?;
     tx.execute("DELETE FROM lake_dropped WHERE id = $1", &[id.into()]).await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use iceberg::spec::{
+        FormatVersion, NestedField, PartitionSpec, PrimitiveType, Schema, SortOrder,
+        TableMetadataBuilder, Type,
+    };
+
+    use super::*;
+
+    fn schema(columns: i32) -> Schema {
+        let column = |id: i32| {
+            let string = Type::Primitive(PrimitiveType::String);
+            Arc::new(NestedField::optional(id, format!("c{id}"), string))
+        };
+        Schema::builder().with_fields((1..=columns).map(column)).build().unwrap()
+    }
+
+    #[test]
+    fn a_table_weighs_what_its_schemas_do() {
+        let (spec, order) = (PartitionSpec::unpartition_spec(), SortOrder::unsorted_order());
+        let (place, format) = ("s3://test/a".to_owned(), FormatVersion::V2);
+        let mut builder =
+            TableMetadataBuilder::new(schema(10), spec, order, place, format, HashMap::new())
+                .unwrap();
+        let one = weight_of(&builder.clone().build().unwrap().metadata);
+        for columns in 11..31 {
+            builder = builder.add_current_schema(schema(columns)).unwrap();
+        }
+        let many = weight_of(&builder.build().unwrap().metadata);
+        assert!(many - one >= 20 * 10 * COLUMN_BYTES, "{one} {many}");
+    }
 }

@@ -44,9 +44,11 @@ pub struct Config {
     pub rng: Rng,
     /// Stated bounds.
     pub limits: Limits,
-    /// Whether a table is compacted beside the commits that leave small files; a process that ends
-    /// with its one command leaves that to others.
+    /// Whether a table is compacted beside the commits that leave small files.
     pub compact: bool,
+    /// Whether tables are tended beside commits at all. A process that ends with its one command leaves
+    /// that to others: it would be cut off, and its turns would keep them away for a while.
+    pub tends: bool,
     /// How long snapshots are kept where a type does not say.
     pub retain: Duration,
     /// Snapshots of a table above which older ones are thinned out.

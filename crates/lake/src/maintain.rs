@@ -16,10 +16,12 @@ mod needed;
 mod orphans;
 mod rollback;
 mod round;
+mod schemas;
 mod status;
 pub(crate) mod superseded;
 mod texts;
 mod thin;
+mod together;
 pub(crate) mod turn;
 
 pub use budget::BYTES_A_MINUTE;
@@ -37,3 +39,6 @@ pub(crate) const RETENTION: &str = "history.expire.max-snapshot-age-ms";
 
 /// The lease that everything holds that removes files; a backup holds it too.
 pub(crate) const REMOVAL_LEASE: &str = "lake removal";
+
+#[cfg(test)]
+mod tests;

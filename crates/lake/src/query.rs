@@ -15,6 +15,7 @@ pub(crate) mod direct;
 pub(crate) mod engine;
 pub mod evaluate;
 pub(crate) mod failure;
+mod footers;
 pub(crate) mod manifests;
 pub(crate) mod near;
 pub(crate) mod provider;

@@ -3,9 +3,10 @@
 //!
 //! In: calls of `object_store::ObjectStore`. Out: files below the folder, at the object's path. A
 //! write goes to a file of its own under `.tmp`, is synced, moved into place, and the folder that
-//! now names it is synced, with every folder that was made for it, before the call returns. Several
-//! processes may share the folder. Not here: what the objects mean, conditional updates by tag
-//! (the lake's pointers live in `meta`).
+//! now names it is synced, with every folder that was made for it, before the call returns. Of files
+//! that are deleted together each folder is synced once, after all of them. Several processes may
+//! share the folder. Not here: what the objects mean, conditional updates by tag (the lake's pointers
+//! live in `meta`).
 
 mod disk;
 mod list;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base::Result;
 use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
     CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -31,6 +32,9 @@ use object_store::{
 
 use disk::Disk;
 pub use s3::{S3Keys, S3Options, S3Place, open_s3};
+
+/// Files that are deleted before their folders are synced; as many as S3 deletes with one request.
+const DELETED_TOGETHER: usize = 1000;
 
 /// Called after each sync with the file or folder that is now durable; an error counts as the
 /// sync's own. Tests model crashes and full disks with it.
@@ -161,15 +165,14 @@ impl ObjectStore for LocalStore {
         locations: BoxStream<'static, object_store::Result<Path>>,
     ) -> BoxStream<'static, object_store::Result<Path>> {
         let store = self.clone();
-        locations
-            .then(move |location| {
-                let store = store.clone();
-                async move {
-                    let location = location?;
-                    store.run(move |disk| disk.delete(&location).map(|()| location)).await
-                }
-            })
-            .boxed()
+        let delete = move |page: Vec<object_store::Result<Path>>| {
+            let store = store.clone();
+            async move {
+                let deleted = store.run(move |disk| Ok(disk.delete_all(page))).await;
+                stream::iter(deleted.unwrap_or_else(|error| vec![Err(error)]))
+            }
+        };
+        locations.chunks(DELETED_TOGETHER).then(delete).flatten().boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {

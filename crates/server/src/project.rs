@@ -318,6 +318,7 @@ fn config(
         rng: rng.clone(),
         limits: limits(settings),
         compact: settings.maintenance.compact,
+        tends: settings.maintenance.tends,
         retain: settings.maintenance.retain.0,
         snapshots: Some(settings.maintenance.snapshots).filter(|most| *most > 0),
     }

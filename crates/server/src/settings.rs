@@ -158,6 +158,9 @@ pub struct Limits {
 pub struct Maintenance {
     /// Merge small files after commits.
     pub compact: bool,
+    /// Tend tables beside commits; the command line says no for commands that end with their one task.
+    #[serde(skip)]
+    pub tends: bool,
     /// Bytes a minute that background work of one node may read.
     pub budget: Size,
     /// Between two rounds over all tables.
@@ -243,6 +246,7 @@ impl Default for Maintenance {
     fn default() -> Self {
         Maintenance {
             compact: true,
+            tends: true,
             budget: Size(lake::maintain::BYTES_A_MINUTE),
             every: Span(std::time::Duration::from_secs(600)),
             retain: Span(std::time::Duration::from_secs(7 * 86_400)),
@@ -399,6 +403,14 @@ mod tests {
     #[test]
     fn an_empty_file_has_the_defaults() {
         assert_eq!(Settings::parse("", "x").expect("valid"), Settings::default());
+    }
+
+    #[test]
+    fn tables_are_tended_whatever_a_file_says() {
+        let read = |text: &str| Settings::parse(text, "x");
+        let settings = read("[maintenance]\ncompact = false").expect("valid");
+        assert!(settings.maintenance.tends && !settings.maintenance.compact);
+        assert!(read("[maintenance]\ntends = false").is_err());
     }
 
     #[test]

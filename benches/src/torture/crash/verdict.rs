@@ -91,6 +91,7 @@ impl Project {
             rng,
             limits: Limits::default(),
             compact: false,
+            tends: true,
             retain: Duration::from_secs(7 * 24 * 3600),
             snapshots: None,
         };

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use base::Error;
+use server::operations;
 use server::wire::{ApplyAnswer, ApplyRequest, ImportRequest, SchemaText};
-use server::{Project, operations};
 
 use crate::arguments::Global;
 use crate::commands::import::summary;
@@ -73,8 +73,7 @@ async fn propose(global: &Global, folder: &Path, options: Options, printer: &Pri
         printer.answer(&proposal, || proposal.text.clone());
         return Ok(());
     }
-    let project = Project::open(folder, global.settings(folder)?).await?;
-    let target = Target::Local(Box::new(project));
+    let target = Target::local(folder, global.settings(folder)?).await?;
     let request = ApplyRequest {
         schema: SchemaText { files: vec![(proposal.file.clone(), proposal.text.clone())] },
         expected_base: None,

@@ -56,6 +56,15 @@ impl Catalog {
         Ok(tables)
     }
 
+    /// The Iceberg schemas of a table that served versions read by.
+    pub(crate) async fn bound_schemas(&self, table: &Table) -> Result<Vec<i32>> {
+        let sql = "SELECT binding FROM lake_bindings WHERE table_id = $1";
+        let rows = self.database.query(sql, &[table.id.to_string().into()]).await?;
+        let binding = |row: &Row| Binding::from_text(&row.text("binding")?);
+        let bindings: Vec<Binding> = rows.iter().map(binding).collect::<Result<_>>()?;
+        Ok(bindings.into_iter().filter_map(|binding| binding.schema_id).collect())
+    }
+
     async fn refuse_retired(&self, version: i64) -> Result<()> {
         let (deployed, oldest) = self.deployed().await?;
         if version >= oldest {

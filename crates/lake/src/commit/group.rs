@@ -92,11 +92,10 @@ pub(crate) async fn write(lake: &Lake, request: WriteRequest) -> Result<WriteRec
     let queue = {
         // Requests of several versions of the schema say the same rows in several ways.
         let name = match lake.version() {
-            Some(version) => format!("{version} {}", request.table).into(),
+            Some(version) => Arc::from(format!("{version} {}", request.table)),
             None => Arc::clone(&request.table),
         };
-        let mut queues = lake.inner.queues.lock();
-        Arc::clone(queues.entry(name).or_default())
+        queue_of(&mut lake.inner.queues.lock(), &name)
     };
     let (reply, answer) = oneshot::channel();
     {
@@ -115,6 +114,17 @@ pub(crate) async fn write(lake: &Lake, request: WriteRequest) -> Result<WriteRec
     }
     let lost = |_| Error::new(Kind::Cancelled, "the lake was closed during a write");
     answer.await.map_err(lost)?
+}
+
+/// The queue of this name. When it is a new one, those go that nobody writes to: each version of the schema
+/// that was served has had its own.
+fn queue_of(queues: &mut Queues, name: &Arc<str>) -> Arc<Queue> {
+    if let Some(queue) = queues.get(name) {
+        return Arc::clone(queue);
+    }
+    // Writers, the worker and maintenance each hold their queue while they have to do with it.
+    queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+    Arc::clone(queues.entry(Arc::clone(name)).or_default())
 }
 
 /// Commits what waits until nothing does.
@@ -148,7 +158,10 @@ async fn work(lake: Lake, queue: Arc<Queue>) {
 /// Lets maintenance look at the table beside whatever else goes on. One that does already looks once
 /// more when it is done, for it may have read the table before this commit.
 pub(crate) fn nudge(lake: &Lake, type_name: &Arc<str>) {
-    let queue = Arc::clone(lake.inner.queues.lock().entry(Arc::clone(type_name)).or_default());
+    if !lake.config().tends {
+        return;
+    }
+    let queue = queue_of(&mut lake.inner.queues.lock(), type_name);
     let mut state = queue.state.lock();
     state.look_again = true;
     // One that died left its flag.
@@ -467,5 +480,21 @@ fn copy(error: &Error) -> Error {
     match error.hint_text() {
         Some(hint) => copied.hint(hint),
         None => copied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_queue_takes_the_place_of_those_that_nobody_uses() {
+        let mut queues = Queues::new();
+        let used = queue_of(&mut queues, &"1 Film".into());
+        for version in 2..100 {
+            queue_of(&mut queues, &format!("{version} Film").into());
+            assert!(queues.len() <= 2, "{queues:?}");
+        }
+        assert!(Arc::ptr_eq(&used, &queue_of(&mut queues, &"1 Film".into())));
     }
 }

@@ -106,6 +106,7 @@ mod tests {
             rng: Rng::seeded(1),
             limits: Limits::default(),
             compact: true,
+            tends: true,
             retain: std::time::Duration::from_secs(7 * 24 * 3600),
             snapshots: None,
         };

@@ -16,17 +16,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::ids::NodeId;
-use base::{Result, Timestamp};
-use futures::{StreamExt, TryStreamExt, stream};
+use base::{Error, Result, Timestamp};
 use meta::{Database, Param};
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Cleaned;
+use super::together::{TOGETHER, remove};
 use crate::catalog::Statement;
-use crate::failure::failed;
 use crate::lake::Lake;
 
 /// The tables of maintenance.
@@ -50,6 +48,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         doing TEXT NOT NULL,
         orphan_bytes BIGINT NOT NULL
     )",
+    "CREATE INDEX lake_doomed_number ON lake_doomed (number, path)",
 ];
 
 /// The counter of what was doomed.
@@ -60,10 +59,6 @@ pub(crate) const GRACE: Duration = Duration::from_secs(900);
 const PINNED_AFTER: Duration = Duration::from_secs(60);
 /// A pin that was not renewed for this long belongs to a dead node.
 const DEAD: Duration = Duration::from_secs(600);
-/// Paths in one statement.
-const TOGETHER: usize = 200;
-/// Files that are removed at the same time.
-const AT_ONCE: usize = 8;
 
 /// The scans that run in this process.
 #[derive(Debug, Default)]
@@ -109,6 +104,16 @@ impl Drop for Scan {
 pub(crate) struct Observed {
     numbers: HashMap<i64, Instant>,
     pins: HashMap<String, (i64, Instant)>,
+}
+
+impl Observed {
+    /// Notes which numbers there are; those that are gone never come again.
+    fn see(&mut self, numbers: &[i64]) {
+        let now = Instant::now();
+        let mut before = std::mem::take(&mut self.numbers);
+        let since = |number: &i64| (*number, before.remove(number).unwrap_or(now));
+        self.numbers = numbers.iter().map(since).collect();
+    }
 }
 
 /// Statements that doom paths, for the transaction that takes their last snapshot away.
@@ -185,47 +190,37 @@ impl Lake {
     /// runs.
     pub async fn remove_due(&self) -> Result<Cleaned> {
         let mut cleaned = Cleaned::default();
-        let due = self.due(GRACE).await?;
-        if due.is_empty() {
-            return Ok(cleaned);
-        }
+        let Some(due) = self.due(GRACE).await? else { return Ok(cleaned) };
         let Some(removal) = self.removal_turn().await? else { return Ok(cleaned) };
-        let removed = self.remove_numbers(due, &mut cleaned).await;
+        let removed = self.remove_until(due, &mut cleaned).await;
         removal.end(self).await?;
         removed.map(|()| cleaned)
     }
 
     /// Removes what was doomed at least `grace` ago.
     pub(crate) async fn remove_doomed(&self, grace: Duration, cleaned: &mut Cleaned) -> Result<()> {
-        let due = self.due(grace).await?;
-        self.remove_numbers(due, cleaned).await
+        match self.due(grace).await? {
+            Some(due) => self.remove_until(due, cleaned).await,
+            None => Ok(()),
+        }
     }
 
-    /// The numbers that this process has known of for `grace`, and whose files no long scan of any node
-    /// may need.
-    async fn due(&self, grace: Duration) -> Result<Vec<i64>> {
+    /// The number up to which this process has known of all for `grace`, and whose files no long scan of any
+    /// node may need.
+    async fn due(&self, grace: Duration) -> Result<Option<i64>> {
         let database = self.catalog().database();
         let pinned = self.oldest_pin().await?;
         let sql = "SELECT DISTINCT number FROM lake_doomed ORDER BY number";
         let rows = database.query(sql, &[]).await?;
-        let mut due = Vec::new();
+        let numbers: Vec<i64> = rows.iter().map(|row| row.int("number")).collect::<Result<_>>()?;
         let mut observed = self.inner.observed.lock();
-        for row in &rows {
-            let number = row.int("number")?;
-            let since = *observed.numbers.entry(number).or_insert_with(Instant::now);
-            if since.elapsed() >= grace && pinned.is_none_or(|pinned| number <= pinned) {
-                due.push(number);
-            }
-        }
-        Ok(due)
-    }
-
-    async fn remove_numbers(&self, numbers: Vec<i64>, cleaned: &mut Cleaned) -> Result<()> {
-        for number in numbers {
-            self.remove_number(number, cleaned).await?;
-            self.inner.observed.lock().numbers.remove(&number);
-        }
-        Ok(())
+        observed.see(&numbers);
+        let is_due = |number: &&i64| {
+            let known = observed.numbers.get(*number);
+            known.is_some_and(|since| since.elapsed() >= grace)
+                && pinned.is_none_or(|pinned| **number <= pinned)
+        };
+        Ok(numbers.iter().take_while(is_due).last().copied())
     }
 
     /// The smallest number that a living node's scan began at.
@@ -259,42 +254,59 @@ impl Lake {
         Ok(oldest)
     }
 
-    async fn remove_number(&self, number: i64, cleaned: &mut Cleaned) -> Result<()> {
-        let database = self.catalog().database();
+    /// Removes the files up to a number, some at a time, and between them what was superseded meanwhile. One
+    /// that cannot be removed keeps no other; when none of some can, the store is away.
+    async fn remove_until(&self, number: i64, cleaned: &mut Cleaned) -> Result<()> {
+        let (mut after, mut failure) = ((i64::MIN, String::new()), None);
         loop {
-            let sql = "SELECT path FROM lake_doomed WHERE number = $1 ORDER BY path LIMIT $2";
-            let rows = database.query(sql, &[number.into(), (TOGETHER as i64).into()]).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let paths: Vec<String> =
-                rows.iter().map(|row| row.text("path")).collect::<Result<_>>()?;
-            let remove = |path: &String| self.remove_doomed_file(Path::from(path.as_str()));
-            let mut removed = stream::iter(&paths).map(remove).buffer_unordered(AT_ONCE);
-            while let Some(one) = removed.try_next().await? {
-                cleaned.files += one.files;
-                cleaned.bytes += one.bytes;
-            }
-            drop(removed);
-            let marks: Vec<String> = (1..=paths.len()).map(|mark| format!("${mark}")).collect();
-            let sql = format!("DELETE FROM lake_doomed WHERE path IN ({})", marks.join(", "));
-            let params: Vec<Param> = paths.iter().map(|path| path.as_str().into()).collect();
-            database.execute(&sql, &params).await?;
+            let page = self.doomed_after(after, number).await?;
+            let paths: Vec<Path> = page.iter().map(|(_, path)| Path::from(path.as_str())).collect();
+            let removed = remove(self.config().objects.as_ref(), &paths).await;
+            let removed = self.note_removed(&page, removed, &mut failure, cleaned).await?;
+            let Some(last) = page.into_iter().last().filter(|_| removed > 0) else { break };
+            after = last;
+            self.drain_superseded().await;
         }
+        failure.map_or(Ok(()), Err)
     }
 
-    /// Removes one file, which may be gone already.
-    async fn remove_doomed_file(&self, path: Path) -> Result<Cleaned> {
-        let objects = &self.config().objects;
-        let removed = match objects.head(&path).await {
-            Ok(meta) => objects.delete(&path).await.map(|()| meta.size),
-            Err(error) => Err(error),
-        };
-        match removed {
-            Ok(bytes) => Ok(Cleaned { files: 1, bytes, ..Cleaned::default() }),
-            Err(object_store::Error::NotFound { .. }) => Ok(Cleaned::default()),
-            Err(error) => Err(failed(format!("remove `{path}`"))(error)),
+    /// Files up to a number, and theirs, in this order, after a place in it.
+    async fn doomed_after(
+        &self,
+        (number, path): (i64, String),
+        until: i64,
+    ) -> Result<Vec<(i64, String)>> {
+        let sql = "SELECT number, path FROM lake_doomed WHERE (number, path) > ($1, $2)
+            AND number <= $3 ORDER BY number, path LIMIT $4";
+        let params = [number.into(), path.into(), until.into(), (TOGETHER as i64).into()];
+        let rows = self.catalog().database().query(sql, &params).await?;
+        rows.iter().map(|row| Ok((row.int("number")?, row.text("path")?))).collect()
+    }
+
+    /// Notes that files are gone for good; gives how many.
+    async fn note_removed(
+        &self,
+        page: &[(i64, String)],
+        removed: Vec<Result<bool>>,
+        failure: &mut Option<Error>,
+        cleaned: &mut Cleaned,
+    ) -> Result<usize> {
+        let mut gone: Vec<Param> = Vec::with_capacity(page.len());
+        for ((_, path), removed) in page.iter().zip(removed) {
+            match removed {
+                Ok(there) => {
+                    cleaned.files += u64::from(there);
+                    gone.push(path.as_str().into());
+                }
+                Err(error) => *failure = failure.take().or(Some(error)),
+            }
         }
+        if !gone.is_empty() {
+            let marks: Vec<String> = (1..=gone.len()).map(|mark| format!("${mark}")).collect();
+            let sql = format!("DELETE FROM lake_doomed WHERE path IN ({})", marks.join(", "));
+            self.catalog().database().execute(&sql, &gone).await?;
+        }
+        Ok(gone.len())
     }
 }
 

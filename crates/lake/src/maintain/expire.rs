@@ -1,5 +1,5 @@
 //! Lets old snapshots go, and dooms the files that only they needed: a running scan may still read
-//! them (`doomed`).
+//! them (`doomed`). Schemas that nothing else needs go with them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,14 +10,17 @@ use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use super::thin::{Made, superfluous};
 use super::turn::{Tended, Turn};
-use super::{RETENTION, doomed};
+use super::{RETENTION, doomed, schemas};
 use crate::commit::CommitInfo;
 use crate::commit::contend::Contender;
 use crate::commit::delta::{Alter, Delta};
 use crate::commit::snapshot;
+use crate::failure::failed;
 use crate::history::{line, may_bring_back};
 use crate::lake::Lake;
+use crate::query::searched::text_folder;
 use crate::reach::Reach;
+use crate::table::Table;
 
 /// Snapshots that are worth an expiry between two rounds.
 const MANY: usize = 100;
@@ -29,7 +32,8 @@ const AT_A_TIME: usize = 1000;
 pub struct Expired {
     /// Snapshots that can no longer be read.
     pub snapshots: u64,
-    /// Files that nothing but them needed; they are removed when no scan can read them any more.
+    /// Files that nothing but them needed, and the text indexes of those; they are removed when no scan can
+    /// read them any more.
     pub files: u64,
 }
 
@@ -142,17 +146,38 @@ impl Lake {
         let old = metadata.snapshots().filter(|one| seen.old.contains(&one.snapshot_id()));
         seen.gone.extend(self, &metadata, old.cloned()).await?;
         seen.needed.extend(self, &metadata, witnesses(&metadata, &seen.old)).await?;
-        let gone: Vec<&String> = seen.gone.locations.difference(&seen.needed.locations).collect();
-        let (snapshots, files) = (ids.len() as u64, gone.len() as u64);
-        let path = |location: &&String| Ok(self.locations().path(location)?.to_string());
-        let mut paths: Vec<String> = gone.iter().map(path).collect::<Result<_>>()?;
-        paths.sort_unstable();
-        let alter: Alter = Box::new(move |builder| Ok(builder.remove_snapshots(&ids)));
+        let paths = self.doomed_by(&table, seen).await?;
+        let (snapshots, files) = (ids.len() as u64, paths.len() as u64);
+        let alter = self.let_go(&table, &seen.old, ids).await?;
         let delta = Delta { alter: Some(alter), ..Delta::default() };
         let written = snapshot::write(self, &table, delta, &CommitInfo::default()).await?;
         let doomed = doomed::statements(&paths, self.config().clock.now());
         self.publish(vec![written], &doomed).await?;
         Ok(Expired { snapshots, files })
+    }
+
+    /// Takes old snapshots out of the metadata, and the schemas that go with them. What is bound is read after
+    /// the table: a version that is bound later is bound to a schema that stays, or by a switch that moves
+    /// the table, and then this attempt is in vain.
+    async fn let_go(&self, table: &Table, old: &HashSet<i64>, ids: Vec<i64>) -> Result<Alter> {
+        let bound = self.catalog().bound_schemas(table).await?;
+        let schemas = schemas::unneeded(table.stored()?, old, &bound)?;
+        Ok(Box::new(move |builder| {
+            let builder = builder.remove_snapshots(&ids).remove_schemas(&schemas);
+            builder.map_err(failed("let old schemas go"))
+        }))
+    }
+
+    /// What nothing needs once the old snapshots are gone: their files, and the text indexes of those.
+    async fn doomed_by(&self, table: &Table, seen: &Seen) -> Result<Vec<String>> {
+        let gone: Vec<&String> = seen.gone.locations.difference(&seen.needed.locations).collect();
+        let path = |location: &&String| Ok(self.locations().path(location)?.to_string());
+        let mut paths: Vec<String> = gone.iter().map(path).collect::<Result<_>>()?;
+        let texts = &self.inner.query.texts;
+        let about = texts.about(&text_folder(table), &gone).await?;
+        paths.extend(about.iter().map(ToString::to_string));
+        paths.sort_unstable();
+        Ok(paths)
     }
 }
 

@@ -42,7 +42,7 @@ const CLOCK: &str = "_clock";
 pub struct Cleaned {
     /// Files that were removed.
     pub files: u64,
-    /// Their bytes.
+    /// Their bytes; files that only old snapshots needed are removed without being asked for theirs.
     pub bytes: u64,
     /// Dropped tables that cannot be restored any more.
     pub tables: u64,
@@ -74,6 +74,7 @@ impl Lake {
             for meta in &left {
                 self.remove(meta, &mut cleaned).await?;
             }
+            self.drain_superseded().await;
         }
         for meta in self.files_below(&Path::from(CLOCK), limit).await? {
             self.remove(&meta, &mut cleaned).await?;

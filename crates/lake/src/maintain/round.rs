@@ -1,7 +1,7 @@
 //! One round of what is due without being asked.
 //!
 //! ```text
-//! table → turn → compact → expire → text indexes → vector indexes → orphans counted → turn given back
+//! table → turn → compact → expire → text and vector indexes → dead metadata noted → orphans counted → turn given back
 //! all tables → removal of what is doomed or left
 //! ```
 //!
@@ -68,6 +68,7 @@ impl Lake {
         self.note(&table, "index vectors").await?;
         log_failure("index vectors", type_name, self.tend_vectors(&table).await);
         self.note(&table, "look for orphans").await?;
+        log_failure("look for dead metadata", type_name, self.note_dead(&table).await);
         let bytes = self.left_bytes(&table).await?;
         self.note_end(&table, bytes).await
     }

@@ -14,19 +14,25 @@ use std::time::Duration;
 
 use base::Result;
 use base::ids::TableId;
+use futures::TryStreamExt;
 use iceberg::spec::TableMetadata;
+use object_store::ObjectStore;
+use object_store::path::Path;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::together::{TOGETHER, remove};
 use crate::catalog::Swap;
+use crate::failure::failed;
 use crate::lake::Lake;
+use crate::table::Table;
 
 /// How long a file stays for those who read the catalog before it was superseded.
 const AGE: Duration = Duration::from_secs(60);
 /// Files that are worth a removal, and how long fewer wait.
 const MANY: usize = 50;
 const LONG: Duration = Duration::from_secs(120);
-/// Files that wait; more are left to the clean-up.
+/// Files that wait; more are found in the next round.
 const WAITING: usize = 20_000;
 
 /// Locations, in the order in which they were superseded.
@@ -47,15 +53,33 @@ struct Remembered {
 
 impl Remembered {
     fn by(location: &str, metadata: &TableMetadata) -> Remembered {
-        let name = location.rsplit('/').next().and_then(|name| name.split('-').next());
-        let number = name.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let number = number_of(location).unwrap_or(0);
         let files = metadata.metadata_log().iter().map(|log| log.metadata_file.clone());
         Remembered { number, files: files.collect() }
     }
 }
 
+/// Which metadata file of its table a file is, as its name says it; nothing of what is none.
+fn number_of(path: &str) -> Option<u64> {
+    let name = path.rsplit('/').next()?.strip_suffix(".metadata.json")?;
+    name.split('-').next()?.parse().ok()
+}
+
+/// Those of a table's metadata files that nobody will ever ask for, when `present` is its present one. Each
+/// is made over one file and becomes the present one in its place, or never does; the numbers of the two
+/// follow each other. So up to the present number all are remembered, or dead.
+fn dead(found: Vec<String>, present: &str, remembered: &Remembered) -> Vec<String> {
+    let Some(newest) = number_of(present) else { return Vec::new() };
+    let is_dead = |file: &String| {
+        number_of(file).is_some_and(|number| number <= newest)
+            && file != present
+            && !remembered.files.contains(file)
+    };
+    found.into_iter().filter(is_dead).collect()
+}
+
 impl Superseded {
-    fn push(&self, location: String, at: Instant) {
+    pub(super) fn push(&self, location: String, at: Instant) {
         let mut waiting = self.waiting.lock();
         if waiting.len() < WAITING {
             waiting.push_back((at, location));
@@ -88,11 +112,11 @@ impl Superseded {
         old(MANY - 1, AGE) || old(0, LONG)
     }
 
-    /// Takes what is due.
-    fn take(&self, now: Instant) -> Vec<String> {
+    /// Takes what is due, no more than goes together.
+    pub(super) fn take(&self, now: Instant) -> Vec<String> {
         let mut waiting = self.waiting.lock();
         let is_due = |(since, _): &(Instant, String)| now.saturating_duration_since(*since) >= AGE;
-        let due = waiting.iter().take_while(|one| is_due(one)).count();
+        let due = waiting.iter().take(TOGETHER).take_while(|one| is_due(one)).count();
         waiting.drain(..due).map(|(_, location)| location).collect()
     }
 }
@@ -100,7 +124,8 @@ impl Superseded {
 impl Lake {
     /// Notes the metadata files that these commits have made their tables forget.
     pub(crate) async fn note_superseded(&self, swaps: &[Swap]) -> Result<()> {
-        for swap in swaps {
+        // A process that tends nothing would never remove them.
+        for swap in swaps.iter().filter(|_| self.config().tends) {
             let Some(before) = &swap.base.iceberg else { continue };
             // It was written a moment ago, and is held.
             let after = self.catalog().metadata(&swap.metadata_location).await?;
@@ -111,17 +136,67 @@ impl Lake {
         Ok(())
     }
 
+    /// Notes the metadata files of a table that no process lived to remove: a node was killed before it
+    /// committed what it had written, or before it removed what it had superseded. They go when their time
+    /// is over, as if they were superseded now.
+    pub(super) async fn note_dead(&self, table: &Table) -> Result<()> {
+        let Some(metadata) = &table.iceberg else { return Ok(()) };
+        let present = table.metadata_location.as_ref();
+        let Some((folder, _)) = present.rsplit_once('/') else { return Ok(()) };
+        let folder = self.locations().path(folder)?;
+        let listed = self.config().objects.list(Some(&folder));
+        let found = listed.map_ok(|meta| self.locations().location(meta.location.as_ref()));
+        let found: object_store::Result<Vec<String>> = found.try_collect().await;
+        let found = found.map_err(failed(format!("list `{folder}`")))?;
+        let remembered = Remembered::by(present, metadata);
+        for location in dead(found, present, &remembered) {
+            self.inner.superseded.push(location, Instant::now());
+        }
+        Ok(())
+    }
+
     /// Removes what this process has superseded, once that is enough; nothing while a backup or a
-    /// clean-up runs.
+    /// clean-up runs, which sees to it.
     pub(super) async fn remove_superseded(&self) -> Result<()> {
-        let now = Instant::now();
-        if !self.inner.superseded.is_due(now) {
+        if !self.inner.superseded.is_due(Instant::now()) {
             return Ok(());
         }
         let Some(removal) = self.removal_turn().await? else { return Ok(()) };
-        let locations = self.inner.superseded.take(now);
-        self.discard_locations(locations).await;
+        self.drain_superseded().await;
         removal.end(self).await
+    }
+
+    /// Removes what was superseded long enough ago, for whoever has the turn to remove. What cannot be
+    /// removed waits once more.
+    pub(super) async fn drain_superseded(&self) {
+        loop {
+            let due = self.inner.superseded.take(Instant::now());
+            let count = due.len();
+            let left = self.remove_locations(due).await;
+            // A store that is away would be waited for with each page.
+            let ends = left.len() == count;
+            left.into_iter().for_each(|one| self.inner.superseded.push(one, Instant::now()));
+            if ends {
+                return;
+            }
+        }
+    }
+
+    /// Removes the objects of some locations; gives the locations of those that are left.
+    async fn remove_locations(&self, locations: Vec<String>) -> Vec<String> {
+        let path = |one: String| self.locations().path(&one).ok().map(|path| (one, path));
+        let (locations, paths): (Vec<String>, Vec<Path>) =
+            locations.into_iter().filter_map(path).unzip();
+        let mut removed = remove(self.config().objects.as_ref(), &paths).await.into_iter();
+        let is_left = |location: &String| match removed.next() {
+            Some(Ok(_)) => false,
+            Some(Err(error)) => {
+                tracing::warn!(location, %error, "failed to remove superseded metadata");
+                true
+            }
+            None => true,
+        };
+        locations.into_iter().filter(is_left).collect()
     }
 }
 
@@ -164,5 +239,20 @@ mod tests {
         assert_eq!(note(9, 10), ["5", "6"]);
         assert_eq!(note(8, 9), [""; 0], "an earlier one comes late");
         assert_eq!(note(10, 11), ["7"]);
+    }
+
+    #[test]
+    fn a_metadata_file_is_dead_when_its_number_has_gone_by_and_nothing_remembers_it() {
+        let file = |name: &str| format!("s3://test/t/metadata/{name}");
+        let present = file("00007-a.metadata.json");
+        let remembered =
+            Remembered { number: 7, files: HashSet::from([file("00006-a.metadata.json")]) };
+        let names = ["7-a", "7-b", "6-a", "6-b", "0-a", "8-a", "9-a", "x-a"];
+        let mut found: Vec<String> =
+            names.iter().map(|name| file(&format!("0000{name}.metadata.json"))).collect();
+        found.extend(["00005-a.avro", "5.list.avro"].map(file));
+        let expected = ["7-b", "6-b", "0-a"].map(|name| file(&format!("0000{name}.metadata.json")));
+        assert_eq!(dead(found.clone(), &present, &remembered), expected);
+        assert_eq!(dead(found, &file("v7.metadata.json"), &remembered), [""; 0]);
     }
 }

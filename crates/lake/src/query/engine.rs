@@ -11,7 +11,7 @@ use base::ids::TableId;
 use base::{Error, Kind, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::cache_manager::{CacheManagerConfig, FileMetadataCache};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -35,6 +35,7 @@ use super::direct::blocks::{self, BlockKey};
 use super::direct::contents::{self, RowContents};
 use super::direct::zones::Zones;
 use super::failure;
+use super::footers::Footers;
 use super::manifests::{Manifests, SnapshotFiles};
 use super::provider::{IcebergProvider, immutable_object, store_url};
 use crate::binding::shown_of;
@@ -46,8 +47,6 @@ use crate::search::TextIndexes;
 use crate::shape;
 use crate::{Config, Table};
 
-/// Bytes of Parquet footers that are held.
-const FOOTER_BYTES: usize = 64 << 20;
 /// Bytes of page statistics that are held.
 const ZONE_BYTES: usize = 16 << 20;
 /// Columns of files of which it is known whether they are wide.
@@ -329,10 +328,11 @@ fn runtime(config: &Config) -> datafusion::common::Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::OsTmpDirectory)
         .with_max_temp_directory_size(config.limits.spill);
+    let footers: Arc<dyn FileMetadataCache> = Arc::new(Footers::new());
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .with_disk_manager_builder(disk)
-        .with_metadata_cache_limit(FOOTER_BYTES)
+        .with_cache_manager(CacheManagerConfig::default().with_file_metadata_cache(Some(footers)))
         .build_arc()
 }
 

@@ -11,9 +11,9 @@ use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Result};
 use frame::BatchStream;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 use tantivy::{Index, ReloadPolicy, Searcher};
 
@@ -33,13 +33,21 @@ const HELD_BYTES: usize = 256 << 20;
 
 /// A data file to be searched.
 pub(crate) struct FileTexts {
-    /// What tells it, and the searched fields, from all others; never reused.
+    /// What tells it, and the searched fields, from all others: its location, a line of its own, and the
+    /// fields; never reused.
     pub(crate) key: String,
     /// Rows of the file, deleted ones too.
     pub(crate) rows: u64,
     /// The texts of all rows in the order of the file: one string column a field.
     pub(crate) read:
         Box<dyn Fn() -> futures::future::BoxFuture<'static, Result<BatchStream>> + Send + Sync>,
+}
+
+impl FileTexts {
+    /// The location of the data file.
+    fn data_file(&self) -> &str {
+        self.key.split('\n').next().unwrap_or_default()
+    }
 }
 
 /// The stored list of a file's parts, written when all of them are.
@@ -140,8 +148,7 @@ impl TextIndexes {
         if rows.iter().sum::<u64>() != file.rows {
             return Err(Error::new(Kind::Corrupt, "a data file has not the rows it should have"));
         }
-        let about = file.key.split('\n').next().map(str::to_owned);
-        let stored = StoredParts { format: FORMAT, rows, file: about };
+        let stored = StoredParts { format: FORMAT, rows, file: Some(file.data_file().to_owned()) };
         let bytes = serde_json::to_vec(&stored)
             .map_err(|error| Error::internal("failed to list a text index").caused_by(error))?;
         self.put(&list_path(key), bytes).await?;
@@ -170,6 +177,19 @@ impl TextIndexes {
             }
         }
         Ok(needed)
+    }
+
+    /// The objects below a folder that are about these data files.
+    pub(crate) async fn about(&self, folder: &Path, files: &[&String]) -> Result<Vec<Path>> {
+        let names: HashSet<String> = files.iter().map(|file| short_hash(file)).collect();
+        let is_about = |meta: &ObjectMeta| {
+            let name = meta.location.filename().and_then(|name| name.split_once('-'));
+            std::future::ready(name.is_some_and(|(file, _)| names.contains(file)))
+        };
+        let listed = self.objects.list(Some(folder)).try_filter(is_about);
+        let listed: object_store::Result<Vec<ObjectMeta>> = listed.try_collect().await;
+        let listed = listed.map_err(store_failed(format!("list `{folder}`")))?;
+        Ok(listed.into_iter().map(|meta| meta.location).collect())
     }
 
     async fn store_part(&self, key: &str, number: usize, part: PartBuilder) -> Result<()> {
@@ -226,10 +246,16 @@ fn open(bytes: Vec<u8>) -> Result<Searcher> {
     Ok(reader.searcher())
 }
 
-/// What the names of a file's parts begin with.
+/// What the names of a file's parts begin with: what tells the data file, so that all that is about it is
+/// found without being read, then what tells the searched fields. No two files share a part.
 fn key_of(folder: &Path, file: &FileTexts) -> String {
-    let name = blake3::hash(format!("{FORMAT}\n{}", file.key).as_bytes()).to_hex();
-    format!("{folder}/{name}")
+    let fields = short_hash(&format!("{FORMAT}\n{}", file.key));
+    format!("{folder}/{}-{fields}", short_hash(file.data_file()))
+}
+
+/// Half of a hash: enough to tell the files of a table from each other.
+fn short_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
 }
 
 /// The object that is there when all parts of a file are.

@@ -1,6 +1,6 @@
 //! The one place that touches the folder: temporary files, moving them into place, syncing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -106,13 +106,42 @@ impl Disk {
     }
 
     pub(super) fn delete(&self, location: &Path) -> Result<()> {
-        let path = self.file_of(location)?;
-        let fail = |error| io_error(error, "delete", &path);
-        fs::remove_file(&path).map_err(fail)?;
-        match path.parent() {
-            Some(folder) => self.sync_path(folder).map_err(fail),
-            None => Ok(()),
-        }
+        self.delete_all([Ok(location.clone())]).pop().map_or(Ok(()), |one| one.map(|_| ()))
+    }
+
+    /// Deletes files, then makes it durable: a folder that many of them were in is synced once. What was
+    /// gone already is made durable too, for whoever deleted it may have died before.
+    pub(super) fn delete_all(
+        &self,
+        locations: impl IntoIterator<Item = Result<Path>>,
+    ) -> Vec<Result<Path>> {
+        let unlinked: Vec<_> = locations.into_iter().map(|one| self.unlink(one)).collect();
+        let folders: HashSet<&PathBuf> =
+            unlinked.iter().filter_map(|(folder, _)| folder.as_ref()).collect();
+        let unsynced = folders.into_iter().filter_map(|folder| self.sync_changed(folder));
+        let unsynced: HashMap<PathBuf, io::Error> = unsynced.collect();
+        let durable = |(folder, one): (Option<PathBuf>, Result<Path>)| {
+            let folder = folder.and_then(|folder| unsynced.get_key_value(&folder));
+            folder.map_or(one, |(folder, error)| Err(io_error(again(error), "sync", folder)))
+        };
+        unlinked.into_iter().map(durable).collect()
+    }
+
+    /// Takes a file's name away; gives the folder that had it, which is to be synced.
+    fn unlink(&self, location: Result<Path>) -> (Option<PathBuf>, Result<Path>) {
+        let found = location.and_then(|location| Ok((self.file_of(&location)?, location)));
+        let (path, location) = match found {
+            Ok(found) => found,
+            Err(error) => return (None, Err(error)),
+        };
+        let unlinked = fs::remove_file(&path).map_err(|error| io_error(error, "delete", &path));
+        (path.parent().map(FilePath::to_path_buf), unlinked.map(|()| location))
+    }
+
+    /// Makes it durable what a folder has lost; gives why it could not. One that is gone has nothing.
+    fn sync_changed(&self, folder: &FilePath) -> Option<(PathBuf, io::Error)> {
+        let error = self.sync_path(folder).err()?;
+        (error.kind() != io::ErrorKind::NotFound).then(|| (folder.to_path_buf(), error))
     }
 
     pub(super) fn copy(&self, from: &Path, to: &Path, create: bool) -> Result<()> {
@@ -196,6 +225,11 @@ impl Drop for Temporary {
             let _swept_later = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The same error for one more object.
+fn again(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
 }
 
 /// What changes whenever an object does.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use testkit::unsynced_store::UnsyncedFolder;
@@ -124,8 +124,12 @@ async fn after_a_crash(skip: bool) -> Vec<(String, String)> {
     upload.complete().await.unwrap();
     store.copy(&Path::from("t/data/one"), &Path::from("u/four")).await.unwrap();
     store.rename(&Path::from("u/four"), &Path::from("v/w/five")).await.unwrap();
-    put(&store, "gone", "x").await;
-    store.delete(&Path::from("gone")).await.unwrap();
+    let gone = ["gone", "t/data/gone", "v/gone"];
+    for name in gone {
+        put(&store, name, "x").await;
+    }
+    let gone = futures::stream::iter(gone.map(|name| Ok(Path::from(name))));
+    store.delete_stream(gone.boxed()).try_collect::<Vec<_>>().await.unwrap();
     let left = tempfile::tempdir().unwrap();
     model.crash(left.path()).unwrap();
     let left_store = LocalStore::open(left.path()).unwrap();
@@ -154,6 +158,43 @@ async fn what_was_acknowledged_survives_a_crash_and_nothing_else_does() {
 #[tokio::test]
 async fn the_crash_model_sees_a_store_that_does_not_sync() {
     assert_eq!(after_a_crash(true).await, []);
+}
+
+/// Files that are deleted together, and how often a folder of theirs was synced after them.
+async fn deleted_together(fails: bool) -> (Vec<bool>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let synced = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let log = Arc::clone(&synced);
+    let hook: super::SyncHook = Arc::new(move |path| {
+        // The hook hears of a sync when it has happened: what is gone is gone for good.
+        let left = path.ends_with("t/data") && path.join("0").try_exists()?;
+        log.lock().push((path.to_path_buf(), left));
+        let emptied = path.ends_with("t/data") && !left && !path.join("1").try_exists()?;
+        if fails && emptied { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    });
+    let store = LocalStore::open_with(folder.path(), Durability::Watched(hook)).unwrap();
+    for name in ["t/data/0", "t/data/1", "t/data/2", "t/meta/3"] {
+        put(&store, name, "x").await;
+    }
+    synced.lock().clear();
+    let names = ["t/data/0", "t/data/1", "t/data/gone", "t/meta/3", "t/data/2"];
+    let names = futures::stream::iter(names.map(|name| Ok(Path::from(name))));
+    let deleted: Vec<_> = store.delete_stream(names.boxed()).collect().await;
+    let missing = matches!(deleted[2], Err(object_store::Error::NotFound { .. }));
+    assert_ne!(missing, fails, "{deleted:?}");
+    let synced = synced.lock();
+    assert!(synced.iter().all(|(_, left)| !left), "{synced:?}");
+    (deleted.iter().map(Result::is_ok).collect(), synced.len())
+}
+
+#[tokio::test]
+async fn folders_of_files_that_are_deleted_together_are_synced_once_after_them() {
+    assert_eq!(deleted_together(false).await, (vec![true, true, false, true, true], 2));
+}
+
+#[tokio::test]
+async fn a_deletion_is_not_acknowledged_when_its_folder_was_not_synced() {
+    assert_eq!(deleted_together(true).await, (vec![false, false, false, true, false], 2));
 }
 
 #[tokio::test]

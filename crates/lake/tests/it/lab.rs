@@ -127,6 +127,7 @@ async fn open_on(
         rng: Rng::seeded(seed),
         limits: Limits::default(),
         compact: true,
+        tends: true,
         retain: std::time::Duration::from_secs(7 * 24 * 3600),
         snapshots: None,
     };

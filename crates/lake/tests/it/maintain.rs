@@ -108,6 +108,39 @@ async fn old_snapshots_go_while_commits_come() {
     assert_eq!(lab.rows("Film").await.len(), 130);
 }
 
+/// The names of all turns that were ever taken.
+async fn turns(lake: &Lake) -> Vec<String> {
+    let sql = "SELECT name FROM meta_leases ORDER BY name";
+    let rows = lake.catalog().database().query(sql, &[]).await.unwrap();
+    rows.iter().map(|row| row.text("name").unwrap()).collect()
+}
+
+/// A command that ends with its one task would take its turns with it, and nobody else could do its work
+/// before they run out.
+#[tokio::test]
+async fn a_process_that_ends_soon_takes_no_turns() {
+    let lab = Lab::new(vec![film()]).await;
+    let hasty = Config { tends: false, retain: Duration::ZERO, ..lab.lake.config().clone() };
+    let hasty = Lake::open(hasty, lab.lake.schema()).await.unwrap();
+    for n in 0..130 {
+        lab.clock.advance(1000);
+        let staged = lab::stage(&hasty, "Film", &[row(&format!("{n}"), "t", n)]).await;
+        let change = TableChange { type_name: "Film".into(), change: Change::Insert(staged) };
+        hasty.commit(vec![change], info("test")).await.unwrap();
+    }
+    assert_eq!(hasty.snapshots("Film").await.unwrap().len(), 130);
+    assert_eq!(turns(&hasty).await, [""; 0]);
+    // Who switches only compaction off lets old snapshots go, with the next commit.
+    let other = Config { compact: false, retain: Duration::ZERO, ..lab.lake.config().clone() };
+    let other = Lake::open(other, lab.lake.schema()).await.unwrap();
+    insert(&other, &[row("other", "t", 1)]).await;
+    testkit::wait_for_async("an expiry", Duration::from_secs(20), async || {
+        (other.snapshots("Film").await.unwrap().len() < 100).then_some(())
+    })
+    .await;
+    assert!(turns(&other).await.iter().any(|name| name.starts_with("expire ")));
+}
+
 /// How many films there were.
 async fn films_at(lake: &Lake, at: Timestamp) -> base::Result<u64> {
     let at = Some(SnapshotRef::Time(at));

@@ -118,6 +118,49 @@ async fn a_text_index_goes_with_its_data_file() {
     assert_eq!(found(&lab.other(2).await, "second").await, 2);
 }
 
+/// What was doomed, and is still there.
+async fn doomed(lake: &Lake, folder: &str) -> Vec<String> {
+    let sql = "SELECT path FROM lake_doomed ORDER BY path";
+    let rows = lake.catalog().database().query(sql, &[]).await.unwrap();
+    let paths = rows.iter().map(|row| row.text("path").unwrap());
+    paths.filter(|path| path.starts_with(folder)).collect()
+}
+
+/// The clean-up of what is left comes days later.
+#[tokio::test]
+async fn text_indexes_are_doomed_with_their_data_files_by_whatever_fields() {
+    let lab = lab().await;
+    assert_eq!(found(&lab.lake, "second").await, 2);
+    let texts = async || {
+        let names = objects(&lab.lake).await.into_iter();
+        names.filter(|name| name.starts_with("_text/")).collect::<Vec<_>>()
+    };
+    let mut old = texts().await;
+    assert!(old.len() >= 2, "{old:?}");
+    // The index of one of the files by other fields, as an earlier schema had them.
+    let (of_file, _) = old[0].rsplit_once('-').unwrap();
+    let other = [format!("{of_file}-other.json"), format!("{of_file}-other.0.text")];
+    for path in &other {
+        put(&lab.lake, path, "{}").await;
+    }
+    old.extend(other);
+    old.sort();
+    let films = vec![batch(&lab.lake, "Film", &[row("a", "third", 1), row("b", "third", 2)])];
+    write(&lab.lake, "Film", WriteOp::Upsert(films)).await.unwrap();
+    lab.lake.compact("Film").await.unwrap();
+    assert_eq!(found(&lab.lake, "third").await, 2);
+    lab.lake.expire("Film", Some(Duration::ZERO)).await.unwrap();
+    lab.clock.advance(DAY);
+    lab.lake.expire("Film", Some(Duration::ZERO)).await.unwrap();
+    assert_eq!(doomed(&lab.lake, "_text/").await, old);
+    let files = lab.lake.status_of("Film").await.unwrap().files as usize;
+    assert_eq!(texts().await.len(), old.len() + 2 * files);
+    assert_eq!(found(&lab.other(2).await, "third").await, 2);
+    lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+    assert_eq!((texts().await.len(), doomed(&lab.lake, "").await.len()), (2 * files, 0));
+    assert_eq!(found(&lab.other(3).await, "third").await, 2);
+}
+
 #[tokio::test]
 async fn the_removal_of_dropped_tables_that_was_cut_off_is_finished_by_the_next() {
     let lab = lab().await;
