@@ -12,6 +12,7 @@ mod propose;
 mod schemas;
 
 use base::{Error, Principal, Scope};
+use futures::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -74,8 +75,9 @@ pub async fn call(
     principal.require(*scope)?;
     refuse_request(operation, &request)?;
     project.refresh().await?;
-    // It is as large as the largest operation, and many futures hold this one.
-    Box::pin(dispatch(project, principal, operation, request, report)).await
+    // It is as large as the largest operation, and many futures hold this one; without its type, whoever
+    // calls does not build all operations once more.
+    dispatch(project, principal, operation, request, report).boxed().await
 }
 
 async fn dispatch(

@@ -12,6 +12,7 @@ use base::ids::NodeId;
 use base::rng::Rng;
 use base::task::{self, Task};
 use base::{Clock, Error, Kind, Result};
+use futures::FutureExt;
 use lake::Lake;
 use lake::backup::BackupReport;
 use lake::place::{self, Opener, Place};
@@ -91,8 +92,8 @@ impl Project {
     pub async fn open(folder: &Path, settings: Settings) -> Result<Project> {
         let folder = std::path::absolute(folder)?;
         let opener = stores::opener(&folder, &settings);
-        // Many futures hold this one, which is large.
-        Box::pin(Project::open_with(&folder, settings, opener)).await
+        // Many futures hold this one, which is large, and without its type they build it only once.
+        Project::open_with(&folder, settings, opener).boxed().await
     }
 
     /// As [`Project::open`], with a say in how a place of objects is opened. Tests model crashes and

@@ -14,12 +14,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, GenericByteArray,
-    PrimitiveArray, downcast_primitive,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, GenericByteArray, PrimitiveArray,
+    downcast_primitive,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::interleave;
-use arrow::datatypes::{ArrowNativeType, ByteArrayType, DataType, Int32Type, LargeBinaryType, Utf8Type};
+use arrow::datatypes::{
+    ArrowNativeType, ByteArrayType, DataType, Int32Type, LargeBinaryType, Utf8Type,
+};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use base::{Error, Kind, Result};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use base::{Error, Principal, Result, Scope, Timestamp};
 use frame::SnapshotRef;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use lake::export::{ExportFormat, ExportReport, ExportSink};
 use lake::import::{ImportMode, ImportProgress};
 use lake::source::{Encoding, Epoch, Format, Origin, ReadOptions};
@@ -260,10 +260,12 @@ pub async fn export(
     let format = ExportFormat::parse(&request.format)
         .ok_or_else(|| Error::invalid(format!("there is no export format `{}`", request.format)))?;
     let rows = match (&request.type_name, &request.sql) {
-        (Some(type_name), None) => project.live().lake.rows(type_name, at, principal).await?,
+        (Some(type_name), None) => {
+            project.live().lake.rows(type_name, at, principal).boxed().await?
+        }
         (None, Some(sql)) => {
             let options = SqlOptions { at, row_limit: None, principal: principal.clone() };
-            lake::export::Rows::from(project.live().lake.sql(sql, options).await?)
+            lake::export::Rows::from(project.live().lake.sql(sql, options).boxed().await?)
         }
         _ => return Err(Error::invalid("give either a type or `sql`").into()),
     };
@@ -272,5 +274,5 @@ pub async fn export(
         report(Progress { what: "export".to_owned(), rows, bytes, ..Progress::default() });
     };
     let sink = ExportSink::Writer(sink);
-    Ok(lake::export::write(rows, format, sink, &mut on_progress).await?.rows)
+    Ok(lake::export::write(rows, format, sink, &mut on_progress).boxed().await?.rows)
 }

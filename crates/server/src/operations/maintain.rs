@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use base::{Error, Principal, Result};
+use futures::FutureExt;
 use lake::backup::BackupReport;
 use lake::place::{self, MoveReport, Phase};
 use lake::{Snapshot, Table};
@@ -277,7 +278,7 @@ pub async fn restore(
 ) -> Result<BackupAnswer, ErrorBody> {
     report(Progress { what: format!("restore {}", from.display()), ..Progress::default() });
     let settings = Settings { secrets, ..Settings::read(from)? };
-    let done = Project::restore(from, to, &settings).await?;
+    let done = Project::restore(from, to, &settings).boxed().await?;
     keep_settings(from, to)?;
     let project = Project::open(to, settings).await?;
     write_schema(&project)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::Result;
+use futures::FutureExt;
 use lake::source::{Origin, ReadOptions};
 use schema::propose::FileProfile;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub async fn propose(sources: &[PathBuf], report: Report<'_>) -> Result<Proposed
     for source in sources {
         report(Progress { what: format!("look at {}", source.display()), ..Progress::default() });
         let origin = Origin::Path(source.clone());
-        let profile = lake::profile::profile(origin, ReadOptions::default()).await?;
+        let profile = lake::profile::profile(origin, ReadOptions::default()).boxed().await?;
         profiles.push(FileProfile { file: shown(source).into(), ..profile });
     }
     let module = "data";
