@@ -98,6 +98,8 @@ fn deny() -> Result<Counts> {
     if !program.is_file() {
         bail!("cargo-deny is missing; run `cargo xtask setup`");
     }
+    // Crates of other platforms are looked at too, and no build has fetched them on a new machine.
+    process::run(cargo().args(["fetch", "--quiet", "--locked"]))?;
     // Advisories need a database from the network, so that only bans, licences and sources run here.
     process::run(command(program).args([
         "--offline",

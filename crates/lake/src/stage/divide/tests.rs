@@ -1,3 +1,5 @@
+//! Columns of every kind, divided into runs, against picking the rows one by one.
+
 use std::sync::Arc;
 
 use arrow::array::{
