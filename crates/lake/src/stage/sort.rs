@@ -236,7 +236,7 @@ mod tests {
         let narrow = || values.iter().map(|value| *value as i32);
         match kind {
             0 => Arc::new(narrow().collect::<Int32Array>()),
-            1 => Arc::new(narrow().collect::<Date32Array>()),
+            1 => Arc::new(Date32Array::from_iter_values(narrow())),
             2 => Arc::new(Int64Array::from(values)),
             3 => Arc::new(TimestampMicrosecondArray::from(values)),
             _ => {
