@@ -1,9 +1,10 @@
 //! Finds the rows that have given keys: which data file, which position.
 //!
 //! In: a set of keys and a snapshot's content. Out: live matches. Files are passed over by partition
-//! and by the bounds of the key's columns, row groups by bloom filter and pages by their bounds when the keys are few; then
-//! the key's columns alone are read. A data file never changes, so what was found in one is kept
-//! for the next attempt of the same commit. Not here: what to do with the rows.
+//! and by the bounds of the key's columns; when the keys are few, row groups by bloom filter and
+//! pages by their bounds. Then the key's columns alone are read. A data file never changes, so what
+//! was found in one is kept for the next attempt of the same commit. Not here: what to do with the
+//! rows.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -215,7 +216,7 @@ async fn few_rows(
         return Ok(None);
     }
     let mut builder = files.open(file).await?;
-    let doing = || format!("read bloom filters of `{}`", file.file_path());
+    let doing = || format!("look for keys in `{}`", file.file_path());
     let roots: Vec<Option<usize>> =
         layout.key.iter().map(|key| root(layout, &builder, *key)).collect();
     let mut ranges = Vec::new();

@@ -8,6 +8,7 @@
 //! here: dividing rows into runs (`divide`), writing them (`file`).
 
 use std::cmp::Ordering;
+use std::ops::{BitOr, Shl};
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::SortOptions;
@@ -47,29 +48,34 @@ fn packed(columns: &[(ArrayRef, SortOptions)]) -> Option<Vec<u32>> {
     let rows = columns.first()?.numbers.len();
     let position_bits = u64::BITS - (rows as u64).leading_zeros();
     let bits = columns.iter().map(|column| column.bits).sum::<u32>();
-    if bits + position_bits <= u64::BITS {
-        let mut keys = vec![0_u64; rows];
-        for column in &columns {
-            let pairs = keys.iter_mut().zip(&column.numbers);
-            pairs.for_each(|(key, number)| *key = *key << column.bits | number);
-        }
-        keys.iter_mut().zip(0..).for_each(|(key, row)| *key = *key << position_bits | row);
-        let keys = in_order(keys, position_bits, bits);
-        return Some(
-            keys.into_iter().map(|key| (key & ((1 << position_bits) - 1)) as u32).collect(),
-        );
-    }
-    if bits + position_bits > u128::BITS {
+    let positions: Vec<u32> = if bits + position_bits <= u64::BITS {
+        let keys = in_order(joined::<u64>(&columns, position_bits), position_bits, bits);
+        let mask = (1 << position_bits) - 1;
+        keys.into_iter().map(|key| (key & mask) as u32).collect()
+    } else if bits + position_bits <= u128::BITS {
+        let mut keys = joined::<u128>(&columns, position_bits);
+        keys.sort_unstable();
+        let mask = (1 << position_bits) - 1;
+        keys.into_iter().map(|key| (key & mask) as u32).collect()
+    } else {
         return None;
-    }
-    let mut keys = vec![0_u128; rows];
-    for column in &columns {
+    };
+    Some(positions)
+}
+
+/// The numbers of a row behind each other, the most significant first, and its position behind them.
+fn joined<K>(columns: &[Narrow], position_bits: u32) -> Vec<K>
+where
+    K: Copy + From<u64> + Shl<u32, Output = K> + BitOr<Output = K>,
+{
+    let rows = columns.first().map_or(0, |column| column.numbers.len());
+    let mut keys = vec![K::from(0); rows];
+    for column in columns {
         let pairs = keys.iter_mut().zip(&column.numbers);
-        pairs.for_each(|(key, number)| *key = *key << column.bits | u128::from(*number));
+        pairs.for_each(|(key, number)| *key = *key << column.bits | K::from(*number));
     }
-    keys.iter_mut().zip(0..).for_each(|(key, row)| *key = *key << position_bits | row);
-    keys.sort_unstable();
-    Some(keys.into_iter().map(|key| (key & ((1 << position_bits) - 1)) as u32).collect())
+    keys.iter_mut().zip(0..).for_each(|(key, row)| *key = *key << position_bits | K::from(row));
+    keys
 }
 
 /// Sorts by `bits` bits above the lowest `shift`; equal ones stay as they are (a radix sort from the

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base::{Kind, Principal};
-use frame::{Value, Write, WriteOp, WriteRequest};
+use frame::{DataType, Value, Write, WriteOp, WriteRequest};
 use futures::future::join_all;
 use lake::{Change, CommitInfo, TableChange};
 
@@ -104,6 +104,40 @@ async fn small_writes_insert_update_upsert_and_delete() {
     assert_eq!(refused.kind(), Kind::NotFound);
     assert_eq!(refused.to_string(), "table `films` has no row with the key `z`");
     assert_eq!(lake.snapshots("Film").await.unwrap().last().unwrap().rows, 2);
+}
+
+#[tokio::test]
+async fn rows_are_found_by_key_on_every_page_of_a_large_file() {
+    const ROWS: usize = 20_000;
+    let id = |at: usize| format!("{at:05}");
+    let fields = [
+        ("id", DataType::String, false),
+        ("title", DataType::String, false),
+        ("year", DataType::Int, true),
+    ];
+    // Without buckets all rows are in one file.
+    let films = lab::keyed(lab::object("Film", "films", &fields), &["id"]);
+    let lab = Lab::new(vec![films]).await;
+    let lake = &lab.lake;
+    let all: Vec<_> = (0..ROWS).map(|at| row(&id(at), "old", 0)).collect();
+    let staged = lab.stage("Film", &all).await;
+    lake.commit(change("Film", Change::Insert(staged)), info("all")).await.unwrap();
+    // The first and the last row of a page, of the file, and one in the middle.
+    let places = [0, 8_191, 8_192, 12_345, 16_383, 16_384, ROWS - 1];
+    for at in places {
+        let rows = |title: &str| vec![batch(lake, "Film", &[row(&id(at), title, 1)])];
+        let refused = write(lake, "Film", WriteOp::Insert(rows("twice"))).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::AlreadyExists, "{at}");
+        write(lake, "Film", WriteOp::Upsert(rows("new"))).await.unwrap();
+    }
+    let mut expected = all;
+    for at in places {
+        expected[at] = row(&id(at), "new", 1);
+    }
+    assert_eq!(lab.rows("Film").await, expected);
+    let keys = places.map(|at| vec![id(at).as_str().into()]).to_vec();
+    assert_eq!(write(lake, "Film", WriteOp::Delete(keys)).await.unwrap().rows, 7);
+    assert_eq!(lake.snapshots("Film").await.unwrap().last().unwrap().rows, ROWS as u64 - 7);
 }
 
 #[tokio::test]
