@@ -80,10 +80,11 @@ impl Lake {
         info: CommitInfo,
     ) -> Result<Vec<Snapshot>> {
         check_distinct(&changes)?;
-        let mut found = vec![locate::Found::default(); changes.len()];
+        let mut known: Vec<_> = changes.iter().map(|_| resolve::Known::default()).collect();
         let types: Vec<Arc<str>> =
             changes.iter().map(|change| Arc::clone(&change.type_name)).collect();
         let mut contender = Contender::new(self);
+        contender.start(&types, false).await?;
         let result = loop {
             match self.committed_before(&changes, &info).await {
                 Ok(None) => {}
@@ -91,7 +92,7 @@ impl Lake {
                 // No repetition cures what is wrong with the name of a change.
                 Err(error) => break Err(error),
             }
-            match contender.lake().try_commit(&changes, &info, &mut found).await {
+            match contender.lake().try_commit(&changes, &info, &mut known).await {
                 Err(error) if error.kind() == Kind::Conflict => {
                     if let Err(error) = contender.again(error, &types).await {
                         break Err(error);
@@ -111,11 +112,11 @@ impl Lake {
         &self,
         changes: &[TableChange],
         info: &CommitInfo,
-        found: &mut [locate::Found],
+        known: &mut [resolve::Known],
     ) -> Result<Vec<Snapshot>> {
         let mut written = Vec::with_capacity(changes.len());
-        for (change, found) in changes.iter().zip(found) {
-            match self.prepare(change, info, found).await {
+        for (change, known) in changes.iter().zip(known) {
+            match self.prepare(change, info, known).await {
                 Ok(one) => written.push(one),
                 Err(error) => {
                     self.undo_all(&written).await;
@@ -171,11 +172,11 @@ impl Lake {
         &self,
         change: &TableChange,
         info: &CommitInfo,
-        found: &mut locate::Found,
+        known: &mut resolve::Known,
     ) -> Result<Written> {
         let table = self.table(&change.type_name).await?;
         table.refuse_earlier()?;
-        let delta = resolve::resolve(self, &table, &change.change, found).await?;
+        let delta = resolve::resolve(self, &table, &change.change, known).await?;
         snapshot::write(self, &table, delta, info).await
     }
 

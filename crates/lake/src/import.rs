@@ -16,6 +16,7 @@ mod media;
 mod rejects;
 mod sink;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ use sink::{Sink, Staged};
 
 /// Rows of a part: a longer file is committed in several, each visible as soon as it is committed.
 pub const PART_ROWS: u64 = 2_000_000;
+
+/// New schemas that an import goes on by, one after the other, before it says so and ends.
+const OVERTAKEN: u32 = 5;
 
 /// What to do with the rows that are there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -156,21 +160,64 @@ impl Lake {
     ) -> Result<ImportReport> {
         request.principal.require(Scope::Write)?;
         let started = self.config().clock.now();
-        let shape = Arc::new(Shape::of(&self.schema(), &request.type_name)?);
-        check_mode(&request, &shape)?;
         let (source, fingerprint) = open(&request).await?;
-        let mut journal = Journal::open(self, &request, &fingerprint).await?;
-        let mut report = match journal.start(self, &request).await? {
-            Start::Done(part) => already(&part),
-            Start::After(part) => {
-                let turn = Arc::new(Semaphore::new(1));
-                let run = Run { lake: self, request: &request, shape, source, journal, turn };
-                run.run(part, progress).await?
+        let mut lake = self.clone();
+        let mut tally = Tally { stamp: source.stamp()?, ..Tally::default() };
+        let mut report = loop {
+            let progress = &mut *progress;
+            match lake.import_from(&request, &source, &fingerprint, &mut tally, progress).await {
+                Ok(report) => break report,
+                Err(error) => lake = lake.overtaken_by(error, &mut tally).await?,
             }
         };
         let spent = self.config().clock.now().as_micros() - started.as_micros();
         report.seconds = spent as f64 / 1e6;
         Ok(report)
+    }
+
+    /// Imports what is not committed yet, by the schema of this handle.
+    async fn import_from(
+        &self,
+        request: &ImportRequest,
+        source: &Source,
+        fingerprint: &str,
+        tally: &mut Tally,
+        progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        let shape = Arc::new(Shape::of(&self.schema(), &request.type_name)?);
+        check_mode(request, &shape)?;
+        let mut journal = Journal::open(self, request, fingerprint, &shape).await?;
+        match journal.start(self, request).await? {
+            Start::Done(part) => Ok(already(&part)),
+            Start::After(part) => {
+                let turn = Arc::new(Semaphore::new(1));
+                let source = source.clone();
+                let run = Run { lake: self, request, shape, source, journal, turn };
+                run.run(part, tally, progress).await
+            }
+        }
+    }
+
+    /// The handle by which an import goes on that a new schema overtook: what was staged for the
+    /// schema before cannot be committed any more, and what was committed stays. Any other error
+    /// comes back, and this one too when it came too often.
+    async fn overtaken_by(&self, error: Error, tally: &mut Tally) -> Result<Lake> {
+        let Some(before) = self.version().filter(|_| error.kind() == Kind::Stale) else {
+            return Err(error);
+        };
+        let (deployed, _) = self.catalog().deployed().await?;
+        tally.overtaken += 1;
+        if deployed <= before || tally.overtaken > OVERTAKEN {
+            return Err(error);
+        }
+        match self.at_version(deployed).await {
+            Ok(lake) => {
+                tracing::info!(before, deployed, "an import goes on by a newer schema");
+                Ok(lake)
+            }
+            // This node cannot learn of it, so that only a repetition helps.
+            Err(_) => Err(error),
+        }
     }
 }
 
@@ -216,6 +263,21 @@ fn file_name(path: &str) -> &str {
     Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
 }
 
+/// What an import has done so far, by however many schemas.
+#[derive(Default)]
+struct Tally {
+    /// What the file was known by at the beginning.
+    stamp: Stamp,
+    /// Rows that runs before this one had committed.
+    resumed_after: Option<u64>,
+    /// Parts that were committed.
+    parts: u64,
+    /// Records that were left out of them.
+    rejected: BTreeMap<FaultKind, u64>,
+    /// New schemas that came meanwhile.
+    overtaken: u32,
+}
+
 /// One import on its way.
 struct Run<'a> {
     lake: &'a Lake,
@@ -232,14 +294,19 @@ pub(crate) type RowBatches = BoxStream<'static, Result<RawBatch>>;
 
 impl Run<'_> {
     /// Gathers part after part; while one is gathered, the one before it is written and committed.
-    async fn run(self, before: Part, progress: OnProgress<'_>) -> Result<ImportReport> {
-        let stamp = self.source.stamp()?;
+    async fn run(
+        self,
+        before: Part,
+        tally: &mut Tally,
+        progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        let resumed_after = *tally.resumed_after.get_or_insert(before.loaded);
+        let stamp = tally.stamp;
         let mut rows = self.rows(before.read).await?;
-        let mut rejects = Rejects::open(self.request, &before).await?;
+        let mut rejects = Rejects::open(self.request, &before, tally.rejected.clone()).await?;
         let mut part = before.clone();
         let mut gathered: Option<Gathered> = None;
-        let mut parts = 0;
-        let mut committed = before.clone();
+        let mut committed = before;
         while !part.done || gathered.is_some() {
             let more = !part.done;
             let gather = async {
@@ -250,19 +317,20 @@ impl Run<'_> {
                 self.gather(&mut rows, &mut part, &mut rejects, &mut *progress).await.map(Some)
             };
             let conclude = async {
-                match gathered.take() {
-                    Some(gathered) => self.conclude(gathered, &committed, stamp).await.map(Some),
-                    None => Ok(None),
-                }
+                let Some(mut gathered) = gathered.take() else { return Ok(None) };
+                let rejected = std::mem::take(&mut gathered.rejected);
+                let concluded = self.conclude(gathered, &committed, stamp).await?;
+                Ok(Some((concluded, rejected)))
             };
             let (concluded, next) = futures::join!(conclude, gather);
             match concluded {
                 Ok(None) => {}
-                Ok(Some(Committed::Ours(part))) => {
-                    parts += 1;
+                Ok(Some((Committed::Ours(part), rejected))) => {
+                    tally.parts += 1;
+                    tally.rejected = rejected;
                     committed = part;
                 }
-                Ok(Some(Committed::Theirs(theirs))) => {
+                Ok(Some((Committed::Theirs(theirs), _))) => {
                     abort(next).await;
                     return Ok(already(&theirs));
                 }
@@ -274,9 +342,9 @@ impl Run<'_> {
             gathered = next.map_err(|error| self.explain(error, &committed))?;
         }
         Ok(ImportReport {
-            rejected_by_kind: rejects.by_kind(),
-            parts,
-            resumed_after: before.loaded,
+            rejected_by_kind: std::mem::take(&mut tally.rejected).into_iter().collect(),
+            parts: tally.parts,
+            resumed_after,
             skipped_as_already_imported: false,
             ..already(&committed)
         })
@@ -327,7 +395,7 @@ impl Run<'_> {
             return Err(error);
         }
         part.rejects_bytes = rejects.sync().await?;
-        Ok(Gathered { sink, part: part.clone() })
+        Ok(Gathered { sink, part: part.clone(), rejected: rejects.counts().clone() })
     }
 
     /// Writes what is left of a part, and commits it.
@@ -458,6 +526,8 @@ async fn abort(gathered: Result<Option<Gathered>>) {
 struct Gathered {
     sink: Sink,
     part: Part,
+    /// Records that were left out up to its end, by kind.
+    rejected: BTreeMap<FaultKind, u64>,
 }
 
 enum Committed {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::ids::TableId;
+use base::task::Task;
 use base::{Error, Kind, Result};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -31,8 +32,12 @@ const PATIENCE: u32 = 1;
 /// How long tables are held that were taken because there are rivals: their next commit waits as long
 /// when this process dies.
 const COURTESY: Duration = Duration::from_secs(2);
-/// How long a commit waits for tables that others hold, in all.
+/// How long a commit waits for tables that others hold, in all; its own attempts do not count.
 const LONGEST: Duration = Duration::from_secs(60);
+/// Between two renewals of a hold.
+const RENEWAL: Duration = Duration::from_secs(3);
+/// Renewals after which a hold ends by itself: writers do not wait for ever for work that does not end.
+const RENEWALS: u32 = 9;
 /// Between two looks whether a table is still held, in microseconds: about a third of what a commit
 /// takes, so that a table is not left alone for long.
 const LOOK: u64 = 8_000;
@@ -48,6 +53,10 @@ pub(crate) struct Contender {
     waited: bool,
     /// Whether a commit has ended what was taken.
     spent: Arc<AtomicBool>,
+    /// Keeps what was taken for an attempt that lasts.
+    renewal: Option<Task<()>>,
+    /// How long others were waited for.
+    patience: Duration,
     began: Instant,
 }
 
@@ -60,6 +69,8 @@ impl Contender {
             taken: false,
             waited: false,
             spent: Arc::default(),
+            renewal: None,
+            patience: Duration::ZERO,
             began: Instant::now(),
         }
     }
@@ -107,7 +118,8 @@ impl Contender {
     }
 
     /// Gives back what was taken. What cannot be given back ends by itself.
-    pub(crate) async fn end(self) {
+    pub(crate) async fn end(mut self) {
+        self.renewal = None;
         if self.lost > 0 {
             let millis = self.began.elapsed().as_millis() as u64;
             tracing::debug!(lost = self.lost, taken = self.taken, millis, "races of a commit");
@@ -135,13 +147,20 @@ impl Contender {
     }
 
     /// Waits until nobody else holds one of the tables; says whether somebody did.
-    async fn wait(&self, tables: &[TableId]) -> Result<bool> {
-        let mut waited = false;
+    async fn wait(&mut self, tables: &[TableId]) -> Result<bool> {
+        let (began, mut waited) = (self.waiting_since(), false);
         while is_held(&self.lake, tables, self.lake.holder.as_ref()).await? {
             waited = true;
-            look_again(&self.lake, tables, self.began).await?;
+            look_again(&self.lake, tables, began).await?;
         }
+        self.patience = began.elapsed();
         Ok(waited)
+    }
+
+    /// When a wait began that lasted from then to now.
+    fn waiting_since(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.patience).unwrap_or(now)
     }
 
     /// Takes the tables, as soon as nobody else holds one.
@@ -150,8 +169,13 @@ impl Contender {
             Some(holder) => Arc::clone(holder),
             None => self.lake.config().rng.uuid().to_string().into(),
         };
-        take(&self.lake, tables, &holder, length, self.began).await?;
+        let began = self.waiting_since();
+        take(&self.lake, tables, &holder, length, began).await?;
+        self.patience = began.elapsed();
         tracing::debug!(lost = self.lost, "took the tables of a commit");
+        if length == HOLD {
+            self.renewal = Some(renew(self.lake.clone(), Arc::clone(&holder), tables.len()));
+        }
         self.lake = self.lake.holding_once(&holder, &self.spent);
         self.taken = true;
         Ok(())
@@ -199,6 +223,19 @@ pub(crate) async fn take(
         }
         look_again(lake, tables, began).await?;
     }
+}
+
+/// Renews a hold for as long as the task is kept, within bounds.
+pub(crate) fn renew(lake: Lake, holder: Arc<str>, held: usize) -> Task<()> {
+    base::task::spawn("renew a hold", async move {
+        for _ in 0..RENEWALS {
+            tokio::time::sleep(RENEWAL).await;
+            if let Err(error) = lake.catalog().renew(&holder, held, HOLD).await {
+                tracing::warn!(%error, "failed to renew a hold");
+                return;
+            }
+        }
+    })
 }
 
 async fn is_held(lake: &Lake, tables: &[TableId], holder: Option<&Arc<str>>) -> Result<bool> {

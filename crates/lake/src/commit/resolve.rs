@@ -32,6 +32,13 @@ struct View<'a> {
     layout: Layout,
 }
 
+/// What earlier attempts of a change have found.
+#[derive(Default)]
+pub(crate) struct Known {
+    found: Found,
+    staged: Option<StagedKeys>,
+}
+
 /// Where the keys of staged files are.
 struct StagedKeys {
     /// The last place of each key: the file's number and the position.
@@ -45,22 +52,22 @@ pub(crate) async fn resolve(
     lake: &Lake,
     table: &Table,
     change: &Change,
-    found: &mut Found,
+    known: &mut Known,
 ) -> Result<Delta> {
     let schema = lake.schema();
     let object = object_named(&schema, &table.type_name)?;
     let layout = Layout::new(table.iceberg()?, &shape::key_columns(object)?)?;
     let view = View { lake, table, object, layout };
     match change {
-        Change::Append(staged) | Change::Insert(staged) => view.insert(staged, found).await,
-        Change::Upsert(staged) => view.upsert(staged, found).await,
-        Change::Replace(staged) => view.replace(staged).await,
-        Change::Delete(keys) => view.delete(keys, found).await,
+        Change::Append(staged) | Change::Insert(staged) => view.insert(staged, known).await,
+        Change::Upsert(staged) => view.upsert(staged, known).await,
+        Change::Replace(staged) => view.replace(staged, known).await,
+        Change::Delete(keys) => view.delete(keys, &mut known.found).await,
     }
 }
 
 impl View<'_> {
-    async fn insert(&self, staged: &StagedFiles, found: &mut Found) -> Result<Delta> {
+    async fn insert(&self, staged: &StagedFiles, known: &mut Known) -> Result<Delta> {
         staged.check_schema(self.table)?;
         let mut delta = self.added(staged, Operation::Append);
         if self.layout.key.is_empty() || staged.is_empty() {
@@ -69,12 +76,12 @@ impl View<'_> {
         if let Some(key) = &staged.duplicate {
             return Err(self.twice(key));
         }
-        let keys = self.staged_keys(staged).await?;
+        let keys = self.staged_keys(staged, &mut known.staged).await?;
         if let Some((file, rows)) = keys.earlier.iter().min_by_key(|(file, _)| **file) {
             return Err(self.twice(&self.key_at(&staged.data[*file], rows[0]).await?));
         }
-        let wants = self.wants(staged, &keys);
-        let matches = self.locate(&wants, found).await?;
+        let wants = self.wants(staged, keys);
+        let matches = self.locate(&wants, &mut known.found).await?;
         if let Some((first, (row, _))) =
             matches.first().and_then(|first| Some((first, first.hits.first()?)))
         {
@@ -85,17 +92,17 @@ impl View<'_> {
         Ok(delta)
     }
 
-    async fn upsert(&self, staged: &StagedFiles, found: &mut Found) -> Result<Delta> {
+    async fn upsert(&self, staged: &StagedFiles, known: &mut Known) -> Result<Delta> {
         staged.check_schema(self.table)?;
         self.must_have_key("an upsert")?;
         let mut delta = self.added(staged, Operation::Append);
         if staged.is_empty() {
             return Ok(delta);
         }
-        let keys = self.staged_keys(staged).await?;
-        let matches = self.locate(&self.wants(staged, &keys), found).await?;
+        let keys = self.staged_keys(staged, &mut known.staged).await?;
+        let matches = self.locate(&self.wants(staged, keys), &mut known.found).await?;
         let mut gone: Vec<Gone> = matches.iter().map(Gone::of).collect();
-        gone.extend(self.earlier(staged, &keys));
+        gone.extend(self.earlier(staged, keys));
         if !gone.is_empty() {
             delta.operation = Some(Operation::Overwrite);
         }
@@ -103,14 +110,14 @@ impl View<'_> {
         Ok(delta)
     }
 
-    async fn replace(&self, staged: &StagedFiles) -> Result<Delta> {
+    async fn replace(&self, staged: &StagedFiles, known: &mut Known) -> Result<Delta> {
         staged.check_schema(self.table)?;
         let mut delta = self.added(staged, Operation::Overwrite);
         delta.operation = Some(Operation::Overwrite);
         delta.remove_all = true;
         if !self.layout.key.is_empty() {
-            let keys = self.staged_keys(staged).await?;
-            let gone = self.earlier(staged, &keys);
+            let keys = self.staged_keys(staged, &mut known.staged).await?;
+            let gone = self.earlier(staged, keys);
             positions::delete(self.lake, self.table, gone, &mut delta).await?;
         }
         let present = self.table.iceberg()?.current_snapshot();
@@ -156,7 +163,20 @@ impl View<'_> {
         Wants::of_files(&self.layout, hashes, &staged.data, staged.spec_id)
     }
 
-    async fn staged_keys(&self, staged: &StagedFiles) -> Result<StagedKeys> {
+    /// The keys of staged files, which are the same in every attempt.
+    async fn staged_keys<'k>(
+        &self,
+        staged: &StagedFiles,
+        known: &'k mut Option<StagedKeys>,
+    ) -> Result<&'k StagedKeys> {
+        let keys = match known.take() {
+            Some(keys) => keys,
+            None => self.keys_of(staged).await?,
+        };
+        Ok(known.insert(keys))
+    }
+
+    async fn keys_of(&self, staged: &StagedFiles) -> Result<StagedKeys> {
         let mut keys = StagedKeys { last: HashMap::new(), earlier: HashMap::new() };
         for (number, file) in staged.data.iter().enumerate() {
             let all = RowsWanted::Except(Vec::new());

@@ -10,10 +10,13 @@ use base::{Error, Result, Timestamp};
 use meta::{Database, Param, Row};
 
 use super::{ImportMode, ImportRequest};
+use crate::decode::Shape;
+use crate::decode::shape::Target;
 use crate::history::taken_back;
 use crate::{Lake, Table};
 
-const STEPS: &[&str] = &["CREATE TABLE lake_import (
+const STEPS: &[&str] = &[
+    "CREATE TABLE lake_import (
     import TEXT NOT NULL,
     generation BIGINT NOT NULL,
     part BIGINT NOT NULL,
@@ -29,13 +32,18 @@ const STEPS: &[&str] = &["CREATE TABLE lake_import (
     type_name TEXT NOT NULL,
     author TEXT NOT NULL,
     PRIMARY KEY (import, generation, part)
-)"];
+)",
+    "ALTER TABLE lake_import ADD COLUMN form TEXT",
+];
 
 /// The journal of one file's import.
 pub(super) struct Journal {
     database: Database,
     /// What is imported how: equal keys mean the same import.
     key: String,
+    /// What the type's rows are like. An import that was interrupted goes on although that has changed
+    /// since; one that had ended is another one then.
+    form: String,
     /// How often it was imported wholly and taken back, or asked for again.
     generation: i64,
     /// This run, to tell its rows from those of a racing one.
@@ -66,6 +74,8 @@ pub(super) struct Part {
     pub(super) done: bool,
     /// The snapshot it is in.
     pub(super) snapshot: i64,
+    /// What the type's rows were like; unknown of parts that an earlier release committed.
+    pub(super) form: Option<String>,
 }
 
 /// Where to begin.
@@ -82,11 +92,11 @@ impl Journal {
         lake: &Lake,
         request: &ImportRequest,
         fingerprint: &str,
+        shape: &Shape,
     ) -> Result<Journal> {
         let database = lake.config().database.clone();
         database.migrate("lake_import", STEPS).await?;
         let table = lake.table(&request.type_name).await?;
-        let key = key_of(lake, request, &table, fingerprint);
         let file = match &request.origin {
             crate::source::Origin::Path(path) => path.display().to_string(),
             crate::source::Origin::Stdin => "<stdin>".to_owned(),
@@ -94,18 +104,33 @@ impl Journal {
         };
         let mut journal = Journal {
             database,
-            key,
+            key: key_of(request, &table, fingerprint, None),
+            form: form_of(shape),
             generation: 0,
             run: lake.config().rng.uuid().to_string(),
             file,
             type_name: Arc::clone(&request.type_name),
             author: Arc::clone(&request.principal.subject),
         };
-        let sql = "SELECT max(generation) AS latest FROM lake_import WHERE import = $1";
-        let row = journal.database.query_one(sql, &[journal.key.as_str().into()]).await?;
-        let latest = row.map(|row| row.opt_int("latest")).transpose()?.flatten();
-        journal.generation = latest.unwrap_or(0);
+        if !journal.find().await? {
+            // Earlier releases took every change of the schema for another import.
+            let schema = lake.schema();
+            let earlier = key_of(request, &table, fingerprint, Some(&schema.fingerprint));
+            let present = std::mem::replace(&mut journal.key, earlier);
+            if !journal.find().await? {
+                journal.key = present;
+            }
+        }
         Ok(journal)
+    }
+
+    /// Finds the latest generation of the key; says whether there is one.
+    async fn find(&mut self) -> Result<bool> {
+        let sql = "SELECT max(generation) AS latest FROM lake_import WHERE import = $1";
+        let row = self.database.query_one(sql, &[self.key.as_str().into()]).await?;
+        let latest = row.map(|row| row.opt_int("latest")).transpose()?.flatten();
+        self.generation = latest.unwrap_or(0);
+        Ok(latest.is_some())
     }
 
     /// Decides where to begin.
@@ -114,8 +139,9 @@ impl Journal {
         let Some(last) = self.last().await? else { return Ok(Start::After(none)) };
         let table = lake.table(&request.type_name).await?;
         let stands = stands(&table, &last, request.mode)?;
+        let is_alike = last.form.as_ref().is_none_or(|form| *form == self.form);
         match (last.done, stands) {
-            (true, true) if !request.again => Ok(Start::Done(last)),
+            (true, true) if is_alike && !request.again => Ok(Start::Done(last)),
             (false, true) => Ok(Start::After(last)),
             _ => {
                 self.generation += 1;
@@ -141,8 +167,8 @@ impl Journal {
     /// The statement that records a part.
     pub(super) fn statement(&self, part: &Part, now: Timestamp) -> (String, Vec<Param>) {
         let sql = "INSERT INTO lake_import (import, generation, part, run, rows_read, rows_loaded,
-            rows_rejected, rejects_bytes, done, at, file, type_name, author)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+            rows_rejected, rejects_bytes, done, at, file, type_name, author, form)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let count = |count: u64| Param::Int(i64::try_from(count).unwrap_or(i64::MAX));
         let values = vec![
             self.key.as_str().into(),
@@ -158,6 +184,7 @@ impl Journal {
             self.file.as_str().into(),
             self.type_name.as_ref().into(),
             self.author.as_ref().into(),
+            self.form.as_str().into(),
         ];
         (sql.to_owned(), values)
     }
@@ -188,17 +215,30 @@ impl Journal {
 }
 
 /// Equal for the same content that is to be read and written in the same way.
-fn key_of(lake: &Lake, request: &ImportRequest, table: &Table, fingerprint: &str) -> String {
+fn key_of(
+    request: &ImportRequest,
+    table: &Table,
+    fingerprint: &str,
+    schema: Option<&str>,
+) -> String {
     let mut options = request.options.clone();
     // Bounds change nothing about which rows there are.
     options.limits = crate::source::ReadLimits::default();
-    let said = format!(
-        "{fingerprint}\n{}\n{}\n{}\n{options:?}",
-        table.id,
-        request.mode.as_str(),
-        lake.schema().fingerprint,
-    );
+    let schema = schema.map_or_else(String::new, |schema| format!("\n{schema}"));
+    let mode = request.mode.as_str();
+    let said = format!("{fingerprint}\n{}\n{mode}{schema}\n{options:?}", table.id);
     blake3::hash(said.as_bytes()).to_hex().to_string()
+}
+
+/// Equal for types whose rows have the same columns, in whatever order.
+fn form_of(shape: &Shape) -> String {
+    let column = |target: &Target| {
+        let must = if target.nullable { "" } else { "!" };
+        format!("{}: {}{must}", target.name, target.data_type)
+    };
+    let mut columns: Vec<String> = shape.targets.iter().map(column).collect();
+    columns.sort_unstable();
+    blake3::hash(columns.join("\n").as_bytes()).to_hex().to_string()
 }
 
 /// Whether what the part committed is still in the table: not rolled back, and, for a replacement,
@@ -227,5 +267,6 @@ fn read(row: &Row) -> Result<Part> {
         committed: count("rows_read")?,
         done: row.bool("done")?,
         snapshot: row.opt_int("snapshot")?.unwrap_or(0),
+        form: row.opt_text("form")?,
     })
 }

@@ -25,13 +25,17 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Takes up the file where the part left it.
-    pub(super) async fn open(request: &ImportRequest, before: &Part) -> Result<Rejects> {
+    /// Takes up the file where the part left it, and what was counted until then.
+    pub(super) async fn open(
+        request: &ImportRequest,
+        before: &Part,
+        counts: BTreeMap<FaultKind, u64>,
+    ) -> Result<Rejects> {
         let mut rejects = Rejects {
             path: request.rejects.clone(),
             file: None,
             length: before.rejects_bytes,
-            counts: BTreeMap::new(),
+            counts,
         };
         if let Some(path) = &rejects.path {
             if rejects.length == 0 {
@@ -74,8 +78,8 @@ impl Rejects {
     }
 
     /// Counts by kind.
-    pub(super) fn by_kind(&self) -> Vec<(FaultKind, u64)> {
-        self.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
+    pub(super) fn counts(&self) -> &BTreeMap<FaultKind, u64> {
+        &self.counts
     }
 
     fn put(&mut self, text: &str) -> Result<()> {

@@ -5,21 +5,15 @@
 //! at the end looks whether it has (`catalog::change`). Not here: writers that wait (`contend`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base::Result;
 use base::ids::TableId;
-use base::task::{self, Task};
+use base::task::Task;
 use tokio::time::Instant;
 
 use crate::catalog::HOLD;
 use crate::commit::contend;
 use crate::lake::Lake;
-
-/// Between two renewals.
-const RENEWAL: Duration = Duration::from_secs(3);
-/// Renewals after which a hold ends by itself: writers do not wait for ever for work that does not end.
-const RENEWALS: u32 = 9;
 
 /// Tables that are held.
 pub(super) struct Hold {
@@ -35,7 +29,7 @@ impl Hold {
     pub(super) async fn take(lake: &Lake, tables: &[TableId]) -> Result<Hold> {
         let holder: Arc<str> = lake.config().rng.uuid().to_string().into();
         contend::take(lake, tables, &holder, HOLD, Instant::now()).await?;
-        let renewal = renew(lake.clone(), Arc::clone(&holder), tables.len());
+        let renewal = contend::renew(lake.clone(), Arc::clone(&holder), tables.len());
         Ok(Hold { lake: lake.holding(&holder), holder, _renewal: renewal })
     }
 
@@ -43,16 +37,4 @@ impl Hold {
     pub(super) async fn end(self) -> Result<()> {
         self.lake.catalog().release(&self.holder).await
     }
-}
-
-fn renew(lake: Lake, holder: Arc<str>, held: usize) -> Task<()> {
-    task::spawn("renew a hold", async move {
-        for _ in 0..RENEWALS {
-            tokio::time::sleep(RENEWAL).await;
-            if let Err(error) = lake.catalog().renew(&holder, held, HOLD).await {
-                tracing::warn!(%error, "failed to renew a hold");
-                return;
-            }
-        }
-    })
 }

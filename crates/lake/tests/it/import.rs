@@ -167,27 +167,66 @@ fn switching(
     (begin, ends, thread)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_a_new_schema_overtakes_says_so_and_goes_on_when_it_is_repeated() {
-    let lab = Lab::new(vec![film()]).await;
-    let (text, in_parts) = large(450);
-    let path = write(lab.folder.path(), "films.csv", &text);
+/// A schema whose films have a country too.
+fn wider(lab: &Lab) -> Arc<Schema> {
     let mut wider = film();
     let country = column("country", DataType::String, true);
     wider.fields.insert(Arc::clone(&country.name), country);
-    let (old, new) = (lab.lake.schema(), Arc::new(schema_of(vec![wider])));
-    let (begin, ends, thread) = switching(&lab, Arc::clone(&new));
+    let fingerprint = "wider".into();
+    let new = Schema { fingerprint, ..schema_of(vec![wider]) };
+    assert_ne!(new.fingerprint, lab.lake.schema().fingerprint);
+    Arc::new(new)
+}
+
+/// Imports 450 rows in parts of 100 by the old schema; the new one comes while the third part is
+/// gathered. The second one is being written meanwhile, or is already committed.
+async fn overtaken(
+    lab: &Lab,
+    request: ImportRequest,
+    new: &Arc<Schema>,
+) -> base::Result<ImportReport> {
+    let old = lab.lake.schema();
+    let (begin, ends, thread) = switching(lab, Arc::clone(new));
     let mut overtaken = false;
     let mut progress = move |done: ImportProgress| {
-        // The third part is being gathered, and stays so until the switch has happened; the second one is
-        // being written meanwhile, or is already committed.
         if done.rows > 220 && !mem::replace(&mut overtaken, true) {
             begin.send(()).unwrap();
             ends.recv().unwrap();
         }
     };
-    let error = lab.lake.pinned(old, 1).import(in_parts(&path), &mut progress).await.unwrap_err();
+    let result = lab.lake.pinned(old, 1).import(request, &mut progress).await;
     thread.join().unwrap();
+    result
+}
+
+async fn ids(lab: &Lab) -> HashSet<Value> {
+    lab.rows("Film").await.into_iter().map(|row| row[0].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_a_new_schema_overtakes_goes_on_by_it() {
+    let lab = Lab::new(vec![film()]).await;
+    let (text, in_parts) = large(450);
+    let path = write(lab.folder.path(), "films.csv", &text);
+    let new = wider(&lab);
+    let learnt = Arc::clone(&new);
+    lab.lake.set_learn(Arc::new(move |_| {
+        let learnt = Arc::clone(&learnt);
+        Box::pin(async move { Ok(learnt) })
+    }));
+    let report = overtaken(&lab, in_parts(&path), &new).await.unwrap();
+    assert_eq!((report.rows, report.resumed_after, report.parts), (450, 0, 5));
+    lab.lake.set_schema(new);
+    assert_eq!((ids(&lab).await.len(), lab.rows("Film").await.len()), (450, 450));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_cannot_learn_of_a_new_schema_says_so_and_goes_on_when_it_is_repeated() {
+    let lab = Lab::new(vec![film()]).await;
+    let (text, in_parts) = large(450);
+    let path = write(lab.folder.path(), "films.csv", &text);
+    let new = wider(&lab);
+    let error = overtaken(&lab, in_parts(&path), &new).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Stale, "{error}");
     assert!(error.message().contains("schema version 2 was deployed meanwhile"), "{error}");
     let hint = error.hint_text().unwrap();
@@ -197,9 +236,27 @@ async fn an_import_that_a_new_schema_overtakes_says_so_and_goes_on_when_it_is_re
     lab.lake.set_schema(Arc::clone(&new));
     let report = import(&lab.lake.pinned(new, 2), in_parts(&path)).await.unwrap();
     assert_eq!((report.rows, report.resumed_after), (450, committed));
-    let ids: HashSet<Value> =
-        lab.rows("Film").await.into_iter().map(|row| row[0].clone()).collect();
-    assert_eq!(ids.len(), 450);
+    assert_eq!((ids(&lab).await.len(), lab.rows("Film").await.len()), (450, 450));
+}
+
+#[tokio::test]
+async fn a_file_is_another_one_when_its_type_has_other_columns_and_only_then() {
+    let lab = Lab::new(vec![film()]).await;
+    let path = write(lab.folder.path(), "films.csv", "id,title\na,A\n");
+    let upsert = || ImportRequest { mode: ImportMode::Upsert, ..request(&path) };
+    import(&lab.lake, upsert()).await.unwrap();
+    let elsewhere = Schema { fingerprint: "elsewhere".into(), ..schema_of(vec![film()]) };
+    lab.lake.set_schema(Arc::new(elsewhere));
+    assert!(import(&lab.lake, upsert()).await.unwrap().skipped_as_already_imported);
+    let (old, new) = (lab.lake.schema(), wider(&lab));
+    let step = Step::AddColumn { type_name: "Film".into(), field: "country".into() };
+    let control = Control::new(&|_| {});
+    let change = SchemaChange { steps: &[&step], old: &old, new: &new };
+    lab.lake.switch(change, Some((1, 2)), Vec::new(), &control).await.unwrap();
+    lab.lake.set_schema(Arc::clone(&new));
+    let lake = lab.lake.pinned(new, 2);
+    assert!(!import(&lake, upsert()).await.unwrap().skipped_as_already_imported);
+    assert!(import(&lake, upsert()).await.unwrap().skipped_as_already_imported);
 }
 
 #[tokio::test(flavor = "multi_thread")]
