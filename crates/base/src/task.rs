@@ -2,7 +2,9 @@
 //! nothing outlives whoever asked for it.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use crate::{Error, Kind, Result};
@@ -44,6 +46,30 @@ pub async fn on_a_thread<T: Send + 'static>(
     let runtime = tokio::runtime::Handle::current();
     let ended = tokio::task::spawn_blocking(move || runtime.block_on(future)).await;
     ended.map_err(|error| join_error(name, error))
+}
+
+/// Computes `work` of each number below `count` on as many threads as there are cores, and gives the
+/// results in order; blocks. For work of milliseconds at least: each call starts its threads.
+pub fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(count);
+    if threads <= 1 {
+        return (0..count).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let one = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < count);
+        std::iter::from_fn(one).map(|index| (index, work(index))).collect::<Vec<_>>()
+    };
+    let mut results: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        let mut results = take();
+        for other in others {
+            results.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
+    });
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 impl<T> Task<T> {

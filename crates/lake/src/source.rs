@@ -9,6 +9,7 @@
 
 pub mod archive;
 pub mod dialect;
+mod fingerprint;
 pub mod images;
 pub mod open;
 pub mod options;

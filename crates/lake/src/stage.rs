@@ -14,6 +14,7 @@ mod file;
 mod repeats;
 mod sort;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -23,7 +24,7 @@ use base::{Error, Kind, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::DataFile;
 use schema::ObjectType;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::lake::{Lake, object_named};
 use crate::layout::Layout;
@@ -69,8 +70,9 @@ pub struct StageWriter {
     limit: usize,
     seen: u64,
     staged: StagedFiles,
-    /// The files of the rows that were gathered before.
-    writing: Option<Task<Result<StagedFiles>>>,
+    /// The files of the rows that were gathered before: when some are begun, of those before them
+    /// the last few are being written still.
+    writing: VecDeque<Task<Result<StagedFiles>>>,
     /// Whose turn it is to write, among writers that share their memory.
     turn: Arc<Semaphore>,
 }
@@ -111,7 +113,7 @@ impl StageWriter {
             limit,
             seen: 0,
             staged,
-            writing: None,
+            writing: VecDeque::new(),
             turn: Arc::new(Semaphore::new(1)),
         }
     }
@@ -145,57 +147,65 @@ impl StageWriter {
 
     /// Writes what is left and gives the files.
     pub async fn finish(mut self) -> Result<StagedFiles> {
-        self.flush().await?;
-        self.take_written().await?;
-        Ok(self.staged)
+        let flushed = self.flush().await;
+        match flushed.and(self.take_written(0).await) {
+            Ok(()) => Ok(self.staged),
+            Err(error) => {
+                self.abort().await;
+                Err(error)
+            }
+        }
     }
 
     /// Removes the files that were written.
     pub async fn abort(mut self) {
-        if let Err(error) = self.take_written().await {
-            tracing::debug!(%error, "an aborted write had failed");
+        while !self.writing.is_empty() {
+            if let Err(error) = self.take_written(0).await {
+                tracing::debug!(%error, "an aborted write had failed");
+            }
         }
         self.lake.discard(&self.staged).await;
     }
 
-    /// Begins to write the gathered rows, once those before them are written.
+    /// Begins to write the gathered rows, once the last file of those before them is begun.
     pub(crate) async fn flush(&mut self) -> Result<()> {
-        self.take_written().await?;
         let batches = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
         if batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(());
         }
-        let (lake, layout) = (self.lake.clone(), Arc::clone(&self.layout));
         let turn = Arc::clone(&self.turn).acquire_owned().await;
-        let work = write_gathered(lake, layout, Arc::clone(&self.object), batches);
-        let work = async move {
-            let _turn = turn;
-            work.await
-        };
-        self.writing = Some(base::task::spawn("write data files", work));
+        let turn = turn.map_err(|_| Error::internal("nobody gives the turn to write files"))?;
+        self.take_written(1).await?;
+        let (lake, layout) = (self.lake.clone(), Arc::clone(&self.layout));
+        let work = write_gathered(lake, layout, Arc::clone(&self.object), batches, turn);
+        self.writing.push_back(base::task::spawn("write data files", work));
         Ok(())
     }
 
-    /// Waits for the files that are being written.
-    async fn take_written(&mut self) -> Result<()> {
-        let Some(writing) = self.writing.take() else { return Ok(()) };
-        let written = writing.await??;
-        self.staged.duplicates += written.duplicates;
-        self.staged.duplicate = self.staged.duplicate.take().or(written.duplicate);
-        self.staged.rows += written.rows;
-        self.staged.bytes += written.bytes;
-        self.staged.data.extend(written.data);
+    /// Waits for files that are being written, until only the last `most` writes are left.
+    async fn take_written(&mut self, most: usize) -> Result<()> {
+        while self.writing.len() > most {
+            let Some(writing) = self.writing.pop_front() else { break };
+            let written = writing.await??;
+            self.staged.duplicates += written.duplicates;
+            self.staged.duplicate = self.staged.duplicate.take().or(written.duplicate);
+            self.staged.rows += written.rows;
+            self.staged.bytes += written.bytes;
+            self.staged.data.extend(written.data);
+        }
         Ok(())
     }
 }
 
-/// Writes rows as sorted files, in the order of their partitions; all or none.
+/// Writes rows as sorted files, in the order of their partitions; all or none. The turn is over when
+/// the last file is begun, so that no core waits for it.
 async fn write_gathered(
     lake: Lake,
     layout: Arc<Layout>,
     object: Arc<ObjectType>,
     batches: Vec<RecordBatch>,
+    turn: OwnedSemaphorePermit,
 ) -> Result<StagedFiles> {
     let shared = Arc::clone(&layout);
     let divided =
@@ -204,7 +214,13 @@ async fn write_gathered(
     if let Some(row) = divided.duplicate {
         written.duplicate = Some(crate::keys::shown(&object, &layout.key_arrays(&row), 0)?);
     }
+    let mut left = divided.runs.len();
+    let mut turn = Some(turn);
     let write = |run: divide::Run| {
+        left -= 1;
+        if left == 0 {
+            drop(turn.take());
+        }
         let (lake, layout) = (lake.clone(), Arc::clone(&layout));
         base::task::on_a_thread("write a data file", async move {
             file::write(&lake, &layout, run).await

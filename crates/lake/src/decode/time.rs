@@ -118,8 +118,24 @@ fn ymd(text: &[u8]) -> Option<(i32, &[u8])> {
     let (month, rest) = two(rest.strip_prefix(b"-")?)?;
     let (day, rest) = two(rest.strip_prefix(b"-")?)?;
     let year = (century * 100 + year) as i32;
-    let date = NaiveDate::from_ymd_opt(if negative { -year } else { year }, month, day)?;
-    Some((days_of(date), rest))
+    Some((days_from_civil(if negative { -year } else { year }, month, day)?, rest))
+}
+
+/// Days since the epoch of a date of the Gregorian calendar, `None` for one that is none. Years begin
+/// in March here, so that the leap day is their last (Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms").
+fn days_from_civil(year: i32, month: u32, day: u32) -> Option<i32> {
+    const DAYS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let most = DAYS.get(month.checked_sub(1)? as usize)? + u32::from(is_leap && month == 2);
+    if day == 0 || day > most {
+        return None;
+    }
+    let year = year - i32::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year as i32;
+    Some(era * 146_097 + of_era - 719_468)
 }
 
 /// The epoch, counted in days from the first day of the year 1.
@@ -191,6 +207,16 @@ mod tests {
         check("2026-11-23T08:00:00Zulu", None);
         check("23/11/2026", None);
         check("1763884800", None);
+    }
+
+    #[test]
+    fn every_day_is_counted_as_chrono_counts_it() {
+        for year in (-801..=1).chain(1895..=2405) {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let expected = NaiveDate::from_ymd_opt(year, month, day).map(days_of);
+                assert_eq!(days_from_civil(year, month, day), expected, "{year}-{month}-{day}");
+            }
+        }
     }
 
     #[test]

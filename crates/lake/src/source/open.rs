@@ -14,7 +14,7 @@ use tempfile::TempPath;
 
 use super::sniff::{self, Packing};
 use super::text::{self, Consumed};
-use super::{Format, ReadOptions, archive, images};
+use super::{Format, ReadOptions, archive, fingerprint, images};
 
 /// What the user named.
 #[derive(Clone, Debug)]
@@ -95,9 +95,8 @@ impl Source {
         if let Body::Folder(folder) = &self.body {
             return folder.fingerprint();
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(self.raw()?)?;
-        Ok(hasher.finalize().to_hex().to_string())
+        let hash = fingerprint::of(|| self.raw(), self.bytes);
+        Ok(hash.map_err(|error| locate(error, &self.name))?.to_hex().to_string())
     }
 
     /// Size and time of the last change, where the file system knows them: whether a file is the

@@ -9,8 +9,8 @@
 //! run, because picking them from all batches in their final order waits for memory at each value.
 //! Not here: the order within a run (`sort`), the files (`file`).
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::builder::NullBufferBuilder;
 use arrow::array::{
@@ -211,7 +211,7 @@ struct Runs {
     /// Rows of each run.
     counts: Vec<usize>,
     /// For each run its rows as batch and row, for columns that are copied no faster way.
-    places: OnceCell<Vec<Vec<(usize, usize)>>>,
+    places: OnceLock<Vec<Vec<(usize, usize)>>>,
 }
 
 impl Runs {
@@ -220,19 +220,22 @@ impl Runs {
         for number in numbers.iter().flatten().filter(|number| **number != GONE) {
             counts[*number as usize] += 1;
         }
-        Runs { numbers, counts, places: OnceCell::new() }
+        Runs { numbers, counts, places: OnceLock::new() }
     }
 
-    /// The columns of each run. A column of the batches is let go before the next one is copied.
+    /// The columns of each run. A column of the batches is let go once it is copied.
     fn columns(&self, batches: Vec<RecordBatch>) -> Result<Vec<Vec<ArrayRef>>> {
-        let mut batches: Vec<_> =
-            batches.into_iter().map(|batch| batch.columns().to_vec().into_iter()).collect();
-        let width = batches.first().map_or(0, |columns| columns.len());
+        let width = batches.first().map_or(0, RecordBatch::num_columns);
+        let column = |at: usize| batches.iter().map(|batch| Arc::clone(batch.column(at))).collect();
+        let columns: Vec<Mutex<Vec<ArrayRef>>> = (0..width).map(column).map(Mutex::new).collect();
+        drop(batches);
+        let copied = base::task::parallel(width, |at| {
+            let mut column = columns[at].lock().unwrap_or_else(PoisonError::into_inner);
+            self.column(std::mem::take(&mut *column))
+        });
         let mut divided = vec![Vec::with_capacity(width); self.counts.len()];
-        for _ in 0..width {
-            let column: Vec<ArrayRef> = batches.iter_mut().filter_map(Iterator::next).collect();
-            let parts = self.column(column)?.into_iter();
-            divided.iter_mut().zip(parts).for_each(|(run, part)| run.push(part));
+        for parts in copied {
+            divided.iter_mut().zip(parts?).for_each(|(run, part)| run.push(part));
         }
         Ok(divided)
     }
@@ -267,7 +270,7 @@ impl Runs {
         let data_type = column[0].data_type();
         let array = |(values, nulls): (Vec<T::Native>, Option<NullBuffer>)| {
             let array = PrimitiveArray::<T>::new(values.into(), nulls);
-            std::sync::Arc::new(array.with_data_type(data_type.clone())) as ArrayRef
+            Arc::new(array.with_data_type(data_type.clone())) as ArrayRef
         };
         runs.into_iter().zip(self.nulls(column)).map(array).collect()
     }
@@ -298,7 +301,7 @@ impl Runs {
         let array = |((offsets, bytes), nulls): ((Vec<T::Offset>, Vec<u8>), _)| {
             let offsets = OffsetBuffer::new(offsets.into());
             let array = GenericByteArray::<T>::try_new(offsets, bytes.into(), nulls);
-            Ok(std::sync::Arc::new(array.map_err(failed("divide rows"))?) as ArrayRef)
+            Ok(Arc::new(array.map_err(failed("divide rows"))?) as ArrayRef)
         };
         parts.map(array).collect()
     }
