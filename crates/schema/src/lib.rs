@@ -17,6 +17,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod expression;
 pub mod generate;
+pub mod graph;
 pub mod load;
 pub mod model;
 pub mod plan;
