@@ -13,6 +13,7 @@
 pub mod api;
 mod check;
 pub mod compile;
+pub mod compose;
 pub mod diagnostic;
 pub mod diff;
 pub mod expression;
