@@ -26,6 +26,8 @@ const ENTITIES: [(&str, &[(&str, &str)]); 3] = [
 
 struct Dealer {
     rng: Rng,
+    /// Whether slips are seldom, so that most sets fit together.
+    calm: bool,
 }
 
 impl Dealer {
@@ -37,9 +39,14 @@ impl Dealer {
         from[self.rng.below(from.len() as u64) as usize]
     }
 
+    /// A slip, of which a calm dealer makes few.
+    fn slips(&self, percent: u64) -> bool {
+        self.rng.below(100 * if self.calm { 25 } else { 1 }) < percent
+    }
+
     /// A type, seldom another one.
     fn slip(&self, ty: &str) -> String {
-        match self.rng.below(40) {
+        match self.rng.below(if self.calm { 1000 } else { 40 }) {
             0 | 1 => ty.trim_end_matches('!').to_owned(),
             2 => format!("{}!", ty.trim_end_matches('!')),
             3 => "Int".to_owned(),
@@ -48,7 +55,7 @@ impl Dealer {
     }
 
     fn mark(&self) -> &'static str {
-        match self.rng.below(60) {
+        match self.rng.below(if self.calm { 200 } else { 60 }) {
             0 => " @inaccessible",
             1 => " @tag(name: \"x\")",
             2 => " @deprecated(reason: \"old\")",
@@ -66,7 +73,7 @@ struct Held {
 
 /// The set that belongs to a seed.
 pub(crate) fn random_sources(seed: u64) -> Services {
-    let dealer = Dealer { rng: Rng::seeded(0x5eed_0002 + seed) };
+    let dealer = Dealer { rng: Rng::seeded(0x5eed_0002 + seed), calm: seed % 3 > 0 };
     let count = 2 + dealer.rng.below(3) as usize;
     let mut held: Vec<Held> = (0..count).map(|_| Held::default()).collect();
     for (entity, fields) in ENTITIES {
@@ -82,7 +89,7 @@ pub(crate) fn random_sources(seed: u64) -> Services {
 }
 
 fn finish(dealer: &Dealer, held: &Held) -> String {
-    if dealer.chance(10) {
+    if dealer.slips(10) {
         // Version 1 does not know what came with 2.
         let mut text = held.text.clone();
         for word in [" @shareable", " @inaccessible"] {
@@ -114,31 +121,31 @@ fn deal(dealer: &Dealer, entity: &'static str, fields: &[(&str, &'static str)], 
     let own_key = fields[0].0;
     let mut bodies: Vec<Option<String>> = vec![None; held.len()];
     for body in &mut bodies {
-        if dealer.chance(75) {
+        if dealer.calm || dealer.chance(75) {
             *body = Some(String::new());
         }
     }
-    let keyed = dealer.chance(85);
+    let keyed = !dealer.slips(15);
     for (name, ty) in fields {
         let shared = dealer.chance(15);
         let home = dealer.rng.below(count) as usize;
         for (source, body) in bodies.iter_mut().enumerate() {
             let Some(body) = body else { continue };
-            let has = source == home || (shared && dealer.chance(60)) || dealer.chance(4);
+            let has = source == home || (shared && dealer.chance(60)) || dealer.slips(4);
             if !has {
                 continue;
             }
             held[source].uses.push(ty);
-            let share = if shared && !dealer.chance(6) { " @shareable" } else { "" };
-            let over = match dealer.rng.below(50) {
+            let share = if shared && !dealer.slips(6) { " @shareable" } else { "" };
+            let over = match dealer.rng.below(if dealer.calm { 400 } else { 50 }) {
                 0 => " @override(from: \"a\")",
                 1 => " @override(from: \"b\")",
                 2 => " @override(from: \"b\", label: \"percent(5)\")",
                 _ => "",
             };
-            let arguments = match dealer.rng.below(30) {
+            let arguments = match dealer.rng.below(if shared && dealer.calm { 600 } else { 30 }) {
                 0 => "(first: Int)",
-                1 => "(first: Int! = 3)",
+                1 => "(first: Int = 3)",
                 2 => "(color: Color)",
                 3 => "(filter: Filter)",
                 _ => "",
@@ -150,8 +157,8 @@ fn deal(dealer: &Dealer, entity: &'static str, fields: &[(&str, &'static str)], 
                 held[source].uses.push("Filter");
             }
             let provides = match *ty {
-                "Maker" if dealer.chance(20) => " @provides(fields: \"name\")",
-                "Product!" if dealer.chance(20) => " @provides(fields: \"weight\")",
+                "Maker" if dealer.slips(20) => " @provides(fields: \"name\")",
+                "Product!" if dealer.slips(20) => " @provides(fields: \"weight\")",
                 _ => "",
             };
             *body += &format!(
@@ -163,13 +170,13 @@ fn deal(dealer: &Dealer, entity: &'static str, fields: &[(&str, &'static str)], 
     }
     for (source, body) in bodies.into_iter().enumerate() {
         let Some(mut body) = body else { continue };
-        let mut head = String::from(if dealer.chance(8) { "extend type " } else { "type " });
+        let mut head = String::from(if dealer.slips(8) { "extend type " } else { "type " });
         head += entity;
-        let id = dealer.chance(90);
+        let id = !dealer.slips(10);
         if id {
             body += "  id: ID!\n";
         }
-        let keys = match dealer.rng.below(10) {
+        let keys = match dealer.rng.below(if dealer.calm { 200 } else { 10 }) {
             _ if !keyed => "",
             0 => " @key(fields: \"id\", resolvable: false)",
             1 if body.contains(&format!("  {own_key}:")) => "own",
@@ -180,7 +187,7 @@ fn deal(dealer: &Dealer, entity: &'static str, fields: &[(&str, &'static str)], 
         let key =
             if keys == "own" { format!(" @key(fields: \"{own_key}\")") } else { keys.to_owned() };
         if !id && key.contains("id") {
-            body += "  id: ID! @external\n";
+            body += "  id: ID!\n";
         }
         if entity == "Product" {
             body += &externals(dealer, &body);
@@ -198,7 +205,7 @@ fn deal(dealer: &Dealer, entity: &'static str, fields: &[(&str, &'static str)], 
 fn externals(dealer: &Dealer, body: &str) -> String {
     let has =
         |name: &str| body.contains(&format!("  {name}:")) || body.contains(&format!("  {name}("));
-    if has("weight") || !dealer.chance(20) {
+    if has("weight") || !dealer.slips(20) {
         return String::new();
     }
     match dealer.rng.below(4) {
@@ -235,7 +242,7 @@ fn queries(dealer: &Dealer, held: &mut [Held]) {
             if !known || !dealer.chance(30) {
                 continue;
             }
-            let (name, share) = match dealer.rng.below(10) {
+            let (name, share) = match dealer.rng.below(if dealer.calm { 400 } else { 10 }) {
                 0 => (field.to_owned(), ""),
                 1 | 2 => (field.to_owned(), " @shareable"),
                 _ => (format!("{field}{source}"), ""),
@@ -269,8 +276,8 @@ fn small_types(dealer: &Dealer, held: &mut Held) {
         }
     }
     if uses(held, "Money") {
-        let cents = if dealer.chance(15) { " cents: Int" } else { "" };
-        let share = if dealer.chance(90) { " @shareable" } else { "" };
+        let cents = if dealer.slips(15) { " cents: Int" } else { "" };
+        let share = if !dealer.slips(10) { " @shareable" } else { "" };
         held.text += &format!("type Money{share} {{ amount: Int!{cents} }}\n");
     }
     if uses(held, "Any") {
@@ -286,7 +293,7 @@ fn small_types(dealer: &Dealer, held: &mut Held) {
         }
     }
     if uses(held, "Node") {
-        let more = if dealer.chance(15) { " name: String" } else { "" };
+        let more = if dealer.slips(15) { " name: String" } else { "" };
         held.text += &format!("interface Node {{ id: ID!{more} }}\n");
         if !more.is_empty() {
             held.text += "type Thing implements Node @key(fields: \"id\") { id: ID! name: String @shareable }\n";
@@ -295,7 +302,7 @@ fn small_types(dealer: &Dealer, held: &mut Held) {
         }
     }
     if uses(held, "Filter") {
-        let inputs = match dealer.rng.below(8) {
+        let inputs = match dealer.rng.below(if dealer.calm { 100 } else { 8 }) {
             0 => "min: Int!",
             1 => "min: Int max: Int!",
             2 => "min: Int = 1",
@@ -309,7 +316,8 @@ fn small_types(dealer: &Dealer, held: &mut Held) {
         }
     }
     if uses(held, "Color") {
-        let values = dealer.pick(&["RED GREEN", "RED GREEN", "RED GREEN", "RED", "RED GREEN BLUE"]);
+        let values =
+            if dealer.slips(40) { dealer.pick(&["RED", "RED GREEN BLUE"]) } else { "RED GREEN" };
         held.text += &format!("enum Color {{ {values} }}\n");
     }
 }
