@@ -15,7 +15,7 @@ mod derived;
 pub(crate) mod directives;
 mod field;
 mod names;
-mod parse;
+pub(crate) mod parse;
 mod reference;
 pub(crate) mod report;
 mod shape;
@@ -30,6 +30,7 @@ use crate::{api, check};
 pub(crate) use build::Draft;
 pub use canonical::{canonical, fingerprint};
 pub(crate) use declare::{Declared, Object};
+pub(crate) use parse::too_deep;
 pub(crate) use report::Report;
 
 /// The directives that are enforced, by name.

@@ -28,12 +28,37 @@ pub struct Diagnostic {
     pub length: usize,
     /// The next thing to try.
     pub hint: Option<String>,
+    /// Other places that belong to the fault: where two texts disagree, the second one.
+    pub also: Vec<Also>,
+}
+
+/// A further place of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Also {
+    /// Where.
+    pub place: Place,
+    /// Characters that are meant, from `place` on.
+    pub length: usize,
+    /// What stands there.
+    pub message: String,
+}
+
+impl Also {
+    fn to_json(&self) -> Value {
+        json!({
+            "message": self.message,
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "length": self.length,
+        })
+    }
 }
 
 impl Diagnostic {
     /// A diagnostic without a hint.
     pub fn new(code: Code, place: Place, length: usize, message: impl Into<String>) -> Self {
-        Diagnostic { code, message: message.into(), place, length, hint: None }
+        Diagnostic { code, message: message.into(), place, length, hint: None, also: Vec::new() }
     }
 
     /// Adds the next thing to try.
@@ -103,7 +128,7 @@ impl Diagnostics {
     /// The findings as JSON, for `--json` and editors.
     pub fn to_json(&self) -> Value {
         let items = self.items.iter().map(|item| {
-            json!({
+            let mut object = json!({
                 "code": item.code.as_str(),
                 "severity": item.severity().as_str(),
                 "message": item.message,
@@ -112,7 +137,11 @@ impl Diagnostics {
                 "column": item.place.column,
                 "length": item.length,
                 "hint": item.hint,
-            })
+            });
+            if !item.also.is_empty() {
+                object["also"] = item.also.iter().map(Also::to_json).collect();
+            }
+            object
         });
         Value::Array(items.collect())
     }

@@ -13,10 +13,12 @@
 pub mod api;
 mod check;
 pub mod compile;
+pub mod compose;
 pub mod diagnostic;
 pub mod diff;
 pub mod expression;
 pub mod generate;
+pub mod graph;
 pub mod load;
 pub mod model;
 pub mod plan;

@@ -78,7 +78,7 @@ fn fits(text: &str, file: usize, report: &mut Report<'_>) -> bool {
 }
 
 /// Where brackets first nest too deeply; strings and comments are passed over.
-fn too_deep(text: &str) -> Option<usize> {
+pub(crate) fn too_deep(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0_usize);
     while at < bytes.len() {
@@ -184,7 +184,7 @@ fn identified(
 }
 
 /// The parser's message with its token names as they are written.
-fn words(message: &str) -> String {
+pub(crate) fn words(message: &str) -> String {
     const PHRASES: [(&str, &str); 6] = [
         ("syntax error: ", ""),
         ("a StringValue, Name or OperationDefinition", "a definition such as `type`"),

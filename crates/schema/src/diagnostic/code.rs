@@ -1,7 +1,11 @@
 //! The registry of diagnostic codes: every code once, with its title and what to do about it. The
 //! page `docs/reference/diagnostics.md` is made of it.
 
+mod composition;
+
 use std::fmt::Write;
+
+pub use composition::COMPOSITION;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +83,75 @@ pub enum Code {
     ExpressionName,
     ExpressionType,
     Plan,
+    DefaultValueUsesInaccessible,
+    DirectiveCompositionError,
+    DirectiveDefinitionInvalid,
+    EmptyMergedEnumType,
+    EmptyMergedInputType,
+    EnumValueMismatch,
+    ExtensionWithNoBase,
+    ExternalArgumentDefaultMismatch,
+    ExternalArgumentMissing,
+    ExternalArgumentTypeMismatch,
+    ExternalMissingOnBase,
+    ExternalOnInterface,
+    ExternalTypeMismatch,
+    ExternalUnused,
+    FieldArgumentDefaultMismatch,
+    FieldArgumentTypeMismatch,
+    FieldTypeMismatch,
+    FromSubgraphDoesNotExist,
+    ImplementedByInaccessible,
+    InputFieldDefaultMismatch,
+    InterfaceFieldNoImplem,
+    InterfaceKeyMissingImplementationType,
+    InterfaceKeyNotOnImplementation,
+    InterfaceObjectUsageError,
+    InvalidFieldSharing,
+    InvalidGraphql,
+    InvalidLinkDirectiveUsage,
+    InvalidLinkIdentifier,
+    InvalidShareableUsage,
+    InvalidSubgraphName,
+    KeyDirectiveInFieldsArg,
+    KeyFieldsHasArgs,
+    KeyFieldsSelectInvalidType,
+    KeyInvalidFields,
+    KeyInvalidFieldsType,
+    KeyUnsupportedOnInterface,
+    MergedDirectiveApplicationOnExternal,
+    NoQueries,
+    OnlyInaccessibleChildren,
+    OverrideCollisionWithAnotherDirective,
+    OverrideFromSelfError,
+    OverrideLabelInvalid,
+    OverrideOnInterface,
+    OverrideSourceHasOverride,
+    ProvidesDirectiveInFieldsArg,
+    ProvidesFieldsHasArgs,
+    ProvidesFieldsMissingExternal,
+    ProvidesInvalidFields,
+    ProvidesInvalidFieldsType,
+    ProvidesOnNonObjectField,
+    ProvidesUnsupportedOnInterface,
+    QueryRootTypeInaccessible,
+    ReferencedInaccessible,
+    RequiredArgumentMissingInSomeSubgraph,
+    RequiredInaccessible,
+    RequiredInputFieldMissingInSomeSubgraph,
+    RequiresDirectiveInFieldsArg,
+    RequiresFieldsMissingExternal,
+    RequiresInvalidFields,
+    RequiresInvalidFieldsType,
+    RequiresUnsupportedOnInterface,
+    RootMutationUsed,
+    RootQueryUsed,
+    RootSubscriptionUsed,
+    SatisfiabilityError,
+    TypeDefinitionInvalid,
+    TypeKindMismatch,
+    UnknownFederationLinkVersion,
+    UnsupportedFeature,
 }
 
 /// One entry of the registry.
@@ -424,7 +497,8 @@ pub const REGISTRY: &[Entry] = &[
 impl Code {
     /// The registry's entry.
     pub fn entry(self) -> &'static Entry {
-        REGISTRY.iter().find(|entry| entry.code == self).unwrap_or(&REGISTRY[0])
+        let mut all = REGISTRY.iter().chain(COMPOSITION);
+        all.find(|entry| entry.code == self).unwrap_or(&REGISTRY[0])
     }
 
     /// The stable name, `HW0201`.
@@ -472,13 +546,24 @@ pub fn reference_page() -> String {
          `headwater check` prints these codes; a code never changes its meaning.\n\n\
          | code | what | meaning |\n| --- | --- | --- |\n",
     );
-    for entry in REGISTRY {
+    rows(&mut page, REGISTRY);
+    page.push_str(
+        "\n## Composition\n\n\
+         Several sources that cannot be one graph are refused with the codes of Apollo Federation, where \
+         it has one; both places are named.\n\n\
+         | code | what | meaning |\n| --- | --- | --- |\n",
+    );
+    rows(&mut page, COMPOSITION);
+    page
+}
+
+fn rows(page: &mut String, entries: &[Entry]) {
+    for entry in entries {
         let warning = if entry.severity == Severity::Warning { " (warning)" } else { "" };
         let cell = entry.explanation.replace('|', "\\|");
         // Writing to a `String` cannot fail.
         let _ = writeln!(page, "| {} | {}{warning} | {cell} |", entry.name, entry.title);
     }
-    page
 }
 
 #[cfg(test)]
@@ -487,19 +572,23 @@ mod tests {
 
     #[test]
     fn every_name_is_used_once_and_the_registry_is_in_order() {
-        let names: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
-        let mut sorted = names.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        assert_eq!(names, sorted);
+        for registry in [REGISTRY, COMPOSITION] {
+            let names: Vec<&str> = registry.iter().map(|entry| entry.name).collect();
+            let mut sorted = names.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(names, sorted);
+        }
     }
 
     #[test]
     fn every_code_is_its_own_entry() {
-        for entry in REGISTRY {
+        for entry in REGISTRY.iter().chain(COMPOSITION) {
             assert_eq!(entry.code.entry().name, entry.name);
         }
-        // `Plan` is the last variant, so its position counts them.
+        // `Plan` is the last variant of its own registry, so its position counts them.
         assert_eq!(Code::Plan as usize + 1, REGISTRY.len());
+        let all = Code::UnsupportedFeature as usize + 1;
+        assert_eq!(all, REGISTRY.len() + COMPOSITION.len());
     }
 }

@@ -1,6 +1,8 @@
 //! Diagnostics as a terminal shows them: in come findings and the texts they speak of, out comes
 //! text with an excerpt, a caret and a hint for each.
 
+use base::Place;
+
 use crate::load::Sources;
 
 use super::{Diagnostic, Diagnostics, Severity};
@@ -66,24 +68,47 @@ fn one(item: &Diagnostic, sources: &Sources, paint: &Paint, text: &mut String) {
     text.push_str(&paint.severity(item.severity(), &title));
     text.push_str(&paint.bold(&format!(": {}", item.message)));
     text.push('\n');
-    let width = item.place.line.to_string().len();
-    let gap = " ".repeat(width);
-    let mut place = item.place.clone();
-    place.file = sources.shown_name(&place.file);
-    text.push_str(&format!("{gap}{} {place}\n", paint.frame("-->")));
-    if let Some(excerpt) = Excerpt::of(item, sources) {
-        let bar = paint.frame("|");
-        let marker = paint.severity(item.severity(), &"^".repeat(excerpt.length));
-        text.push_str(&format!("{gap} {bar}\n"));
-        text.push_str(&format!(
-            "{} {bar} {}\n",
-            paint.frame(&item.place.line.to_string()),
-            excerpt.line
-        ));
-        text.push_str(&format!("{gap} {bar} {}{marker}\n", " ".repeat(excerpt.before)));
+    let lines = item.also.iter().map(|also| also.place.line).chain([item.place.line]);
+    let width = lines.max().unwrap_or(0).to_string().len();
+    let shown = Shown { severity: item.severity(), width, sources, paint };
+    shown.place(&item.place, item.length, None, text);
+    for also in &item.also {
+        shown.place(&also.place, also.length, Some(&also.message), text);
     }
     if let Some(hint) = &item.hint {
+        let gap = " ".repeat(width);
         text.push_str(&format!("{gap} {} {} {hint}\n", paint.frame("="), paint.hint("hint:")));
+    }
+}
+
+/// How the places of one finding are shown.
+struct Shown<'s> {
+    severity: Severity,
+    width: usize,
+    sources: &'s Sources,
+    paint: &'s Paint,
+}
+
+impl Shown<'_> {
+    /// A place with its line, and beside the mark what stands there.
+    fn place(&self, place: &Place, length: usize, words: Option<&str>, text: &mut String) {
+        let Shown { width, sources, paint, .. } = self;
+        let gap = " ".repeat(*width);
+        let mut named = place.clone();
+        named.file = sources.shown_name(&place.file);
+        text.push_str(&format!("{gap}{} {named}\n", paint.frame("-->")));
+        let words = words.map_or_else(String::new, |words| format!(" {words}"));
+        let Some(excerpt) = Excerpt::of(place, length, sources) else {
+            if !words.is_empty() {
+                text.push_str(&format!("{gap} {}{words}\n", paint.frame("|")));
+            }
+            return;
+        };
+        let bar = paint.frame("|");
+        let marker = paint.severity(self.severity, &("^".repeat(excerpt.length) + &words));
+        let number = paint.frame(&format!("{:<width$}", place.line));
+        text.push_str(&format!("{gap} {bar}\n{number} {bar} {}\n", excerpt.line));
+        text.push_str(&format!("{gap} {bar} {}{marker}\n", " ".repeat(excerpt.before)));
     }
 }
 
@@ -95,10 +120,10 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn of(item: &Diagnostic, sources: &Sources) -> Option<Self> {
-        let line = item.place.line.checked_sub(1)?;
-        let column = item.place.column.checked_sub(1)?;
-        let text = sources.text(&item.place.file)?.split('\n').nth(line)?;
+    fn of(place: &Place, length: usize, sources: &Sources) -> Option<Self> {
+        let line = place.line.checked_sub(1)?;
+        let column = place.column.checked_sub(1)?;
+        let text = sources.text(&place.file)?.split('\n').nth(line)?;
         // Tabs and control characters become one space each, so that the caret stands where it must.
         let chars: Vec<char> =
             text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -112,15 +137,13 @@ impl Excerpt {
         Some(Excerpt {
             line: format!("{start}{shown}{end}"),
             before,
-            length: item.length.clamp(1, room),
+            length: length.clamp(1, room),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use base::Place;
-
     use super::super::Code;
     use super::*;
 

@@ -8,6 +8,9 @@
 
 mod accepted;
 mod cases;
+mod compose;
+mod compose_lake;
+mod composition_oracle;
 mod example;
 mod expressions;
 mod generate;
@@ -16,4 +19,5 @@ mod inspector;
 mod plans;
 mod proposals;
 mod random;
+mod random_sources;
 mod reference;

@@ -1,0 +1,63 @@
+//! The lake as a source: in comes a compiled schema and its API, out comes a [`Subgraph`] whose
+//! tables with a key are entities, and whose faults are shown where the modules declare them.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use base::{Place, Team};
+
+use super::read::read_text;
+use super::subgraph::Subgraph;
+use super::text::{SourceSdl, Text};
+use crate::api::Api;
+use crate::diagnostic::Diagnostics;
+use crate::graph::SourceKind;
+use crate::model::Schema;
+
+/// Types that several sources may have alike: what a page is belongs to nobody.
+const SHARED: [&str; 1] = ["PageInfo"];
+
+/// The lake as a source of a graph.
+///
+/// # Errors
+/// When the API breaks a rule of composition; no API that [`Api::new`] makes does.
+pub fn lake(schema: &Schema, api: &Api, owner: Team) -> Result<Subgraph, Diagnostics> {
+    let mut text = api.sdl().to_string();
+    for object in schema.types.values() {
+        let Some(table) = object.table().filter(|table| !table.key.is_empty()) else { continue };
+        let key: Vec<&str> = table.key.iter().map(|id| object.field(*id).name.as_ref()).collect();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "extend type {} @key(fields: \"{}\")", object.name, key.join(" "));
+    }
+    for name in SHARED {
+        let _ = writeln!(text, "extend type {name} @shareable");
+    }
+    let text: Arc<str> = text.into();
+    let source = SourceSdl {
+        name: "lake".into(),
+        kind: SourceKind::Lake,
+        url: "".into(),
+        owner,
+        file: "<lake>".into(),
+        text: text.clone(),
+    };
+    let mut subgraph = read_text(&source, Text::new(source.file.clone(), text))?;
+    subgraph.text.elsewhere = places(schema, &subgraph);
+    Ok(subgraph)
+}
+
+/// Where the modules declare what the API has under the same names.
+fn places(schema: &Schema, subgraph: &Subgraph) -> HashMap<usize, Place> {
+    let mut places = HashMap::new();
+    for object in schema.types.values() {
+        let Some(known) = subgraph.types.get(object.name.as_ref()) else { continue };
+        places.insert(known.span.start, object.place.clone());
+        for field in object.fields.values() {
+            if let Some(known) = known.fields.get(field.name.as_ref()) {
+                places.insert(known.span.start, field.place.clone());
+            }
+        }
+    }
+    places
+}
