@@ -55,8 +55,18 @@ impl<'a> Draft<'a> {
             }
         }
         while !rest.is_empty() {
-            // What was placed below may have brought fields of this node along.
-            rest.retain(|field| !self.is_placed(node, *field));
+            // What was placed below may have brought fields of this node along, or a source.
+            let mut still = Vec::new();
+            for field in std::mem::take(&mut rest) {
+                match self.is_placed(node, field) {
+                    true => {}
+                    false => match self.best_seat(node, field) {
+                        Some(seat) => self.put(node, field, seat)?,
+                        None => still.push(field),
+                    },
+                }
+            }
+            rest = still;
             let Some(first) = rest.first().copied() else { break };
             let reach = self.reach(node);
             let choices: Vec<(usize, Vec<Choice>)> =
