@@ -185,7 +185,7 @@ impl<'a> Routed<'a> {
         match (&asked.field.below, form) {
             (Below::Leaf(leaf), _) => self.leaf(asked, leaf, ty, group, at),
             (below, Form::Object) => match self.answers.node(below, group, Spot::of(at)) {
-                Some(node) => self.inner(node, height, group, at, asked, ty),
+                Some(node) => self.inner(node, height, asked, ty),
                 None => self.misfit(asked.field, ty),
             },
             _ => self.misfit(asked.field, ty),
@@ -202,20 +202,11 @@ impl<'a> Routed<'a> {
         })
     }
 
-    fn inner(
-        &mut self,
-        node: usize,
-        height: usize,
-        group: usize,
-        at: At,
-        asked: Asked<'a>,
-        ty: &Type,
-    ) -> Written {
+    fn inner(&mut self, node: usize, height: usize, asked: Asked<'a>, ty: &Type) -> Written {
         let route = self.route;
         let shape = &route.nodes[node];
         let is_listed = shape.slots.len() > shape.bases;
-        let tag = is_listed.then(|| self.answers.tapes[group].as_ref()?.tag(at)).flatten();
-        let ordinal = tag.map(|tag| tag as usize);
+        let ordinal = is_listed.then(|| self.ordinal(node, height, asked)).flatten();
         let Some(face) = &shape.face else { return self.object(node, height, ordinal) };
         let told = ordinal.map_or(Spot::NONE, |it| self.answers.slot(route, node, it, face.slot));
         let teller = shape.slots[face.slot];
@@ -231,11 +222,20 @@ impl<'a> Routed<'a> {
             let place = self.stack[height + base];
             self.stack.push(place);
         }
-        let child_shape = &route.nodes[child];
-        let is_listed = child_shape.slots.len() > child_shape.bases;
-        let tag = self.answers.tapes[teller].as_ref().zip(told.at());
-        let tag = tag.filter(|_| is_listed).and_then(|(tape, at)| tape.tag(at));
-        self.object(child, start, tag.map(|tag| tag as usize))
+        self.object(child, start, ordinal)
+    }
+
+    /// The number of the object whose bases stand on the stack from a height on.
+    fn ordinal(&self, node: usize, height: usize, asked: Asked<'a>) -> Option<usize> {
+        let bases = self.stack.get(height..height + self.route.nodes[node].bases)?;
+        if let ([place], [from]) = (bases, asked.field.from.as_slice()) {
+            let group = asked.node.slots[from.slot];
+            return self.answers.ordinal(self.route, node, &[group], &[place.spot]);
+        }
+        let groups: Vec<usize> =
+            asked.field.from.iter().map(|from| asked.node.slots[from.slot]).collect();
+        let spots: Vec<Spot> = bases.iter().map(|place| place.spot).collect();
+        self.answers.ordinal(self.route, node, &groups, &spots)
     }
 
     fn list(&mut self, asked: Asked<'a>, ty: &Type, height: usize) -> Written {

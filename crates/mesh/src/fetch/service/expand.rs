@@ -78,35 +78,66 @@ impl Answers {
         let spots = &stack[level.start..];
         let Some((first, _)) = self.first(level.groups, spots) else { return };
         let Some(child) = self.node(level.below, level.groups[first], spots[first]) else { return };
-        self.list(route, child, level.groups[first], spots[first], spots);
+        self.list(route, child, level.groups, spots);
     }
 
-    /// Adds an object to a node, unless it is there.
-    fn list(&mut self, route: &Route, node: usize, group: usize, anchor: Spot, spots: &[Spot]) {
-        let (Some(at), Some(tape)) = (anchor.at(), &mut self.tapes[group]) else { return };
-        if tape.tag(at).is_some() {
+    /// Adds an object to a node, unless it is there. An entity that several objects share has a number
+    /// from the first of them; another one is numbered where it differs.
+    fn list(&mut self, route: &Route, node: usize, groups: &[usize], spots: &[Spot]) {
+        if self.ordinal(route, node, groups, spots).is_some() {
             return;
         }
-        tape.set_tag(at, self.counts[node] as u32);
-        self.counts[node] += 1;
-        self.objects[node].extend(spots.iter().take(route.nodes[node].bases));
+        for (group, spot) in groups.iter().zip(spots) {
+            let (Some(at), Some(tape)) = (spot.at(), &mut self.tapes[*group]) else { continue };
+            if tape.form(at) == Form::Object && tape.tag(at).is_none() {
+                tape.set_tag(at, self.counts[node] as u32);
+                self.counts[node] += 1;
+                self.objects[node].extend(spots.iter().take(route.nodes[node].bases));
+                return;
+            }
+        }
     }
 
-    /// The objects below a face: their types are told by another source, and so are their numbers.
-    fn expand_face(&mut self, route: &Route, node: usize, mut stack: Vec<Spot>) -> Vec<Spot> {
+    /// The number of an object of a node, by the positions of its bases.
+    pub(crate) fn ordinal(
+        &self,
+        route: &Route,
+        node: usize,
+        groups: &[usize],
+        spots: &[Spot],
+    ) -> Option<usize> {
+        let bases = route.nodes[node].bases;
+        let spots = spots.get(..bases)?;
+        groups.iter().zip(spots).find_map(|(group, spot)| {
+            let tag = self.tapes[*group].as_ref()?.tag(spot.at()?)? as usize;
+            let known = self.objects[node].get(tag * bases..(tag + 1) * bases)?;
+            (known == spots).then_some(tag)
+        })
+    }
+
+    /// The objects below a face: they have the numbers of those of the face, as many of which are of
+    /// another type.
+    fn expand_face(&mut self, route: &Route, node: usize, stack: Vec<Spot>) -> Vec<Spot> {
         let shape = &route.nodes[node];
         let Some(face) = &shape.face else { return stack };
         let group = shape.slots[face.slot];
-        for ordinal in 0..self.counts[node] {
+        let count = self.counts[node];
+        for (_, child) in &face.by_type {
+            self.counts[*child] = count;
+            self.objects[*child] = vec![Spot::NONE; count * route.nodes[*child].bases];
+        }
+        for ordinal in 0..count {
             let told = self.slot(route, node, ordinal, face.slot);
             if self.form(group, told) != Some(Form::Object) {
                 continue;
             }
             let Some(child) = self.by_type(&face.by_type, group, told) else { continue };
-            stack.clear();
-            stack.push(told);
-            stack.extend((0..shape.bases).map(|base| self.slot(route, node, ordinal, base)));
-            self.list(route, child, group, told, &stack);
+            let start = ordinal * route.nodes[child].bases;
+            self.objects[child][start] = told;
+            for base in 0..shape.bases {
+                let spot = self.slot(route, node, ordinal, base);
+                self.objects[child][start + 1 + base] = spot;
+            }
         }
         stack
     }

@@ -13,9 +13,12 @@ use crate::tape::{At, Form, Tape};
 pub(crate) struct Faults {
     all: Vec<Fault>,
     /// By group and place, with the next key of the path when the place is above what the path names.
-    by_place: HashMap<(usize, At), Vec<(usize, Option<Box<[u8]>>)>>,
+    by_place: HashMap<(usize, At), Vec<About>>,
     has_any: Vec<bool>,
 }
+
+/// An error, and the key after its place when it is about something below.
+pub(crate) type About = (usize, Option<Box<[u8]>>);
 
 struct Fault {
     error: GraphqlError,
@@ -55,7 +58,7 @@ impl Faults {
     }
 
     /// The errors at a place.
-    pub(crate) fn at(&self, group: usize, at: At) -> &[(usize, Option<Box<[u8]>>)] {
+    pub(crate) fn at(&self, group: usize, at: At) -> &[About] {
         if !self.has_any.get(group).is_some_and(|any| *any) {
             return &[];
         }

@@ -162,8 +162,7 @@ impl Answers {
             out.extend_from_slice(b"{}");
             return Ok(());
         };
-        let tag = self.tapes[group].as_ref().zip(anchor.at());
-        let ordinal = tag.and_then(|(tape, at)| tape.tag(at)).map(|tag| tag as usize);
+        let ordinal = self.ordinal(value.route, node, value.groups, spots);
         out.extend_from_slice(&inner.open);
         let held = Held { node, bases: spots, ordinal };
         self.parts(value.route, held, &inner.parts, out)?;

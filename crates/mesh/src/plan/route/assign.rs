@@ -136,8 +136,11 @@ impl<'a> Draft<'a> {
         let mut found = Vec::new();
         for offer in atlas.offers(&type_name, &name) {
             let requires = offer.requires.is_some();
-            let reached =
-                if requires { reach.by_key(offer.source).is_some() } else { reach.get(offer.source).is_some() };
+            let reached = if requires {
+                reach.by_key(offer.source).is_some()
+            } else {
+                reach.get(offer.source).is_some()
+            };
             if !offer.external && reached {
                 found.push(Choice { source: offer.source, below: 0, requires });
             }
@@ -336,7 +339,7 @@ impl<'a> Draft<'a> {
             && selections.iter().all(|(_, other)| is_same(first, other))
             && first.fields.iter().all(|field| !atlas.offers(&name, &field.name).is_empty())
         {
-            return self.fill(face, *first);
+            return self.fill(face, first);
         }
         let reach = self.reach(face);
         let sources =
