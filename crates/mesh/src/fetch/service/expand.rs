@@ -175,6 +175,11 @@ impl Answers {
     pub(crate) fn items(&self, groups: &[usize], spots: &[Spot]) -> Vec<Spot> {
         let first = |(group, spot): (&usize, &Spot)| match (self.form(*group, *spot), spot.at()) {
             (Some(Form::List), Some(at)) => Spot::of(crate::tape::At(at.0 + 1)),
+            (Some(Form::Null), Some(at)) => {
+                // Why there is no list is why there are no items.
+                let fault = self.faults.at(*group, at).first();
+                fault.map_or(Spot::NONE, |(fault, _)| Spot::failed(*fault))
+            }
             (_, Some(_)) => Spot::NONE,
             (_, None) => *spot,
         };

@@ -23,6 +23,8 @@ pub(crate) type About = (usize, Option<Box<[u8]>>);
 struct Fault {
     error: GraphqlError,
     is_told: bool,
+    /// The place is one that the writer sees, if it is in the answer at all.
+    is_placed: bool,
 }
 
 impl Faults {
@@ -32,7 +34,7 @@ impl Faults {
 
     /// Adds an error that is not about a place.
     pub(super) fn add(&mut self, error: GraphqlError) -> usize {
-        self.all.push(Fault { error, is_told: false });
+        self.all.push(Fault { error, is_told: false, is_placed: false });
         self.all.len() - 1
     }
 
@@ -51,6 +53,7 @@ impl Faults {
             let place = path.and_then(|path| place(tape, path));
             if let Some((at, rest)) = place {
                 self.has_any[group] = true;
+                self.all[fault].is_placed = rest.is_none() || tape.is_null(at);
                 self.by_place.entry((group, at)).or_default().push((fault, rest));
             }
         }
@@ -72,9 +75,13 @@ impl Faults {
         Some(fault.error.clone())
     }
 
-    /// The errors that nobody was told of.
+    /// The errors that nobody was told of, but for those about values that are not in the answer: a
+    /// source that does not know the type of an object is asked for the fields of all.
     pub(crate) fn untold(self) -> impl Iterator<Item = GraphqlError> {
-        self.all.into_iter().filter(|fault| !fault.is_told).map(|fault| fault.error)
+        self.all
+            .into_iter()
+            .filter(|fault| !fault.is_told && !fault.is_placed)
+            .map(|fault| fault.error)
     }
 }
 
