@@ -248,9 +248,13 @@ fn compare(
     }
     // Every place that is wrong in one service is told of, and each place that is told of is null.
     for (path, _) in &wanted.errors {
-        // A source that nulls an object for one of its fields has no place for the field.
+        // A source that nulls an object for one of its fields has no place for the field: it is told of
+        // at the object, or at the first field of the object that may not be null.
         let steps = path.as_array().expect("a path");
-        let leads = |told: &Json| told.as_array().is_some_and(|told| steps.starts_with(told));
+        let leads = |told: &Json| {
+            let told = told.as_array().and_then(|told| told.split_last());
+            told.is_some_and(|(_, above)| steps.starts_with(above))
+        };
         let is_told = errors.iter().any(|error| leads(&error["path"]));
         if !is_told {
             return Err(format!("no error is at {path}: {errors:?} {}", context()));
