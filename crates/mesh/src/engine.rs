@@ -11,16 +11,19 @@ use base::{Clock, Error, Kind, Principal, Result};
 use frame::{Evaluate, RowInterpreter};
 use schema::Schema;
 use schema::api::Api;
+use schema::graph::Graph;
 use serde_json::{Map, Value as Json};
 
 use crate::error::GraphqlError;
 use crate::fetch::cursor::CursorKey;
+use crate::fetch::service::{self, Service};
 use crate::fetch::{Session, fetch};
 use crate::input;
 use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
+use crate::plan::route::Atlas;
 use crate::plan::{Backend, Plan, explain, plan};
-use crate::respond::respond;
+use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
 use crate::{api_schema, parse, validate};
 
@@ -142,6 +145,8 @@ impl Response {
 pub(crate) enum Data {
     Plain(Arc<dyn RootResolver>),
     Tables(Arc<dyn Source>),
+    /// In the order of the graph's sources.
+    Services(Vec<Arc<dyn Service>>),
 }
 
 /// Executes GraphQL for one schema.
@@ -185,6 +190,28 @@ impl Engine {
         settings: Settings,
     ) -> Result<Self> {
         Engine::build(sdl, Backend::Plain, Data::Plain(resolver), settings)
+    }
+
+    /// An engine for a composed graph, whose sources answer calls; the services stand in the order of
+    /// the graph's sources.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] when there is not one service for each source, or the API of the graph
+    /// is refused.
+    pub fn over_graph(
+        graph: Arc<Graph>,
+        services: Vec<Arc<dyn Service>>,
+        settings: Settings,
+    ) -> Result<Self> {
+        if services.len() != graph.sources.len() {
+            let (given, wanted) = (services.len(), graph.sources.len());
+            return Err(Error::invalid(format!(
+                "the graph has {wanted} sources, but {given} services are given"
+            )));
+        }
+        let sdl = graph.api.to_string();
+        let backend = Backend::Graph(Arc::new(Atlas::new(graph)));
+        Engine::build(&sdl, backend, Data::Services(services), settings)
     }
 
     fn build(sdl: &str, backend: Backend, data: Data, settings: Settings) -> Result<Self> {
@@ -256,6 +283,10 @@ impl Engine {
             return Response::refusal(&[error]);
         }
         let session = Session::new(self, &plan, variables, request.principal);
+        if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
+            let answers = service::run(&session, route, services).await;
+            return respond_routed(&session, route, answers);
+        }
         let fetched = fetch(&session).await;
         respond(&session, &fetched)
     }

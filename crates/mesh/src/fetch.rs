@@ -12,6 +12,7 @@ mod introspect;
 mod mutation;
 mod reference;
 mod rows;
+pub(crate) mod service;
 mod values;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use schema::{ObjectType, Schema, TypeId};
 use serde_json::Value as Json;
 
 pub(crate) use connection::{Connection, ConnectionSlot};
+pub(crate) use introspect::introspect;
 pub(crate) use mutation::Change;
 pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
 
@@ -101,7 +103,7 @@ async fn resolved(
     resolve: &Resolve,
 ) -> Result<RootValue> {
     if *resolve == Resolve::Introspection {
-        return Ok(RootValue::Answer(introspect::introspect(session, field)?));
+        return Ok(RootValue::Answer(introspect(session, field)?));
     }
     let arguments = session.arguments(field)?;
     match resolve {
@@ -125,7 +127,7 @@ async fn resolved(
                     .await
                     .map(RootValue::Json)
             }
-            Data::Tables(_) => {
+            Data::Tables(_) | Data::Services(_) => {
                 Err(Error::internal(format!("nothing stands behind `{}`", field.name)))
             }
         },
@@ -151,14 +153,14 @@ impl<'a> Session<'a> {
     fn source(&self) -> Result<&dyn Source> {
         match &self.engine.data {
             Data::Tables(source) => Ok(source.as_ref()),
-            Data::Plain(_) => Err(Error::internal("a plain engine has no tables")),
+            _ => Err(Error::internal("this engine has no tables")),
         }
     }
 
     pub(crate) fn schema(&self) -> Result<&Schema> {
         match &self.engine.backend {
             Backend::Tables { schema, .. } => Ok(schema),
-            Backend::Plain => Err(Error::internal("a plain engine has no central schema")),
+            _ => Err(Error::internal("this engine has no central schema")),
         }
     }
 

@@ -1,11 +1,11 @@
-//! GraphQL over tables: one document in, the bytes of one answer out.
+//! GraphQL over tables and services: one document in, the bytes of one answer out.
 //!
 //! ```text
 //! text → parse → Document → validate → ValidDocument → plan → Plan → fetch → RowSets → merge → Links → respond → Response
 //! ```
 //!
 //! In: a central schema with anything that can be scanned and written, or plain SDL with a resolver
-//! of root fields; then requests. Out: responses as GraphQL over HTTP carries them. A plan is made
+//! of root fields, or a composed graph with services; then requests. Out: responses as GraphQL over HTTP carries them. A plan is made
 //! once a document and kept; every level of a query is one scan however many parents it has. Not
 //! here: HTTP, authentication, tables (`lake`), subscriptions.
 
@@ -20,9 +20,11 @@ mod parse;
 mod plan;
 mod respond;
 mod source;
+mod tape;
 mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
+pub use fetch::service::{CallError, Service, ServiceCall};
 pub use limits::Limits;
 pub use source::{MediaStore, RootResolver, Source};

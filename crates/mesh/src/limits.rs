@@ -26,6 +26,12 @@ pub struct Limits {
     pub written_rows: usize,
     /// Rows that a page of a type without a key may lie behind.
     pub offset: usize,
+    /// Calls of services for one request.
+    pub calls: usize,
+    /// Bytes of one answer of a service.
+    pub answer_bytes: usize,
+    /// Objects and lists within one another in an answer of a service.
+    pub answer_depth: usize,
     /// Items of `errors`.
     pub errors: usize,
     /// Time for one request.
@@ -49,6 +55,9 @@ impl Default for Limits {
             rows: 100_000,
             written_rows: 10_000,
             offset: 10_000,
+            calls: 200,
+            answer_bytes: 64 << 20,
+            answer_depth: 128,
             errors: 100,
             time: Duration::from_secs(30),
             plans: 1_000,

@@ -2,8 +2,8 @@
 //!
 //! In: a valid operation. Out: a [`Plan`]: for every selection the fields in order, merged over all
 //! fragments, each with its conditions, its arguments, and what stands behind it ([`Resolve`]).
-//! Selections on interfaces and unions are planned for each concrete type. Not here: values of
-//! variables, reading of anything.
+//! Selections on interfaces and unions are planned for each concrete type. Where services answer, the
+//! plan has their calls too (`route`). Not here: values of variables, reading of anything.
 
 pub(crate) mod arguments;
 pub(crate) mod cache;
@@ -11,6 +11,7 @@ mod collect;
 pub(crate) mod cost;
 mod explain;
 mod resolve;
+pub(crate) mod route;
 mod select;
 
 use std::collections::HashMap;
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) fields: usize,
     /// Earlier names that are asked for, as `Type.field`, each with its last day.
     pub(crate) earlier: Vec<(String, Arc<str>)>,
+    /// The calls of services, where services answer.
+    pub(crate) route: Option<route::Route>,
 }
 
 /// The fields that are asked of objects of one type.

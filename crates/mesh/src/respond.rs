@@ -6,12 +6,15 @@
 //! parent is cut off again. Not here: reading of anything.
 
 mod json;
+mod output;
+mod routed;
 mod rows;
 pub(crate) mod scalar;
 mod writer;
 
 use crate::engine::Response;
 use crate::fetch::{RootValue, Session};
+pub(crate) use routed::respond_routed;
 use writer::{Writer, Written};
 
 /// Writes the whole response.

@@ -38,7 +38,7 @@ enum Holds<'a> {
 use Holds::{Leaf, Many, One};
 
 /// The value of an introspection field of the query.
-pub(super) fn introspect(session: &Session<'_>, field: &PlannedField) -> Result<Json> {
+pub(crate) fn introspect(session: &Session<'_>, field: &PlannedField) -> Result<Json> {
     let schema = &session.engine.api_schema;
     let holds = match &*field.name {
         "__schema" => One(Some(Described::Schema(&schema.schema_definition))),

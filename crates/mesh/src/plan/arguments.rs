@@ -18,6 +18,8 @@ struct PlannedArgument {
     ty: Type,
     default: Option<Json>,
     value: Given,
+    /// What the document says.
+    literal: Option<Node<Literal>>,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,14 @@ impl Arguments {
                 }
             };
             let ty = definition.ty.as_ref().clone();
-            Ok(PlannedArgument { name: definition.name.as_str().into(), ty, default, value })
+            let literal = given.map(|given| given.value.clone());
+            Ok(PlannedArgument {
+                name: definition.name.as_str().into(),
+                ty,
+                default,
+                value,
+                literal,
+            })
         });
         Ok(Arguments(planned.collect::<Result<_, String>>()?))
     }
@@ -111,6 +120,11 @@ impl Arguments {
             }
         }
         Ok(found)
+    }
+
+    /// The arguments that the document gives, as it says them.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &Node<Literal>)> {
+        self.0.iter().filter_map(|argument| Some((&*argument.name, argument.literal.as_ref()?)))
     }
 
     /// The arguments as a plan shows them.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::route::show;
 use super::{Backend, Inner, Plan, PlannedField, Resolve, Selection};
 
 /// The plan for people.
@@ -12,6 +13,9 @@ pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{kind}, root fields {order}, cost {cost}");
     selection(&mut out, backend, &plan.root, 1);
+    if let (Backend::Graph(atlas), Some(route)) = (backend, &plan.route) {
+        out.push_str(&show(atlas, route));
+    }
     out
 }
 
@@ -50,7 +54,8 @@ fn line(out: &mut String, backend: &Backend, field: &PlannedField, depth: usize)
 /// What is done for a field; nothing for one that is read with its row.
 fn work(backend: &Backend, field: &PlannedField) -> Option<String> {
     let Backend::Tables { schema, .. } = backend else {
-        return (*field.parent == *"Query" || *field.parent == *"Mutation")
+        let is_plain = matches!(backend, Backend::Plain);
+        return (is_plain && (*field.parent == *"Query" || *field.parent == *"Mutation"))
             .then(|| "resolver".to_owned());
     };
     let columns = columns(field);

@@ -9,11 +9,14 @@ use schema::api::{Api, ApiObject, MutationField, QueryField};
 use schema::{FieldId, FieldKind, Schema, TypeId};
 
 use super::PlannedField;
+use super::route::Atlas;
 
 /// Where the values of an engine come from.
 pub(crate) enum Backend {
     /// Root fields answer JSON.
     Plain,
+    /// Services answer.
+    Graph(Arc<Atlas>),
     /// The tables of a central schema.
     Tables {
         /// The schema.

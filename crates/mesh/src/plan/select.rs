@@ -15,6 +15,7 @@ use super::arguments::Arguments;
 use super::collect::{Collected, Guard, Place};
 use super::cost::FieldCost;
 use super::resolve::{Backend, columns};
+use super::route::{Budget, route};
 use super::{Inner, Plan, PlannedField, Resolve, Selection};
 use crate::error::GraphqlError;
 use crate::input::{Variable, Variables, literal};
@@ -64,7 +65,13 @@ pub(crate) fn plan(
     let root =
         planner.selection(&root_type, &[(&operation.selection_set, &Guard::default())], 1)?;
     let (fields, earlier) = (planner.fields, planner.earlier);
-    Ok(Plan { is_mutation: operation.is_mutation(), variables, root, fields, earlier })
+    let is_mutation = operation.is_mutation();
+    let mut plan = Plan { is_mutation, variables, root, fields, earlier, route: None };
+    if let Backend::Graph(atlas) = backend {
+        let budget = Budget { calls: limits.calls, steps: limits.selections };
+        plan.route = Some(route(atlas, &plan, &budget)?);
+    }
+    Ok(plan)
 }
 
 fn variable(schema: &Schema, declared: &VariableDefinition) -> Result<Variable, GraphqlError> {

@@ -4,6 +4,7 @@ use base::Kind;
 
 use apollo_compiler::ast::Type;
 
+use super::output::Output;
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
 use crate::fetch::Session;
@@ -16,10 +17,7 @@ pub(crate) struct Nulled;
 pub(crate) type Written = Result<(), Nulled>;
 
 pub(crate) struct Writer<'a> {
-    out: Vec<u8>,
-    errors: Vec<GraphqlError>,
-    /// Errors beyond the limit, which are counted only.
-    more_errors: usize,
+    output: Output,
     path: Vec<PathPart>,
     session: &'a Session<'a>,
 }
@@ -27,9 +25,7 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(crate) fn new(session: &'a Session<'a>) -> Self {
         Writer {
-            out: Vec::with_capacity(4096),
-            errors: Vec::new(),
-            more_errors: 0,
+            output: Output::new(session.engine.settings.limits.errors),
             path: Vec::new(),
             session,
         }
@@ -41,32 +37,32 @@ impl<'a> Writer<'a> {
 
     /// Appends text as it stands.
     pub(crate) fn text(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
+        self.output.text.extend_from_slice(text.as_bytes());
     }
 
     /// The text so far, to append to.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.out
+        &mut self.output.text
     }
 
     /// Where the text ends now.
     pub(crate) fn mark(&self) -> usize {
-        self.out.len()
+        self.output.text.len()
     }
 
     /// Takes back everything after a mark.
     pub(crate) fn cut(&mut self, mark: usize) {
-        self.out.truncate(mark);
+        self.output.text.truncate(mark);
     }
 
     /// Whether nothing but null was written after a mark.
     pub(crate) fn is_null_since(&self, mark: usize) -> bool {
-        self.out.get(mark..) == Some(b"null")
+        self.output.text.get(mark..) == Some(b"null")
     }
 
     /// Appends a JSON string.
     pub(crate) fn string(&mut self, text: &str) {
-        super::scalar::string(&mut self.out, text);
+        super::scalar::string(&mut self.output.text, text);
     }
 
     pub(crate) fn typename(&mut self, name: &str) -> Written {
@@ -81,25 +77,25 @@ impl<'a> Writer<'a> {
         selection: &Selection,
         mut each: impl FnMut(&mut Self, usize, &PlannedField) -> Written,
     ) -> Written {
-        self.out.push(b'{');
+        self.output.text.push(b'{');
         let mut first = true;
         for (index, field) in selection.fields.iter().enumerate() {
             if !field.when.hold(&self.session.variables) {
                 continue;
             }
             if !first {
-                self.out.push(b',');
+                self.output.text.push(b',');
             }
             first = false;
             self.string(&field.key);
-            self.out.push(b':');
+            self.output.text.push(b':');
             self.path.push(PathPart::Key(field.key.clone()));
             let mark = self.mark();
             let written = each(self, index, field);
             self.path.pop();
             self.absorb(written, &field.ty, mark)?;
         }
-        self.out.push(b'}');
+        self.output.text.push(b'}');
         Ok(())
     }
 
@@ -111,10 +107,10 @@ impl<'a> Writer<'a> {
         mut each: impl FnMut(&mut Self, usize) -> Written,
     ) -> Written {
         let item = ty.item_type();
-        self.out.push(b'[');
+        self.output.text.push(b'[');
         for index in 0..length {
             if index > 0 {
-                self.out.push(b',');
+                self.output.text.push(b',');
             }
             self.path.push(PathPart::Index(index));
             let mark = self.mark();
@@ -122,7 +118,7 @@ impl<'a> Writer<'a> {
             self.path.pop();
             self.absorb(written, item, mark)?;
         }
-        self.out.push(b']');
+        self.output.text.push(b']');
         Ok(())
     }
 
@@ -158,28 +154,11 @@ impl<'a> Writer<'a> {
     }
 
     fn report(&mut self, error: GraphqlError) {
-        if self.errors.len() < self.session.engine.settings.limits.errors {
-            self.errors.push(error.at(&self.path));
-        } else {
-            self.more_errors += 1;
-        }
+        self.output.report(error, || self.path.clone());
     }
 
     /// Closes the response; `is_empty` says that every root field is null.
-    pub(crate) fn finish(mut self, is_empty: bool) -> Response {
-        let mut count = self.errors.len();
-        if self.more_errors > 0 {
-            let message = format!("{} more errors are left out", self.more_errors);
-            self.errors.push(GraphqlError::new(Kind::LimitExceeded, message));
-            count += self.more_errors;
-        }
-        if !self.errors.is_empty() {
-            let errors: Vec<_> = self.errors.iter().map(GraphqlError::to_json).collect();
-            self.text(",\"errors\":");
-            self.text(&serde_json::Value::Array(errors).to_string());
-        }
-        self.out.push(b'}');
-        let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
-        Response { body: self.out, refused: false, errors: count, stale }
+    pub(crate) fn finish(self, is_empty: bool) -> Response {
+        self.output.finish(is_empty)
     }
 }

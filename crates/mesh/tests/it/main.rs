@@ -13,5 +13,6 @@ mod pages;
 mod plain;
 mod random;
 mod reference;
+mod route;
 mod scans;
 mod spec;

@@ -1,0 +1,10 @@
+//! Operations over several services: their calls, and that the answers are those of one service that
+//! has everything.
+
+mod cases;
+mod graph;
+mod interpreter;
+mod plans;
+mod random;
+mod service;
+mod world;
