@@ -25,4 +25,4 @@ mod validate;
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
 pub use limits::Limits;
-pub use source::{MediaStore, RootResolver, Source};
+pub use source::{MediaStore, Root, RootResolver, Source};

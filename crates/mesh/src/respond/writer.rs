@@ -158,11 +158,26 @@ impl<'a> Writer<'a> {
     }
 
     fn report(&mut self, error: GraphqlError) {
-        if self.errors.len() < self.session.engine.settings.limits.errors {
-            self.errors.push(error.at(&self.path));
-        } else {
+        if self.is_full() {
             self.more_errors += 1;
+        } else {
+            self.errors.push(error.at(&self.path));
         }
+    }
+
+    /// Whether the answer has as many errors as it may have; more are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.len() >= self.session.engine.settings.limits.errors
+    }
+
+    /// Counts an error that is not told, and leaves the value out.
+    pub(crate) fn left_out(&mut self, ty: &Type) -> Written {
+        self.more_errors += 1;
+        if ty.is_non_null() {
+            return Err(Nulled);
+        }
+        self.text("null");
+        Ok(())
     }
 
     /// Closes the response; `is_empty` says that every root field is null.
@@ -180,6 +195,6 @@ impl<'a> Writer<'a> {
         }
         self.out.push(b'}');
         let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
-        Response { body: self.out, refused: false, errors: count, stale }
+        Response { body: self.out, refused: false, timed_out: false, errors: count, stale }
     }
 }
