@@ -220,8 +220,57 @@ impl Expr {
         self.predicate(BinaryOp::And, other)
     }
 
+    /// All parts, connected by `op` in their order; nothing for none. The tree is only as deep as the
+    /// logarithm of their number: whoever walks a tree calls itself, and a list may be long.
+    pub fn balanced(op: BinaryOp, mut parts: Vec<Expr>) -> Option<Expr> {
+        while parts.len() > 1 {
+            let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+            let mut waiting = parts.into_iter();
+            while let Some(left) = waiting.next() {
+                pairs.push(match waiting.next() {
+                    Some(right) => left.predicate(op, right),
+                    None => left,
+                });
+            }
+            parts = pairs;
+        }
+        parts.pop()
+    }
+
     /// The operand is one of `values`.
     pub fn is_in(self, values: Vec<Value>) -> Self {
         Expr::built(Node::InList(Box::new(self), values), DataType::Boolean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The literals of a tree in order, each with how deep it stands.
+    fn leaves(expr: &Expr, depth: u32, found: &mut Vec<(Value, u32)>) {
+        match &expr.node {
+            Node::Binary(BinaryOp::Or, left, right) => {
+                leaves(left, depth + 1, found);
+                leaves(right, depth + 1, found);
+            }
+            Node::Literal(value) => found.push((value.clone(), depth)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn many_parts_keep_their_order_in_a_tree_that_is_not_deep() {
+        assert_eq!(Expr::balanced(BinaryOp::Or, Vec::new()), None);
+        for (count, depth) in [(1, 0), (2, 1), (3, 2), (7, 3), (8, 3), (1_000, 10)] {
+            let parts = (0..count).map(|part| Expr::literal(Value::Int(part), DataType::Long));
+            let tree = Expr::balanced(BinaryOp::Or, parts.collect()).expect("some parts");
+            let mut found = Vec::new();
+            leaves(&tree, 0, &mut found);
+            let values: Vec<Value> = found.iter().map(|(value, _)| value.clone()).collect();
+            assert_eq!(values, (0..count).map(Value::Int).collect::<Vec<_>>());
+            let deepest = found.iter().map(|(_, depth)| *depth).max();
+            assert_eq!(deepest, Some(depth), "{count} parts");
+        }
     }
 }

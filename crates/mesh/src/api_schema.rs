@@ -1,10 +1,12 @@
 //! SDL to the types that documents are checked against.
 //!
 //! What the specification defines and apollo-compiler does not is added: `@oneOf` with its rules for
-//! definitions, `isOneOf`, and, where they are offered, `@defer` and `@stream`. One rule of the
-//! specification is not insisted on, as the reference implementation does not: a directive may be
-//! applied to a type that its own arguments use. Its applications are dropped then; no engine reads
-//! them. Not here: rules for documents (`validate`).
+//! definitions, rules for defaults, `isOneOf`, and, where they are offered, `@defer` and `@stream`.
+//! One rule of the specification is not insisted on, as the reference implementation does not: a
+//! directive may be applied to a type that its own arguments use. Its applications are dropped then;
+//! no engine reads them. Not here: rules for documents (`validate`).
+
+mod defaults;
 
 use std::collections::HashSet;
 
@@ -106,6 +108,7 @@ fn build(document: &Document, ours: &Document) -> std::result::Result<Valid<Sche
     let schema = Schema::builder().add_ast(document).add_ast(ours).build();
     let schema = schema.map_err(|failed| messages(&failed.errors))?;
     let mut faults = one_of_faults(&schema);
+    faults.extend(defaults::faults(&schema));
     match schema.validate() {
         Ok(schema) if faults.is_empty() => return Ok(schema),
         Ok(_) => {}

@@ -1,6 +1,7 @@
 //! Runs requests: prepares a plan or finds it, fetches, responds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apollo_compiler::collections::HashMap as ApolloMap;
 use apollo_compiler::schema::Implementers;
@@ -119,6 +120,9 @@ pub struct Response {
     pub body: Vec<u8>,
     /// Whether the request was refused before anything ran: there is no `data`.
     pub refused: bool,
+    /// Whether its time was over before the answer was whole: there is no `data` either, but what it
+    /// had begun may have been done.
+    pub timed_out: bool,
     /// How many items `errors` has.
     pub errors: usize,
     /// Whether all errors are [`Kind::Stale`] and every root field is null: nothing was done, and the
@@ -137,7 +141,14 @@ impl Response {
         let list: Vec<Json> = errors.iter().map(GraphqlError::to_json).collect();
         let body = serde_json::json!({ "errors": list }).to_string().into_bytes();
         let stale = !errors.is_empty() && errors.iter().all(GraphqlError::is_stale);
-        Response { body, refused: true, errors: errors.len(), stale }
+        Response { body, refused: true, timed_out: false, errors: errors.len(), stale }
+    }
+
+    fn too_late(time: Duration) -> Self {
+        let message = format!("the request took longer than {} s", time.as_secs_f64());
+        let error = GraphqlError::new(Kind::LimitExceeded, message)
+            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`");
+        Response { refused: false, timed_out: true, ..Response::refusal(&[error]) }
     }
 }
 
@@ -238,11 +249,7 @@ impl Engine {
         let time = self.settings.limits.time;
         match tokio::time::timeout(time, self.run(request)).await {
             Ok(response) => response,
-            Err(_) => Response::refusal(&[GraphqlError::new(
-                Kind::LimitExceeded,
-                format!("the request took longer than {} s", time.as_secs_f64()),
-            )
-            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`")]),
+            Err(_) => Response::too_late(time),
         }
     }
 
@@ -256,7 +263,8 @@ impl Engine {
         }
     }
 
-    /// Shows how a request would be run, and its cost, without running it.
+    /// Shows how a request would be run, and its cost, without running it. What is too dear to run is
+    /// shown, too: one explains a request to make it cheaper.
     pub fn explain(&self, request: &Request) -> Result<String> {
         let refuse = |errors: Vec<GraphqlError>| {
             let messages: Vec<String> = errors.into_iter().map(|error| error.message).collect();
@@ -265,8 +273,8 @@ impl Engine {
         let plan =
             self.prepare(&request.query, request.operation_name.as_deref()).map_err(refuse)?;
         let variables = self.variables(&plan, &request.variables).map_err(refuse)?;
-        let cost = self.check_cost(&plan, &variables).map_err(|error| refuse(vec![error]))?;
-        Ok(explain(&plan, &self.backend, cost))
+        let cost = self.cost(&plan, &variables).map_err(|error| refuse(vec![error]))?;
+        Ok(explain(&plan, &self.backend, cost, self.settings.limits.cost))
     }
 
     async fn run(&self, request: Request) -> Response {
@@ -316,10 +324,7 @@ impl Engine {
         plan: &Plan,
         given: &Map<String, Json>,
     ) -> std::result::Result<input::Variables, Vec<GraphqlError>> {
-        input::variables(&self.api_schema, &plan.variables, given).map_err(|errors| {
-            let errors = errors.into_iter();
-            errors.map(|error| GraphqlError::new(Kind::InvalidInput, error)).collect()
-        })
+        input::variables(&self.api_schema, &plan.variables, given, &self.settings.limits)
     }
 
     /// Refuses earlier names whose last day is over.
@@ -340,12 +345,20 @@ impl Engine {
         }
     }
 
-    fn check_cost(
+    fn cost(
         &self,
         plan: &Plan,
         variables: &input::Variables,
     ) -> std::result::Result<f64, GraphqlError> {
-        let cost = crate::plan::cost::cost(&self.api_schema, &plan.root, variables)?;
+        crate::plan::cost::cost(&self.api_schema, &plan.root, variables)
+    }
+
+    fn check_cost(
+        &self,
+        plan: &Plan,
+        variables: &input::Variables,
+    ) -> std::result::Result<(), GraphqlError> {
+        let cost = self.cost(plan, variables)?;
         let limit = self.settings.limits.cost;
         if cost > limit {
             return Err(GraphqlError::new(
@@ -354,6 +367,6 @@ impl Engine {
             )
             .with("hint", "ask for fewer rows with `first`"));
         }
-        Ok(cost)
+        Ok(())
     }
 }

@@ -33,7 +33,8 @@ use crate::error::{GraphqlError, is_for_operators};
 use crate::input::Variables;
 use crate::plan::arguments::ArgumentValues;
 use crate::plan::{Backend, Plan, PlannedField, Resolve};
-use crate::source::Source;
+use crate::respond::leaves_data;
+use crate::source::{Root, Source};
 
 /// One request while it runs.
 pub(crate) struct Session<'a> {
@@ -59,13 +60,19 @@ pub(crate) enum RootValue {
     Failed(GraphqlError),
 }
 
-/// Fetches all root fields.
+/// Fetches all root fields; of a mutation those up to the first that takes all data with it.
 pub(crate) async fn fetch(session: &Session<'_>) -> Vec<RootValue> {
     let fields = &session.plan.root.fields;
     if session.plan.is_mutation {
         let mut values = Vec::with_capacity(fields.len());
         for field in fields {
-            values.push(root(session, field).await);
+            let value = root(session, field).await;
+            // Where the whole answer is null, changes that were not begun are not made.
+            let goes_on = leaves_data(session, field, &value);
+            values.push(value);
+            if !goes_on {
+                break;
+            }
         }
         return values;
     }
@@ -121,9 +128,10 @@ async fn resolved(
         }
         _ => match &session.engine.data {
             Data::Plain(resolver) => {
+                let root = if session.plan.is_mutation { Root::Mutation } else { Root::Query };
                 let arguments = Json::Object(arguments.values);
                 resolver
-                    .resolve(&field.name, arguments, &session.principal)
+                    .resolve(root, &field.name, arguments, &session.principal)
                     .await
                     .map(RootValue::Json)
             }

@@ -4,10 +4,16 @@
 //! are filled in and a single value stands in its list. Scalars that the specification does not know
 //! pass as they are; whoever reads them checks them. Not here: the meaning of an argument.
 
+mod bounds;
+
 use apollo_compiler::ast::{Type, Value as Literal};
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use apollo_compiler::{Name, Schema};
+use base::Kind;
 use serde_json::{Map, Number, Value as Json};
+
+use crate::error::GraphqlError;
+use crate::limits::Limits;
 
 /// Values of variables; an absent one that has no default is not in the map.
 pub(crate) type Variables = Map<String, Json>;
@@ -25,13 +31,24 @@ pub(crate) fn variables(
     schema: &Schema,
     declared: &[Variable],
     given: &Map<String, Json>,
-) -> Result<Variables, Vec<String>> {
+    limits: &Limits,
+) -> Result<Variables, Vec<GraphqlError>> {
     let mut values = Variables::new();
     let mut errors = Vec::new();
     for variable in declared {
         let name = variable.name.as_str();
+        let mut refuse = |kind, error: String| {
+            let message = format!("variable `${name}` of type `{}`: {error}", variable.ty);
+            errors.push(GraphqlError::new(kind, message));
+        };
         let value = match (given.get(name), &variable.default) {
-            (Some(value), _) => json(schema, &variable.ty, value),
+            (Some(value), _) => {
+                if let Err(error) = bounds::check(schema, &variable.ty, value, limits) {
+                    refuse(Kind::LimitExceeded, error);
+                    continue;
+                }
+                json(schema, &variable.ty, value)
+            }
             (None, Some(default)) => Ok(default.clone()),
             (None, None) if variable.ty.is_non_null() => Err("it is required".to_owned()),
             (None, None) => continue,
@@ -40,9 +57,7 @@ pub(crate) fn variables(
             Ok(value) => {
                 values.insert(name.to_owned(), value);
             }
-            Err(error) => {
-                errors.push(format!("variable `${name}` of type `{}`: {error}", variable.ty));
-            }
+            Err(error) => refuse(Kind::InvalidInput, error),
         }
     }
     if errors.is_empty() { Ok(values) } else { Err(errors) }
@@ -119,7 +134,11 @@ pub(crate) fn literal(
             check_names(object, given.iter().map(|(name, _)| name.as_str()))?;
             fields(schema, object, |name, ty| {
                 let value = given.iter().find(|(given, _)| given == name).map(|(_, value)| value);
-                match value {
+                match value.map(AsRef::as_ref) {
+                    // An absent variable leaves the field out, so that its default holds.
+                    Some(Literal::Variable(name)) if !variables.contains_key(name.as_str()) => {
+                        Ok(None)
+                    }
                     Some(value) => literal(schema, ty, value, variables),
                     None => Ok(None),
                 }

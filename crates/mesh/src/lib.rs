@@ -27,4 +27,4 @@ pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
 pub use fetch::service::{CallError, Service, ServiceCall};
 pub use limits::Limits;
-pub use source::{MediaStore, RootResolver, Source};
+pub use source::{MediaStore, Root, RootResolver, Source};

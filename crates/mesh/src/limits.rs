@@ -18,6 +18,10 @@ pub struct Limits {
     pub selections: usize,
     /// Static cost by `@cost` and `@listSize`.
     pub cost: f64,
+    /// Items of one list in the value of a variable, and values that one filter compares with.
+    pub input_items: usize,
+    /// Nested lists and objects in the value of a variable; what is inside own scalars does not count.
+    pub input_depth: usize,
     /// Rows of one page, and of one list of references.
     pub page: usize,
     /// Rows read for one request.
@@ -51,6 +55,8 @@ impl Default for Limits {
             fields: 10_000,
             selections: 100_000,
             cost: 1_000_000.0,
+            input_items: 10_000,
+            input_depth: 30,
             page: 1_000,
             rows: 100_000,
             written_rows: 10_000,

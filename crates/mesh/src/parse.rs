@@ -65,11 +65,19 @@ fn parser(limits: &Limits) -> Parser {
     Parser::new().token_limit(limits.tokens).recursion_limit(limits.depth.saturating_mul(4))
 }
 
+/// What the parser says at its limits, and the rules at theirs. The whole message is compared: a part
+/// of it may be quoted from the document.
+const LIMITS: [&str; 3] = [
+    "token limit reached, aborting lexing",
+    "parser recursion limit reached",
+    "too much recursion",
+];
+
 /// Each diagnostic as an error of the answer.
 pub(crate) fn diagnostics(schema: &Schema, errors: &DiagnosticList) -> Vec<GraphqlError> {
     let errors = errors.iter().map(|diagnostic| {
         let json = diagnostic.to_json();
-        let kind = match json.message.contains("limit reached") {
+        let kind = match LIMITS.contains(&json.message.as_str()) {
             true => Kind::LimitExceeded,
             false => Kind::InvalidInput,
         };

@@ -107,4 +107,26 @@ impl PlannedField {
             _ => None,
         }
     }
+
+    /// Whether both ask the same of an object, whatever they are called in the answer and wherever in
+    /// the document they stand.
+    pub(crate) fn asks_as(&self, other: &PlannedField) -> bool {
+        self.name == other.name
+            && self.resolve == other.resolve
+            && self.arguments == other.arguments
+            && match (&self.inner, &other.inner) {
+                (Inner::Leaf, Inner::Leaf) => true,
+                (Inner::Object(own), Inner::Object(others)) => own.asks_as(others),
+                _ => false,
+            }
+    }
+}
+
+impl Selection {
+    fn asks_as(&self, other: &Selection) -> bool {
+        let mut pairs = self.fields.iter().zip(&other.fields);
+        self.type_name == other.type_name
+            && self.fields.len() == other.fields.len()
+            && pairs.all(|(own, others)| own.when == others.when && own.asks_as(others))
+    }
 }

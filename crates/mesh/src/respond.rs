@@ -14,6 +14,7 @@ mod writer;
 
 use crate::engine::Response;
 use crate::fetch::{RootValue, Session};
+use crate::plan::PlannedField;
 pub(crate) use routed::respond_routed;
 use writer::{Writer, Written};
 
@@ -37,14 +38,18 @@ pub(crate) fn respond(session: &Session<'_>, values: &[RootValue]) -> Response {
         writer.cut(mark);
         writer.text("null");
     }
-    writer.finish(is_empty || written.is_err())
+    // Of a mutation something may be done although nothing of it is in the answer.
+    writer.finish(is_empty || (written.is_err() && !session.plan.is_mutation))
 }
 
-fn root_field(
-    writer: &mut Writer<'_>,
-    field: &crate::plan::PlannedField,
-    value: &RootValue,
-) -> Written {
+/// Whether there is still an answer with this value of a root field, and not null for all data.
+pub(crate) fn leaves_data(session: &Session<'_>, field: &PlannedField, value: &RootValue) -> bool {
+    // Most values are of a type that takes null. The others are written once more for this: only
+    // writing tells whether a null inside comes up to here.
+    !field.ty.is_non_null() || root_field(&mut Writer::new(session), field, value).is_ok()
+}
+
+fn root_field(writer: &mut Writer<'_>, field: &PlannedField, value: &RootValue) -> Written {
     match value {
         RootValue::Absent => Ok(()),
         RootValue::Typename => writer.typename(&field.parent),

@@ -23,11 +23,26 @@ pub trait MediaStore: Send + Sync {
     ) -> Result<Vec<Value>>;
 }
 
+/// The root type that a field belongs to: two of them may have fields of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Root {
+    /// Reads.
+    Query,
+    /// Changes.
+    Mutation,
+}
+
 /// Answers the root fields of plain SDL.
 #[async_trait]
 pub trait RootResolver: Send + Sync {
     /// The value of a root field: objects with a field for each field of their type, `__typename`
     /// where the type is an interface or a union. What the request did not ask for is left out of
     /// the answer.
-    async fn resolve(&self, field: &str, arguments: Json, principal: &Principal) -> Result<Json>;
+    async fn resolve(
+        &self,
+        root: Root,
+        field: &str,
+        arguments: Json,
+        principal: &Principal,
+    ) -> Result<Json>;
 }

@@ -5,6 +5,7 @@
 
 mod one_of;
 mod stream;
+mod variables;
 mod walk;
 
 use std::collections::HashSet;
@@ -61,6 +62,7 @@ fn follow_rules(
 ) -> Result<Valid<ExecutableDocument>, Vec<GraphqlError>> {
     let mut errors = check_input_fields(&document);
     errors.extend(one_of::check_one_of(schema, &document));
+    errors.extend(variables::check_variables(schema, &document));
     errors.extend(stream::check_stream(schema, &document, limits));
     match document.validate(schema) {
         Ok(document) if errors.is_empty() => return Ok(document),

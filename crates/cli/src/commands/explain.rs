@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use server::wire::ExplainRequest;
 
 use crate::arguments::Global;
-use crate::commands::query::document;
+use crate::commands::query::{document, variables};
 use crate::printer::{Outcome, Printer};
 use crate::target::Target;
 
@@ -18,6 +19,12 @@ pub(crate) struct Options {
     /// A file that holds the GraphQL document.
     #[arg(long, short, value_name = "FILE", conflicts_with = "sql")]
     file: Option<PathBuf>,
+    /// Values of its variables, as a JSON object.
+    #[arg(long, value_name = "JSON", conflicts_with = "sql")]
+    variables: Option<String>,
+    /// Which operation of the document.
+    #[arg(long, value_name = "NAME", conflicts_with = "sql")]
+    operation: Option<String>,
     /// A SQL query instead.
     #[arg(long, value_name = "QUERY")]
     sql: Option<String>,
@@ -30,11 +37,16 @@ struct Explanation {
 }
 
 pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) -> Outcome {
-    let target = Target::open(global).await?;
     let request = match options.sql {
-        Some(sql) => serde_json::json!({ "sql": sql }),
-        None => serde_json::json!({ "query": document(options.document, options.file)? }),
+        Some(sql) => ExplainRequest { sql: Some(sql), ..ExplainRequest::default() },
+        None => ExplainRequest {
+            query: Some(document(options.document, options.file)?),
+            operation_name: options.operation,
+            variables: variables(options.variables.as_deref())?,
+            sql: None,
+        },
     };
+    let target = Target::open(global).await?;
     let answer: Explanation = target.call("explain", &request).await?;
     printer.answer(&answer, || answer.text.clone());
     Ok(())

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
 use server::wire::QueryRequest;
 
 use crate::arguments::Global;
@@ -28,24 +29,28 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) -> Outcome {
     let query = document(options.document, options.file)?;
-    let variables = match &options.variables {
-        Some(text) => Some(serde_json::from_str(text).map_err(|error| {
-            Failure::user(
-                format!("`--variables` is no JSON object: {error}"),
-                "write it as '{\"id\": \"1\"}'",
-            )
-        })?),
-        None => None,
-    };
+    let variables = variables(options.variables.as_deref())?;
     let target = Target::open(global).await?;
     let request = QueryRequest { query, operation_name: options.operation, variables };
-    let answer: serde_json::Value = target.call("query", &request).await?;
+    let answer: Value = target.call("query", &request).await?;
     printer.text(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     let has_errors = answer.get("errors").is_some();
     if has_errors && !printer.is_json() {
         return Err(Failure::user("the answer holds errors", "they stand under `errors` above"));
     }
     Ok(())
+}
+
+/// The values of `--variables`.
+pub(crate) fn variables(text: Option<&str>) -> Result<Option<Map<String, Value>>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let read = serde_json::from_str(text).map_err(|error| {
+        Failure::user(
+            format!("`--variables` is no JSON object: {error}"),
+            "write it as '{\"id\": \"1\"}'",
+        )
+    });
+    read.map(Some)
 }
 
 /// The document from wherever it is.

@@ -12,7 +12,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Schema, ast::Type};
 use async_trait::async_trait;
 use base::{Error, Principal, Result};
-use mesh::{Engine, Limits, Request, RootResolver, Settings};
+use mesh::{Engine, Limits, Request, Root, RootResolver, Settings};
 use serde_json::{Map, Value as Json, json};
 
 use super::cases::Case;
@@ -168,7 +168,7 @@ impl Asked<'_> {
 
 #[async_trait]
 impl RootResolver for Fixed {
-    async fn resolve(&self, field: &str, _: Json, _: &Principal) -> Result<Json> {
+    async fn resolve(&self, _: Root, field: &str, _: Json, _: &Principal) -> Result<Json> {
         let asked = Asked { fixed: self, document: self.document.lock().clone() };
         let roots: Vec<_> =
             asked.document.operations.iter().map(|operation| &operation.selection_set).collect();

@@ -1,4 +1,5 @@
-//! Rows by key at the root: fields that ask the same state of one table share a scan.
+//! Rows by key at the root: fields that ask the same state of one table share a scan, and the scans
+//! below it.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use futures::future::join_all;
 use schema::TypeId;
 use serde_json::Value as Json;
 
-use super::rows::{attach, key_columns, keys_predicate};
+use super::rows::{Asked, attach_all, key_columns, keys_predicate};
 use super::{RootValue, Session, as_of, state_of_references, values};
 use crate::plan::{PlannedField, Resolve};
 
@@ -79,18 +80,19 @@ async fn answer(
     };
     let (batch, rows) = &scanned;
     let below = state_of_references(group.at);
-    let values = group.members.iter().map(|(position, key)| async move {
-        let selection = fields[*position].selection();
-        let row = match (rows.get(key), selection) {
-            (Some(row), Some(selection)) => {
-                let row = batch.slice(*row, 1);
-                Some(attach(session, selection, group.id, row, below).await)
-            }
-            _ => None,
-        };
-        (*position, RootValue::Row(row))
+    let asked = group.members.iter().map(|(position, key)| {
+        let (row, selection) = (*rows.get(key)?, fields[*position].selection()?);
+        Some(Asked { selection, rows: row..row + 1 })
     });
-    join_all(values).await
+    let asked: Vec<Option<Asked<'_>>> = asked.collect();
+    let is_there: Vec<bool> = asked.iter().map(Option::is_some).collect();
+    let asked = asked.into_iter().flatten().collect();
+    let mut found = attach_all(session, group.id, batch, asked, below).await.into_iter();
+    let members = group.members.iter().zip(is_there);
+    let values = members.map(|((position, _), is_there)| {
+        (*position, RootValue::Row(if is_there { found.next() } else { None }))
+    });
+    values.collect()
 }
 
 /// The rows of all members, and where each key's row is.

@@ -6,19 +6,19 @@ use arrow::compute::take_record_batch;
 use base::{Error, Kind, Result};
 use frame::convert::value_at;
 use frame::{DataType, Order, ScanRequest, Search, SnapshotRef, Value};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use schema::{ObjectType, TypeId};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
 use super::cursor::{Cursor, Place, QueryHash};
-use super::filter::{order, predicate, with_key};
+use super::filter::{order, with_key};
 use super::reference::page_size;
-use super::rows::{RowSet, Wrapped, attach, wanted_columns, wrap};
+use super::rows::{RowSet, Wrapped, attach_wrapped, wanted_columns, wrapped};
 use super::{Session, as_of, state_of_references};
 use crate::error::GraphqlError;
 use crate::plan::arguments::ArgumentValues;
-use crate::plan::{Part, PlannedField, Resolve};
+use crate::plan::{Part, PlannedField, Resolve, Selection};
 
 /// A page of rows.
 pub(crate) struct Connection {
@@ -88,9 +88,7 @@ pub(super) async fn connection(
     let Some(selection) = field.selection() else {
         return Err(Error::internal(format!("`{}` has no selection", field.name)));
     };
-    let slots =
-        selection.fields.iter().map(|inner| slot(session, inner, id, &batch, below, &counting));
-    let slots = join_all(slots).await;
+    let slots = slots(session, selection, id, &batch, below, &counting).await;
     Ok(Connection { slots, rows: batch.num_rows(), scores, position })
 }
 
@@ -112,7 +110,7 @@ fn wanted_rows(
     let object = session.object(id)?;
     let mut request = session.request(object, &wanted_columns(field));
     if let Some(json) = arguments.get("where") {
-        request.predicate = predicate(session.names()?, id, json)?;
+        request.predicate = session.predicate(id, json)?;
     }
     if let Some(text) = arguments.get("search").and_then(Json::as_str) {
         request.search = Some(Search { fields: Vec::new(), text: text.to_owned() });
@@ -357,31 +355,51 @@ fn sort_column(
     Ok((column.clone(), data_type))
 }
 
-async fn slot(
+/// What the fields of a connection hold; what `nodes` and `edges` ask of the rows is fetched together.
+async fn slots(
     session: &Session<'_>,
-    field: &PlannedField,
+    selection: &Selection,
     id: TypeId,
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
     counting: &ScanRequest,
-) -> ConnectionSlot {
-    if !field.when.hold(&session.variables) {
-        return ConnectionSlot::Unused;
-    }
-    match (&field.resolve, field.selection()) {
-        (Resolve::Part(Part::Nodes), Some(selection)) => {
-            ConnectionSlot::Nodes(attach(session, selection, id, batch.clone(), at).await)
+) -> Vec<ConnectionSlot> {
+    let asked = selection.fields.iter().map(|field| match (&field.resolve, field.selection()) {
+        _ if !field.when.hold(&session.variables) => Vec::new(),
+        (Resolve::Part(Part::Nodes), nodes) => vec![nodes],
+        (Resolve::Part(Part::Edges), Some(edges)) => wrapped(session, edges),
+        _ => Vec::new(),
+    });
+    let rows = attach_wrapped(session, asked.collect(), id, batch, at);
+    let counts = selection.fields.iter().map(|field| count(session, field, counting));
+    let (rows, counts) = join(rows, join_all(counts)).await;
+    let each = selection.fields.iter().zip(rows).zip(counts);
+    let each = each.map(|((field, mut rows), count)| match (&field.resolve, count) {
+        (_, Some(count)) => ConnectionSlot::Count(count),
+        (Resolve::Part(Part::Nodes), None) => {
+            rows.pop().flatten().map_or(ConnectionSlot::Unused, ConnectionSlot::Nodes)
         }
-        (Resolve::Part(Part::Edges), Some(selection)) => {
-            ConnectionSlot::Edges(wrap(session, selection, id, batch.clone(), at).await)
-        }
-        (Resolve::Part(Part::TotalCount), _) => {
-            let count = match session.source() {
-                Ok(source) => source.count(counting.clone()).await,
-                Err(error) => Err(error),
-            };
-            ConnectionSlot::Count(count.map_err(|error| session.blame(field, &error)))
+        (Resolve::Part(Part::Edges), None) => {
+            ConnectionSlot::Edges(Wrapped { nodes: rows, distances: None })
         }
         _ => ConnectionSlot::Unused,
+    });
+    each.collect()
+}
+
+/// How many rows there are in all pages, if the field asks for that.
+async fn count(
+    session: &Session<'_>,
+    field: &PlannedField,
+    counting: &ScanRequest,
+) -> Option<Result<u64, GraphqlError>> {
+    let asks = field.resolve == Resolve::Part(Part::TotalCount);
+    if !asks || !field.when.hold(&session.variables) {
+        return None;
     }
+    let count = match session.source() {
+        Ok(source) => source.count(counting.clone()).await,
+        Err(error) => Err(error),
+    };
+    Some(count.map_err(|error| session.blame(field, &error)))
 }

@@ -1,4 +1,7 @@
 //! `where` and `orderBy` arguments as a predicate and an order.
+//!
+//! A condition that is null is refused, not dropped: without it the filter would let more rows through
+//! than its writer meant. Lists become trees that are only as deep as the logarithm of their length.
 
 use std::sync::Arc;
 
@@ -8,6 +11,7 @@ use schema::api::Api;
 use schema::{FieldKind, ObjectType, Schema, TypeId};
 use serde_json::{Map, Value as Json};
 
+use super::Session;
 use super::values::value;
 
 /// Where names of the API are looked up.
@@ -17,10 +21,34 @@ pub(crate) struct Names<'a> {
     pub(crate) api: &'a Api,
 }
 
+impl Session<'_> {
+    /// The predicate of a `where` argument, within the limit of a filter; `None` when it asks for
+    /// nothing.
+    pub(super) fn predicate(&self, id: TypeId, json: &Json) -> Result<Option<Expr>> {
+        let limit = self.engine.settings.limits.input_items;
+        let operands = operands(json);
+        if operands > limit {
+            let message =
+                format!("`where` compares with {operands} values; at most {limit} are allowed");
+            return Err(Error::new(Kind::LimitExceeded, message).hint("ask in several requests"));
+        }
+        predicate(self.names()?, id, json)
+    }
+}
+
+/// How much a filter says: its values, and what is empty.
+fn operands(json: &Json) -> usize {
+    match json {
+        Json::Array(items) if !items.is_empty() => items.iter().map(operands).sum(),
+        Json::Object(fields) if !fields.is_empty() => fields.values().map(operands).sum(),
+        _ => 1,
+    }
+}
+
 /// The predicate of a `where` argument; `None` when it asks for nothing.
-pub(crate) fn predicate(names: Names<'_>, id: TypeId, json: &Json) -> Result<Option<Expr>> {
+fn predicate(names: Names<'_>, id: TypeId, json: &Json) -> Result<Option<Expr>> {
     let object = names.schema.object(id);
-    conditions(json, &mut |name, json| {
+    conditions("where", json, &mut |name, json| {
         let field = names.api.field(id, name).map(|found| object.field(found.field));
         let field = field.ok_or_else(|| unknown(object, name))?;
         let path = vec![field.name.as_ref().to_owned()];
@@ -42,34 +70,46 @@ fn unknown(object: &ObjectType, name: &str) -> Error {
 
 type OnField<'a> = dyn FnMut(&str, &Json) -> Result<Option<Expr>> + 'a;
 
-/// All conditions of one object hold; `and`, `or` and `not` nest.
-fn conditions(json: &Json, on_field: &mut OnField<'_>) -> Result<Option<Expr>> {
-    let Json::Object(given) = json else { return Ok(None) };
+/// All conditions of one object hold; `and`, `or` and `not` nest. `place` is where the object stands.
+fn conditions(place: &str, json: &Json, on_field: &mut OnField<'_>) -> Result<Option<Expr>> {
     let mut all = Vec::new();
-    for (name, json) in given.iter().filter(|(_, json)| !json.is_null()) {
+    for (name, json) in object(place, json)? {
         let condition = match name.as_str() {
-            "and" | "or" => connected(name, json, on_field)?,
+            _ if json.is_null() => return Err(no_condition(place, name)),
+            "and" | "or" => Some(connected(place, name, json, on_field)?),
             // What holds for every row holds for none when it is negated.
-            "not" => Some(conditions(json, on_field)?.map_or_else(|| constant(false), not)),
+            "not" => Some(conditions(place, json, on_field)?.map_or_else(|| constant(false), not)),
             _ => on_field(name, json)?,
         };
         all.extend(condition);
     }
-    Ok(all.into_iter().reduce(Expr::and))
+    Ok(Expr::balanced(BinaryOp::And, all))
 }
 
-fn connected(name: &str, json: &Json, on_field: &mut OnField<'_>) -> Result<Option<Expr>> {
-    let items = json.as_array().map_or(&[][..], Vec::as_slice);
+fn object<'a>(place: &str, json: &'a Json) -> Result<&'a Map<String, Json>> {
+    json.as_object().ok_or_else(|| Error::invalid(format!("`{place}`: {json} is not an object")))
+}
+
+fn no_condition(place: &str, name: &str) -> Error {
+    let hint = match name {
+        "and" | "or" | "not" => "leave it out where it is not wanted",
+        _ => "leave it out where it is not wanted, or use `isNull`",
+    };
+    Error::invalid(format!("`{place}.{name}`: null is not a condition")).hint(hint)
+}
+
+fn connected(place: &str, name: &str, json: &Json, on_field: &mut OnField<'_>) -> Result<Expr> {
+    let items = json.as_array();
+    let items = items.ok_or_else(|| Error::invalid(format!("`{place}.{name}`: not a list")))?;
     let mut parts = Vec::with_capacity(items.len());
     for item in items {
         // An alternative without conditions holds for every row.
-        let part = conditions(item, on_field)?;
+        let part = conditions(place, item, on_field)?;
         parts.push(part.unwrap_or_else(|| constant(true)));
     }
     let op = if name == "or" { BinaryOp::Or } else { BinaryOp::And };
-    let joined = parts.into_iter().reduce(|left, right| left.predicate(op, right));
     // None of no alternatives holds; all of no conditions do.
-    Ok(Some(joined.unwrap_or_else(|| constant(name == "and"))))
+    Ok(Expr::balanced(op, parts).unwrap_or_else(|| constant(name == "and")))
 }
 
 fn constant(holds: bool) -> Expr {
@@ -85,7 +125,8 @@ fn on_value(path: Vec<String>, data_type: &DataType, json: &Json) -> Result<Opti
     let DataType::Struct(fields) = data_type else {
         return operators(&path, data_type, json);
     };
-    conditions(json, &mut |name, json| {
+    let place = format!("where.{}", path.join("."));
+    conditions(&place, json, &mut |name, json| {
         if name == "isNull" {
             return Ok(Some(is_null(
                 &Expr::built(Node::Field(path.clone()), data_type.clone()),
@@ -108,20 +149,18 @@ fn is_null(field: &Expr, json: &Json) -> Expr {
 }
 
 fn operators(path: &[String], data_type: &DataType, json: &Json) -> Result<Option<Expr>> {
-    let Json::Object(given) = json else { return Ok(None) };
+    let place = format!("where.{}", path.join("."));
     let field = Expr::built(Node::Field(path.to_vec()), data_type.clone());
-    let wrong = |name: &str, error: String| {
-        Error::invalid(format!("`where.{}.{name}`: {error}", path.join(".")))
-    };
+    let wrong = |name: &str, error: String| Error::invalid(format!("`{place}.{name}`: {error}"));
     let mut all = Vec::new();
-    for (name, json) in given {
+    for (name, json) in object(&place, json)? {
         if json.is_null() {
             return Err(wrong(name, "null is not a value to compare with".to_owned())
                 .hint("leave the operator out, or use `isNull`"));
         }
         all.push(operator(&field, name, json).map_err(|error| wrong(name, error))?);
     }
-    Ok(all.into_iter().reduce(Expr::and))
+    Ok(Expr::balanced(BinaryOp::And, all))
 }
 
 fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
@@ -131,7 +170,8 @@ fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
     };
     let one = || value(item_type, json);
     let many = || {
-        let items = json.as_array().map_or(&[][..], Vec::as_slice);
+        // Were it read as an empty list, `notIn` would let every row through.
+        let items = json.as_array().ok_or_else(|| format!("{json} is not a list"))?;
         items.iter().map(|item| value(item_type, item)).collect::<Result<Vec<_>, _>>()
     };
     let compare = |op| {
@@ -160,11 +200,12 @@ fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
         "isNull" => Ok(is_null(field, json)),
         "has" => Ok(has(one()?)),
         "hasAny" => {
-            let any = many()?.into_iter().map(has);
-            Ok(any.reduce(|l, r| l.predicate(BinaryOp::Or, r)).unwrap_or_else(|| constant(false)))
+            let any = many()?.into_iter().map(has).collect();
+            Ok(Expr::balanced(BinaryOp::Or, any).unwrap_or_else(|| constant(false)))
         }
         "hasAll" => {
-            Ok(many()?.into_iter().map(has).reduce(Expr::and).unwrap_or_else(|| constant(true)))
+            let all = many()?.into_iter().map(has).collect();
+            Ok(Expr::balanced(BinaryOp::And, all).unwrap_or_else(|| constant(true)))
         }
         other => Err(format!("there is no operator `{other}`")),
     }

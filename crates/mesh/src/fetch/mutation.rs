@@ -12,10 +12,11 @@ use schema::api::{MutationField, Verb};
 use schema::{ColumnSpec, FieldDef, FieldKind, ObjectType, TypeId};
 use serde_json::{Map, Value as Json};
 
-use super::rows::{RowSet, attach, key_columns, keys_predicate, wanted_columns};
+use super::rows::{RowSet, attach_wrapped, key_columns, keys_predicate, wanted_columns, wrapped};
 use super::{Session, values};
+use crate::error::GraphqlError;
+use crate::plan::PlannedField;
 use crate::plan::arguments::ArgumentValues;
-use crate::plan::{Part, PlannedField, Resolve};
 
 /// What a change did.
 pub(crate) struct Change {
@@ -24,6 +25,8 @@ pub(crate) struct Change {
     pub(crate) nodes: Vec<Option<RowSet>>,
     /// For each input its row, if it is there.
     pub(crate) targets: Vec<Option<u32>>,
+    /// Why there are no rows although the change was made.
+    pub(crate) unread: Option<GraphqlError>,
 }
 
 /// One row of the input, and where it stands in the arguments.
@@ -47,9 +50,17 @@ pub(super) async fn change(
     };
     let write = session.source()?.write(request);
     let receipt = write.await?;
-    let (nodes, targets) =
-        read_back(session, field, change.type_id, object, &keys, receipt.snapshot).await?;
-    Ok(Change { receipt, nodes, targets })
+    let rows = read_back(session, field, change.type_id, object, &keys, receipt.snapshot).await;
+    Ok(match rows {
+        Ok((nodes, targets)) => Change { receipt, nodes, targets, unread: None },
+        // The write is durable: whoever is told that it failed would make it again.
+        Err(error) => {
+            let mut error = session.blame(field, &error);
+            error.message = format!("the change was made, but not read back: {}", error.message);
+            let targets = vec![None; keys.len()];
+            Change { receipt, nodes: Vec::new(), targets, unread: Some(error) }
+        }
+    })
 }
 
 /// The rows of the input, each with where it stands in the arguments.
@@ -275,12 +286,9 @@ async fn read_back(
     snapshot: i64,
 ) -> Result<ReadBack> {
     let Some(selection) = field.selection() else { return Ok((Vec::new(), Vec::new())) };
-    let asks = |inner: &PlannedField| {
-        matches!(inner.resolve, Resolve::Part(Part::Node | Part::Nodes))
-            && inner.when.hold(&session.variables)
-    };
-    if keys.is_empty() || !selection.fields.iter().any(asks) {
-        return Ok((selection.fields.iter().map(|_| None).collect(), vec![None; keys.len()]));
+    let asked = wrapped(session, selection);
+    if keys.is_empty() || asked.iter().all(Option::is_none) {
+        return Ok((asked.iter().map(|_| None).collect(), vec![None; keys.len()]));
     }
     let key: Vec<(Arc<str>, frame::DataType)> = key_columns(object);
     let mut columns = wanted_columns(field);
@@ -295,14 +303,8 @@ async fn read_back(
     let batch = session.scan(request).await?;
     let found = found_rows(&batch, &key)?;
     let targets = keys.iter().map(|key| found.get(key).copied()).collect();
-    let mut nodes = Vec::with_capacity(selection.fields.len());
-    for inner in &selection.fields {
-        nodes.push(match inner.selection() {
-            Some(node) if asks(inner) => Some(attach(session, node, id, batch.clone(), None).await),
-            _ => None,
-        });
-    }
-    Ok((nodes, targets))
+    let nodes = attach_wrapped(session, vec![asked], id, &batch, None).await.pop();
+    Ok((nodes.unwrap_or_default(), targets))
 }
 
 fn found_rows(

@@ -12,7 +12,7 @@ use schema::{FieldDef, FieldId, FieldKind, ObjectType, OrderBy, Reference, TypeI
 use serde_json::Value as Json;
 
 use super::Session;
-use super::filter::{order, predicate, with_key};
+use super::filter::{order, with_key};
 use super::rows::{LinkedRows, Links, attach, key_columns, wanted_columns, wrap};
 use super::values::key_value;
 use crate::merge::{self, Targets};
@@ -143,7 +143,7 @@ pub(super) async fn list(
     let mut request = session.request(target, &columns_with(field, &by.name));
     let of_parents = Expr::field(&by.name, by_type.clone()).is_in(keys.clone());
     request.predicate = Some(match arguments.get("where") {
-        Some(json) => match predicate(session.names()?, reference.target, json)? {
+        Some(json) => match session.predicate(reference.target, json)? {
             Some(wanted) => of_parents.and(wanted),
             None => of_parents,
         },
@@ -229,7 +229,7 @@ pub(super) async fn near(
     let keys = merge::distinct(&parents);
     let mut request = session.request(object, &wanted_columns(field));
     if let Some(json) = arguments.get("where") {
-        request.predicate = predicate(session.names()?, id, json)?;
+        request.predicate = session.predicate(id, json)?;
     }
     request.nearest = Some(Nearest {
         field: object.field(nearest.on).name.clone(),

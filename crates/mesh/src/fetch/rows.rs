@@ -1,13 +1,17 @@
 //! What is asked of rows that are there: stored and computed fields, and links to other rows.
+//!
+//! Several places of a document may ask for rows of one scan: fields by key at the root, `nodes` beside
+//! `edges`. Links that ask the same are fetched once, for all rows of all places.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
 use arrow::compute::concat_batches;
 use base::{Error, Result};
 use frame::convert::{array_of, value_at};
-use frame::{DataType, Expr, ScanRequest, SnapshotRef, Value};
+use frame::{BinaryOp, DataType, Expr, ScanRequest, SnapshotRef, Value};
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use schema::{FieldId, FieldKind, ObjectType, TypeId};
@@ -38,6 +42,18 @@ pub(crate) enum Slot {
     Links(Box<Links>),
     /// Nothing: the error goes to every row.
     Failed(GraphqlError),
+    /// What was fetched for several fields at once; this one's rows begin at that row.
+    Shared(Arc<Slot>, usize),
+}
+
+impl RowSet {
+    /// The slot of a field, and the row of it that belongs to this row.
+    pub(crate) fn slot(&self, index: usize, row: usize) -> (Option<&Slot>, usize) {
+        match self.slots.get(index) {
+            Some(Slot::Shared(slot, first)) => (Some(slot), first + row),
+            slot => (slot, row),
+        }
+    }
 }
 
 /// A computed column.
@@ -89,11 +105,11 @@ pub(super) fn keys_predicate(object: &ObjectType, keys: &[Vec<Value>]) -> Option
     let one = |key: &Vec<Value>| {
         let parts = columns.iter().zip(key).map(|((name, data_type), value)| {
             let literal = Expr::literal(value.clone(), data_type.clone());
-            Expr::field(name, data_type.clone()).predicate(frame::BinaryOp::Eq, literal)
+            Expr::field(name, data_type.clone()).predicate(BinaryOp::Eq, literal)
         });
-        parts.reduce(Expr::and)
+        Expr::balanced(BinaryOp::And, parts.collect())
     };
-    keys.iter().filter_map(one).reduce(|left, right| left.predicate(frame::BinaryOp::Or, right))
+    Expr::balanced(BinaryOp::Or, keys.iter().filter_map(one).collect())
 }
 
 impl<'a> Session<'a> {
@@ -133,53 +149,162 @@ impl<'a> Session<'a> {
 }
 
 /// Fetches everything that is asked of the rows of `batch`, all fields at once.
-pub(super) fn attach<'s>(
-    session: &'s Session<'_>,
-    selection: &'s Selection,
+pub(super) async fn attach(
+    session: &Session<'_>,
+    selection: &Selection,
     id: TypeId,
     batch: RecordBatch,
     at: Option<SnapshotRef>,
-) -> BoxFuture<'s, RowSet> {
+) -> RowSet {
+    let rows = 0..batch.num_rows();
+    let asked = vec![Asked { selection, rows }];
+    let mut found = attach_all(session, id, &batch, asked, at).await;
+    found.pop().unwrap_or(RowSet { batch, slots: Vec::new() })
+}
+
+/// What one place asks of rows of a batch.
+pub(super) struct Asked<'s> {
+    pub(super) selection: &'s Selection,
+    pub(super) rows: Range<usize>,
+}
+
+/// A link that is fetched once for all that ask for it.
+struct Link<'s> {
+    field: &'s PlannedField,
+    /// Rows that it is asked of, each range once.
+    ranges: Vec<Range<usize>>,
+    /// Who asks: the position of the place, that of the field in it, that of the range.
+    askers: Vec<(usize, usize, usize)>,
+}
+
+/// Fetches everything that several places ask of rows of `batch`: for each the rows that it asks of.
+pub(super) fn attach_all<'s>(
+    session: &'s Session<'_>,
+    id: TypeId,
+    batch: &'s RecordBatch,
+    asked: Vec<Asked<'s>>,
+    at: Option<SnapshotRef>,
+) -> BoxFuture<'s, Vec<RowSet>> {
     async move {
-        let slots = selection.fields.iter().map(|field| slot(session, field, id, &batch, at));
-        let slots = join_all(slots).await;
-        RowSet { batch, slots }
+        let mut links: Vec<Link<'s>> = Vec::new();
+        let mut sets = Vec::with_capacity(asked.len());
+        for (place, Asked { selection, rows }) in asked.into_iter().enumerate() {
+            let batch = batch.slice(rows.start, rows.len());
+            let slots = selection.fields.iter().enumerate().map(|(index, field)| {
+                if !field.when.hold(&session.variables) {
+                    return Slot::Unused;
+                }
+                if is_link(&field.resolve) {
+                    ask(&mut links, field, &rows, (place, index));
+                    return Slot::Unused;
+                }
+                own(session, field, id, &batch)
+            });
+            let slots = slots.collect();
+            sets.push(RowSet { batch, slots });
+        }
+        let fetched = join_all(links.iter().map(|link| fetch(session, link, id, batch, at))).await;
+        for (link, slot) in links.iter().zip(fetched) {
+            share(&mut sets, link, slot);
+        }
+        sets
     }
     .boxed()
 }
 
-async fn slot(
+fn is_link(resolve: &Resolve) -> bool {
+    matches!(
+        resolve,
+        Resolve::One(..) | Resolve::Many(..) | Resolve::Nearest(..) | Resolve::Neighbours(..)
+    )
+}
+
+/// Adds who asks for a link to those that ask the same.
+fn ask<'s>(
+    links: &mut Vec<Link<'s>>,
+    field: &'s PlannedField,
+    rows: &Range<usize>,
+    (place, index): (usize, usize),
+) {
+    let known = links.iter().position(|link| link.field.asks_as(field));
+    let known = known.unwrap_or_else(|| {
+        links.push(Link { field, ranges: Vec::new(), askers: Vec::new() });
+        links.len() - 1
+    });
+    let Link { ranges, askers, .. } = &mut links[known];
+    let range = ranges.iter().position(|range| range == rows).unwrap_or_else(|| {
+        ranges.push(rows.clone());
+        ranges.len() - 1
+    });
+    askers.push((place, index, range));
+}
+
+/// A slot for the rows of all ranges, one range after the other.
+async fn fetch(
     session: &Session<'_>,
-    field: &PlannedField,
+    link: &Link<'_>,
     id: TypeId,
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
 ) -> Slot {
-    if !field.when.hold(&session.variables) {
-        return Slot::Unused;
+    let field = link.field;
+    let rows = match link.ranges.as_slice() {
+        [rows] => Ok(batch.slice(rows.start, rows.len())),
+        ranges => {
+            let parts: Vec<RecordBatch> =
+                ranges.iter().map(|rows| batch.slice(rows.start, rows.len())).collect();
+            concat_batches(&batch.schema(), &parts)
+                .map_err(|error| Error::internal("failed to gather rows").caused_by(error))
+        }
+    };
+    let found = match (rows, &field.resolve) {
+        (Err(error), _) => Err(error),
+        (Ok(rows), Resolve::One(_, reference)) => {
+            refer(session, field, id, *reference, &rows, at).await
+        }
+        (Ok(rows), Resolve::Many(_, reference)) => {
+            list(session, field, id, *reference, &rows, at).await
+        }
+        (Ok(rows), Resolve::Nearest(_, nearest) | Resolve::Neighbours(_, nearest)) => {
+            near(session, field, id, *nearest, &rows, at).await
+        }
+        _ => Err(Error::internal(format!("`{}` links nothing", field.name))),
+    };
+    match found {
+        Ok(links) => Slot::Links(Box::new(links)),
+        Err(error) => Slot::Failed(session.blame(field, &error)),
     }
+}
+
+/// Gives a slot to all that asked for it.
+fn share(sets: &mut [RowSet], link: &Link<'_>, slot: Slot) {
+    if let [(place, index, _)] = link.askers.as_slice() {
+        sets[*place].slots[*index] = slot;
+        return;
+    }
+    let slot = Arc::new(slot);
+    let mut firsts = Vec::with_capacity(link.ranges.len());
+    let mut first = 0;
+    for range in &link.ranges {
+        firsts.push(first);
+        first += range.len();
+    }
+    for (place, index, range) in &link.askers {
+        sets[*place].slots[*index] = Slot::Shared(slot.clone(), firsts[*range]);
+    }
+}
+
+/// What the row itself holds.
+fn own(session: &Session<'_>, field: &PlannedField, id: TypeId, batch: &RecordBatch) -> Slot {
     let found = match &field.resolve {
         Resolve::Column(name, _) => Ok(column(batch, name)),
         Resolve::Media(_, media) => {
             session.object(id).map(|object| column(batch, &object.field(*media).name))
         }
         Resolve::Derived(_, derived) => derive(session, field, id, *derived, batch),
-        Resolve::One(_, reference) => {
-            refer(session, field, id, *reference, batch, at).await.map(links)
-        }
-        Resolve::Many(_, reference) => {
-            list(session, field, id, *reference, batch, at).await.map(links)
-        }
-        Resolve::Nearest(_, nearest) | Resolve::Neighbours(_, nearest) => {
-            near(session, field, id, *nearest, batch, at).await.map(links)
-        }
         _ => Ok(Slot::Unused),
     };
     found.unwrap_or_else(|error| Slot::Failed(session.blame(field, &error)))
-}
-
-fn links(links: Links) -> Slot {
-    Slot::Links(Box::new(links))
 }
 
 fn column(batch: &RecordBatch, name: &str) -> Slot {
@@ -208,7 +333,12 @@ fn derive(
         match evaluate.evaluate(&derived.expr, &batch.slice(row, 1), &session.principal) {
             Ok(array) => values.push(value_at(array.as_ref(), 0, &data_type)?),
             Err(error) => {
-                errors.insert(row, session.blame(field, &error));
+                // Of errors beyond the limit the answer gives the number only; so does the log.
+                let error = match errors.len() < session.engine.settings.limits.errors {
+                    true => session.blame(field, &error),
+                    false => GraphqlError::from(&error),
+                };
+                errors.insert(row, error);
                 values.push(Value::Null);
             }
         }
@@ -231,6 +361,35 @@ pub(crate) fn wanted_columns(field: &PlannedField) -> Vec<Arc<str>> {
     columns
 }
 
+/// The selections that a wrapper asks its rows with, for each of its fields.
+pub(super) fn wrapped<'s>(
+    session: &Session<'_>,
+    selection: &'s Selection,
+) -> Vec<Option<&'s Selection>> {
+    let of = |inner: &'s PlannedField| {
+        let wanted = matches!(inner.resolve, Resolve::Part(Part::Node | Part::Nodes))
+            && inner.when.hold(&session.variables);
+        inner.selection().filter(|_| wanted)
+    };
+    selection.fields.iter().map(of).collect()
+}
+
+/// Fetches what the fields of several wrappers ask of the same rows, for each field of each.
+pub(super) async fn attach_wrapped(
+    session: &Session<'_>,
+    wrappers: Vec<Vec<Option<&Selection>>>,
+    id: TypeId,
+    batch: &RecordBatch,
+    at: Option<SnapshotRef>,
+) -> Vec<Vec<Option<RowSet>>> {
+    let rows = 0..batch.num_rows();
+    let asked = wrappers.iter().flatten().flatten().copied();
+    let asked = asked.map(|selection| Asked { selection, rows: rows.clone() }).collect();
+    let mut found = attach_all(session, id, batch, asked, at).await.into_iter();
+    let mut each = |asked: Option<&Selection>| asked.and_then(|_| found.next());
+    wrappers.into_iter().map(|fields| fields.into_iter().map(&mut each).collect()).collect()
+}
+
 /// Fetches what a wrapper asks of its rows.
 pub(super) async fn wrap(
     session: &Session<'_>,
@@ -242,16 +401,7 @@ pub(super) async fn wrap(
     let distances = batch
         .column_by_name("_distance")
         .and_then(|column| column.as_any().downcast_ref::<Float32Array>().cloned());
-    let nodes = selection.fields.iter().map(|inner| {
-        let batch = batch.clone();
-        async move {
-            let wanted = matches!(inner.resolve, Resolve::Part(Part::Node))
-                && inner.when.hold(&session.variables);
-            match inner.selection() {
-                Some(node) if wanted => Some(attach(session, node, id, batch, at).await),
-                _ => None,
-            }
-        }
-    });
-    Wrapped { nodes: join_all(nodes).await, distances }
+    let wrappers = vec![wrapped(session, selection)];
+    let nodes = attach_wrapped(session, wrappers, id, &batch, at).await.pop();
+    Wrapped { nodes: nodes.unwrap_or_default(), distances }
 }

@@ -9,10 +9,10 @@ use serde_json::{Map, Value as Json};
 use crate::input::{Variables, literal};
 
 /// The arguments of one field.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Arguments(Vec<PlannedArgument>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct PlannedArgument {
     name: Arc<str>,
     ty: Type,
@@ -22,7 +22,7 @@ struct PlannedArgument {
     literal: Option<Node<Literal>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Given {
     Absent,
     Constant(Json),

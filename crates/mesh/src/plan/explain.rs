@@ -5,13 +5,17 @@ use std::fmt::Write as _;
 use super::route::show;
 use super::{Backend, Inner, Plan, PlannedField, Resolve, Selection};
 
-/// The plan for people.
-pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64) -> String {
+/// The plan for people; `limit` is how much it may cost.
+pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64, limit: f64) -> String {
     let mut out = String::new();
     let kind = if plan.is_mutation { "mutation" } else { "query" };
     let order = if plan.is_mutation { "one after the other" } else { "at once" };
+    let dear = match cost > limit {
+        true => format!(": refused when it is run, as at most {limit} is allowed"),
+        false => String::new(),
+    };
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "{kind}, root fields {order}, cost {cost}");
+    let _ = writeln!(out, "{kind}, root fields {order}, cost {cost}{dear}");
     selection(&mut out, backend, &plan.root, 1);
     if let (Backend::Graph(atlas), Some(route)) = (backend, &plan.route) {
         out.push_str(&show(atlas, route));

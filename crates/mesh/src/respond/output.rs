@@ -23,11 +23,21 @@ impl Output {
 
     /// Adds an error; where it is, is asked only when it is listed.
     pub(super) fn report(&mut self, error: GraphqlError, path: impl FnOnce() -> Vec<PathPart>) {
-        if self.errors.len() < self.limit {
-            self.errors.push(GraphqlError { path: path(), ..error });
+        if self.is_full() {
+            self.leave_out();
         } else {
-            self.more_errors += 1;
+            self.errors.push(GraphqlError { path: path(), ..error });
         }
+    }
+
+    /// Whether the answer has as many errors as it may have; more are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() >= self.limit
+    }
+
+    /// Counts an error that is not told.
+    pub(super) fn leave_out(&mut self) {
+        self.more_errors += 1;
     }
 
     /// Closes the response; `is_empty` says that every root field is null.
@@ -45,6 +55,6 @@ impl Output {
         }
         self.text.push(b'}');
         let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
-        Response { body: self.text, refused: false, errors: count, stale }
+        Response { body: self.text, refused: false, timed_out: false, errors: count, stale }
     }
 }

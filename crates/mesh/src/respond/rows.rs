@@ -19,25 +19,33 @@ pub(crate) fn row(
     rows: &RowSet,
     row: usize,
 ) -> Written {
-    writer.object(selection, |writer, index, field| match (&field.resolve, rows.slots.get(index)) {
-        (Resolve::Typename, _) => writer.typename(&selection.type_name),
-        (_, Some(Slot::Failed(error))) => writer.failed(&field.ty, error.clone()),
-        (Resolve::Column(_, data_type), Some(Slot::Column(column))) => {
-            value(writer, field, &field.ty, rows.batch.column(*column).as_ref(), row, data_type)
-        }
-        (Resolve::Media(..), Some(Slot::Column(column))) => {
-            media(writer, field, rows.batch.column(*column).as_ref(), row)
-        }
-        (_, Some(Slot::Computed(computed))) => match computed.errors.get(&row) {
-            Some(error) => writer.failed(&field.ty, error.clone()),
-            None => {
-                let array = computed.array.as_ref();
-                value(writer, field, &field.ty, array, row, &computed.data_type)
+    writer.object(selection, |writer, index, field| {
+        let (slot, row) = rows.slot(index, row);
+        match (&field.resolve, slot) {
+            (Resolve::Typename, _) => writer.typename(&selection.type_name),
+            (_, Some(Slot::Failed(error))) => failed(writer, field, error),
+            (Resolve::Column(_, data_type), Some(Slot::Column(column))) => {
+                value(writer, field, &field.ty, rows.batch.column(*column).as_ref(), row, data_type)
             }
-        },
-        (_, Some(Slot::Links(links))) => linked(writer, field, links, row),
-        _ => writer.null(field, &field.ty),
+            (Resolve::Media(..), Some(Slot::Column(column))) => {
+                media(writer, field, rows.batch.column(*column).as_ref(), row)
+            }
+            (_, Some(Slot::Computed(computed))) => match computed.errors.get(&row) {
+                Some(error) => failed(writer, field, error),
+                None => {
+                    let array = computed.array.as_ref();
+                    value(writer, field, &field.ty, array, row, &computed.data_type)
+                }
+            },
+            (_, Some(Slot::Links(links))) => linked(writer, field, links, row),
+            _ => writer.null(field, &field.ty),
+        }
     })
+}
+
+/// An error of what is asked for in several places of the document, at this one.
+fn failed(writer: &mut Writer<'_>, field: &PlannedField, error: &GraphqlError) -> Written {
+    writer.failed(&field.ty, error.clone().located(&field.locations))
 }
 
 /// A stored or computed value.
@@ -74,9 +82,21 @@ fn value(
                 return Ok(());
             }
             writer.cut(mark);
-            unreadable(writer, field, ty)
+            match scalar::is_finite(array, row, scalar_type) {
+                true => unreadable(writer, field, ty),
+                false => not_finite(writer, field, ty),
+            }
         }
     }
+}
+
+/// NaN and the infinite numbers are floats like others, but JSON has no spelling for them.
+fn not_finite(writer: &mut Writer<'_>, field: &PlannedField, ty: &Type) -> Written {
+    let message = format!(
+        "the value of `{}.{}` is NaN or infinite, which JSON cannot say",
+        field.parent, field.name
+    );
+    writer.failed(ty, GraphqlError::new(Kind::Unsupported, message).located(&field.locations))
 }
 
 fn unreadable(writer: &mut Writer<'_>, field: &PlannedField, ty: &Type) -> Written {
@@ -185,6 +205,10 @@ fn linked(writer: &mut Writer<'_>, field: &PlannedField, links: &Links, parent: 
 fn dangling(writer: &mut Writer<'_>, field: &PlannedField, wanted: Option<&Value>) -> Written {
     match wanted {
         Some(key) if field.ty.is_non_null() && !key.is_null() => {
+            // Of errors beyond the limit the answer gives the number only; so does the log.
+            if writer.is_full() {
+                return writer.left_out(&field.ty);
+            }
             let target = field.ty.inner_named_type();
             let message = format!("the `{target}` that this refers to does not exist");
             let session = writer.session();
@@ -209,7 +233,8 @@ fn neighbour(
                 let distance = wrapped.distances.as_ref().map(|distances| distances.value(target));
                 match distance {
                     Some(distance) if scalar::float(writer.out(), distance.into()) => Ok(()),
-                    _ => writer.null(field, &field.ty),
+                    Some(_) => not_finite(writer, field, &field.ty),
+                    None => writer.null(field, &field.ty),
                 }
             }
             (_, Some(Some(rows))) => node(writer, field, rows, Some(target as u32)),
@@ -301,7 +326,8 @@ fn edge(
             }
             (Resolve::Part(Part::Score), _) => match &page.scores {
                 Some(scores) if scalar::float(writer.out(), scores.value(index)) => Ok(()),
-                _ => writer.null(field, &field.ty),
+                Some(_) => not_finite(writer, field, &field.ty),
+                None => writer.null(field, &field.ty),
             },
             (_, Some(Some(rows))) => node(writer, field, rows, Some(index as u32)),
             _ => writer.null(field, &field.ty),
@@ -342,18 +368,26 @@ fn page_info(writer: &mut Writer<'_>, field: &PlannedField, page: &Connection) -
 pub(crate) fn change(writer: &mut Writer<'_>, field: &PlannedField, change: &Change) -> Written {
     let Some(selection) = field.selection() else { return writer.null(field, &field.ty) };
     writer.object(selection, |writer, index, field| {
-        match (&field.resolve, change.nodes.get(index)) {
-            (Resolve::Typename, _) => writer.typename(&selection.type_name),
-            (Resolve::Part(Part::Snapshot), _) => long(writer, change.receipt.snapshot),
-            (Resolve::Part(Part::Count), _) => {
+        let Resolve::Part(part) = field.resolve else {
+            return writer.typename(&selection.type_name);
+        };
+        match (part, &change.unread, change.nodes.get(index)) {
+            (Part::Snapshot, ..) => long(writer, change.receipt.snapshot),
+            (Part::Count, ..) => {
                 writer.text(&change.receipt.rows.to_string());
                 Ok(())
             }
-            (Resolve::Part(Part::Replayed), _) => {
+            (Part::Replayed, ..) => {
                 writer.text(if change.receipt.replayed { "true" } else { "false" });
                 Ok(())
             }
-            (Resolve::Part(Part::Nodes), rows) => {
+            (Part::Nodes, Some(error), _) => {
+                writer.list(&field.ty, change.targets.len(), |writer, _| {
+                    writer.failed(field.ty.item_type(), error.clone().located(&field.locations))
+                })
+            }
+            (Part::Node, Some(error), _) => failed(writer, field, error),
+            (Part::Nodes, None, rows) => {
                 writer.list(&field.ty, change.targets.len(), |writer, index| match rows {
                     Some(Some(rows)) if change.targets[index].is_some() => {
                         node(writer, field, rows, change.targets[index])
@@ -361,7 +395,7 @@ pub(crate) fn change(writer: &mut Writer<'_>, field: &PlannedField, change: &Cha
                     _ => writer.null(field, field.ty.item_type()),
                 })
             }
-            (Resolve::Part(Part::Node), Some(Some(rows))) => {
+            (Part::Node, None, Some(Some(rows))) => {
                 node(writer, field, rows, change.targets.first().copied().flatten())
             }
             _ => writer.null(field, &field.ty),

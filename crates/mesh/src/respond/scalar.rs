@@ -59,6 +59,24 @@ pub(crate) fn scalar(
     written(out, array, row, data_type).unwrap_or(false)
 }
 
+/// Whether a value is no float, or one that JSON can say; vectors have many.
+pub(crate) fn is_finite(array: &dyn Array, row: usize, data_type: &DataType) -> bool {
+    let finite = match data_type {
+        DataType::Float => {
+            let numbers = array.as_any().downcast_ref::<Float64Array>();
+            numbers.map(|numbers| numbers.value(row).is_finite())
+        }
+        DataType::Vector { .. } => {
+            let items = array.as_any().downcast_ref::<FixedSizeListArray>();
+            let items = items.map(|items| items.value(row));
+            let numbers = items.as_ref().and_then(|it| it.as_any().downcast_ref::<Float32Array>());
+            numbers.map(|numbers| numbers.values().iter().all(|number| number.is_finite()))
+        }
+        _ => None,
+    };
+    finite.unwrap_or(true)
+}
+
 fn written(out: &mut Vec<u8>, array: &dyn Array, row: usize, data_type: &DataType) -> Option<bool> {
     let any = array.as_any();
     Some(match data_type {

@@ -157,6 +157,21 @@ impl<'a> Writer<'a> {
         self.output.report(error, || self.path.clone());
     }
 
+    /// Whether the answer has as many errors as it may have; more are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.output.is_full()
+    }
+
+    /// Counts an error that is not told, and leaves the value out.
+    pub(crate) fn left_out(&mut self, ty: &Type) -> Written {
+        self.output.leave_out();
+        if ty.is_non_null() {
+            return Err(Nulled);
+        }
+        self.text("null");
+        Ok(())
+    }
+
     /// Closes the response; `is_empty` says that every root field is null.
     pub(crate) fn finish(self, is_empty: bool) -> Response {
         self.output.finish(is_empty)

@@ -35,14 +35,16 @@ pub(super) fn check_one_of(schema: &Schema, document: &ExecutableDocument) -> Ve
     let mut by_fragment = HashMap::new();
     for (name, fragment) in &document.fragments {
         let mut checked = Checked::of(schema, document, &fragment.selection_set);
-        checked.values(|visit| of_directives(schema, &fragment.directives, visit));
+        checked.values(|visit| {
+            of_directives(schema, &fragment.directives, &mut |at, value| visit(&at.ty, value));
+        });
         errors.append(&mut checked.errors);
         by_fragment.insert(name, checked.uses);
     }
     for operation in document.operations.iter() {
         let mut checked = Checked::of(schema, document, &operation.selection_set);
         checked.values(|visit| {
-            of_directives(schema, &operation.directives, visit);
+            of_directives(schema, &operation.directives, &mut |at, value| visit(&at.ty, value));
             let variables = operation.variables.iter();
             variables
                 .filter_map(|variable| Some((&*variable.ty, variable.default_value.as_ref()?)))
@@ -79,7 +81,7 @@ fn nullable(
 impl<'a> Checked<'a> {
     fn of(schema: &'a Schema, document: &'a ExecutableDocument, set: &'a SelectionSet) -> Self {
         let mut checked = Checked { schema, document, errors: Vec::new(), uses: Vec::new() };
-        checked.values(|visit| each_value(schema, set, visit));
+        checked.values(|visit| each_value(schema, set, &mut |at, value| visit(&at.ty, value)));
         checked
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use apollo_compiler::ast::{Argument, InputValueDefinition, Type};
+use apollo_compiler::ast::{Argument, InputValueDefinition};
 use apollo_compiler::executable::{DirectiveList, Selection, SelectionSet, Value};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
@@ -58,12 +58,11 @@ pub(super) fn fragments<'a>(
     found
 }
 
-/// Every value that a selection set gives, to arguments of fields and of directives, with its type.
-pub(super) fn each_value<'a>(
-    schema: &'a Schema,
-    set: &'a SelectionSet,
-    visit: &mut dyn FnMut(&'a Type, &'a Node<Value>),
-) {
+/// A call for a value, with the argument that it is given to.
+pub(super) type Visit<'a, 'v> = dyn FnMut(&'a InputValueDefinition, &'a Node<Value>) + 'v;
+
+/// Every value that a selection set gives, to arguments of fields and of directives.
+pub(super) fn each_value<'a>(schema: &'a Schema, set: &'a SelectionSet, visit: &mut Visit<'a, '_>) {
     each_selection(set, &mut |_, selection| {
         if let Selection::Field(field) = selection {
             arguments(&field.definition.arguments, &field.arguments, visit);
@@ -72,11 +71,11 @@ pub(super) fn each_value<'a>(
     });
 }
 
-/// Every value that directives are given, with its type.
+/// Every value that directives are given.
 pub(super) fn of_directives<'a>(
     schema: &'a Schema,
     directives: &'a DirectiveList,
-    visit: &mut dyn FnMut(&'a Type, &'a Node<Value>),
+    visit: &mut Visit<'a, '_>,
 ) {
     for directive in directives.iter() {
         if let Some(definition) = schema.directive_definitions.get(&directive.name) {
@@ -88,11 +87,11 @@ pub(super) fn of_directives<'a>(
 fn arguments<'a>(
     defined: &'a [Node<InputValueDefinition>],
     given: &'a [Node<Argument>],
-    visit: &mut dyn FnMut(&'a Type, &'a Node<Value>),
+    visit: &mut Visit<'a, '_>,
 ) {
     for argument in given {
         if let Some(definition) = defined.iter().find(|defined| defined.name == argument.name) {
-            visit(&definition.ty, &argument.value);
+            visit(definition, &argument.value);
         }
     }
 }

@@ -81,3 +81,34 @@ async fn one_wrong_row_of_many_writes_none() {
     let seat = fixture.ask("{ seat(hall: \"C\", number: 1) { free } }").await;
     assert_eq!(seat["data"]["seat"], Json::Null);
 }
+
+#[tokio::test]
+async fn a_change_that_cannot_be_read_back_is_made_and_says_so() {
+    let fixture = fixture().await;
+    *fixture.source.broken.lock() = Some("Film");
+    let create = |id: &str| {
+        format!(
+            "mutation {{
+              one: createFilm(input: {{id: \"{id}\", title: \"a\", genres: []}}) {{ snapshot node {{ title }} }}
+              many: createFilms(inputs: [{{id: \"{id}2\", title: \"b\", genres: []}}]) {{ count nodes {{ title }} }}
+              blind: createFilm(input: {{id: \"{id}3\", title: \"c\", genres: []}}) {{ replayed }}
+            }}"
+        )
+    };
+    let answer = fixture.ask(&create("new")).await;
+    let data = &answer["data"];
+    assert!(data["one"]["snapshot"].is_string(), "{answer}");
+    assert_eq!(data["one"]["node"], Json::Null);
+    assert_eq!(data["many"], json!({"count": 1, "nodes": [null]}));
+    assert_eq!(data["blind"], json!({"replayed": false}));
+    let errors = answer["errors"].as_array().expect("two errors");
+    let paths: Vec<&Json> = errors.iter().map(|error| &error["path"]).collect();
+    assert_eq!(paths, [&json!(["one", "node"]), &json!(["many", "nodes", 0])]);
+    for error in errors {
+        assert_eq!(error["message"], "the change was made, but not read back: the disk is on fire");
+        assert_eq!(error["extensions"]["table"], "films");
+    }
+    *fixture.source.broken.lock() = None;
+    let film = fixture.ask("{ film(id: \"new\") { title } }").await;
+    assert_eq!(film["data"]["film"]["title"], "a");
+}

@@ -104,3 +104,79 @@ fn filters_mean_what_the_reference_says() {
         prop_assert_eq!(&found["totalCount"], &json!(expected.len()));
     });
 }
+
+#[tokio::test]
+async fn a_condition_that_is_null_is_refused_and_not_dropped() {
+    let fixture = fixture().await;
+    let query = "query($w: FilmWhere) { films(where: $w) { nodes { id } } }";
+    let condition = "leave it out where it is not wanted";
+    let field = "leave it out where it is not wanted, or use `isNull`";
+    let operand = "leave the operator out, or use `isNull`";
+    for (filter, place, what, hint) in [
+        (json!({"year": null}), "where.year", "null is not a condition", field),
+        (json!({"studio": null}), "where.studio", "null is not a condition", field),
+        (json!({"studio": {"city": null}}), "where.studio.city", "null is not a condition", field),
+        (json!({"not": null}), "where.not", "null is not a condition", condition),
+        (json!({"and": null}), "where.and", "null is not a condition", condition),
+        (json!({"or": [{"or": null}]}), "where.or", "null is not a condition", condition),
+        (json!({"not": {"year": null}}), "where.year", "null is not a condition", field),
+        (
+            json!({"year": {"eq": null}}),
+            "where.year.eq",
+            "null is not a value to compare with",
+            operand,
+        ),
+        (
+            json!({"year": {"isNull": null}}),
+            "where.year.isNull",
+            "null is not a value to compare with",
+            operand,
+        ),
+    ] {
+        let answer = fixture.ask_with(query, json!({ "w": filter })).await;
+        assert_eq!(answer["data"]["films"], Json::Null, "{filter}");
+        let error = &answer["errors"][0];
+        assert_eq!(error["message"], format!("`{place}`: {what}"), "{filter}");
+        assert_eq!(error["extensions"]["hint"], hint, "{filter}");
+        assert_eq!(error["extensions"]["code"], "INVALID_INPUT", "{filter}");
+    }
+    assert_eq!(fixture.scans(), 0);
+}
+
+#[tokio::test]
+async fn a_variable_that_is_null_is_refused_and_one_that_is_absent_leaves_its_condition_out() {
+    let fixture = fixture().await;
+    let query = "query($is: Boolean, $year: IntWhere, $w: FilmWhere) {
+      films(where: {budget: {isNull: $is}, year: $year, not: $w}) { totalCount }
+    }";
+    for (variables, message) in [
+        (json!({"is": null}), "`where.budget.isNull`: null is not a value to compare with"),
+        (json!({"year": null}), "`where.year`: null is not a condition"),
+        (json!({"w": null}), "`where.not`: null is not a condition"),
+    ] {
+        let answer = fixture.ask_with(query, variables).await;
+        assert_eq!(answer["data"]["films"], Json::Null);
+        assert_eq!(answer["errors"][0]["message"], message);
+    }
+    let answer = fixture.ask(query).await;
+    assert_eq!(answer, json!({"data": {"films": {"totalCount": 5}}}));
+    let answer = fixture.ask_with(query, json!({"is": false})).await;
+    assert_eq!(answer, json!({"data": {"films": {"totalCount": 2}}}));
+}
+
+#[tokio::test]
+async fn one_value_in_the_place_of_a_list_widens_no_filter() {
+    let fixture = fixture().await;
+    for operator in ["in", "notIn"] {
+        let query = format!(
+            "query($y: Int!) {{ films(where: {{year: {{{operator}: $y}}}}) {{ nodes {{ id }} }} }}"
+        );
+        let answer = fixture.ask_with(&query, json!({"y": 1995})).await;
+        assert_eq!(answer.get("data"), None, "{answer}");
+        let message = "variable `$y` of type `Int!` stands where `[Int!]` is expected";
+        assert_eq!(answer["errors"][0]["message"], message);
+    }
+    let query = "query($y: [Int!]) { films(where: {year: {in: $y}}) { nodes { id } } }";
+    let answer = fixture.ask_with(query, json!({"y": 2003})).await;
+    assert_eq!(answer, json!({"data": {"films": {"nodes": [{"id": "f3"}]}}}));
+}

@@ -2,10 +2,12 @@
 
 mod changes;
 mod conformance;
+mod errors;
 mod example;
 mod filters;
 mod fixture;
 mod golden;
+mod input;
 mod limits;
 mod malformed;
 mod media;

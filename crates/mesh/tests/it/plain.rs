@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{Error, Kind, Principal, Result};
-use mesh::{Engine, Request, RootResolver};
+use mesh::{Engine, Request, Root, RootResolver};
 use serde_json::{Value as Json, json};
 
 const SDL: &str = "
-type Query { node(id: ID!, deep: Boolean = true): Node  nodes: [Node!]!  any: [Any]  broken: Int  disk: Int  old: Int  missing: String! }
-type Mutation { add(n: Int!): Int! }
+type Query { node(id: ID!, deep: Boolean = true): Node  nodes: [Node!]!  any: [Any]  broken: Int  disk: Int  old: Int  missing: String!  sum: Int }
+type Mutation { add(n: Int!): Int!  sum: Int!  lost: Int  fails: Int!  empty: Int!  hollow: Hollow!  old: Int! }
+type Hollow { inner: Hollow!  must: Int! }
 interface Node { id: ID! }
 type A implements Node { id: ID! a: Int must: Int! child: A }
 type B implements Node { id: ID! b: [[Color!]] }
@@ -22,14 +23,24 @@ struct Resolver(parking_lot::Mutex<i64>);
 
 #[async_trait]
 impl RootResolver for Resolver {
-    async fn resolve(&self, field: &str, arguments: Json, _: &Principal) -> Result<Json> {
+    async fn resolve(
+        &self,
+        root: Root,
+        field: &str,
+        arguments: Json,
+        _: &Principal,
+    ) -> Result<Json> {
         let a = json!({"__typename": "A", "id": 1, "a": 2, "must": 3, "child": {"id": "c"}});
         let b = json!({"__typename": "B", "id": "b", "b": [["RED"], null, []]});
         match field {
             "node" if arguments == json!({"id": "1", "deep": true}) => Ok(a),
             "nodes" => Ok(json!([a, b])),
             "any" => Ok(json!([b, {"__typename": "C"}])),
-            "broken" => Err(Error::new(Kind::Unavailable, "no answer").hint("wait")),
+            "sum" if root == Root::Mutation => Ok(json!(*self.0.lock())),
+            "hollow" => Ok(json!({"inner": {"must": null}})),
+            "broken" | "lost" | "fails" => {
+                Err(Error::new(Kind::Unavailable, "no answer").hint("wait"))
+            }
             "disk" => {
                 let inner = Error::new(Kind::Io, "no file `/secret`");
                 Err(inner.context("failed to read `/secret`").hint("look into `/secret`"))
@@ -47,6 +58,45 @@ impl RootResolver for Resolver {
 
 fn engine() -> Engine {
     Engine::plain(SDL, Arc::new(Resolver::default())).expect("valid SDL")
+}
+
+#[tokio::test]
+async fn a_query_and_a_mutation_may_have_fields_of_one_name() {
+    let engine = engine();
+    let ask =
+        async |query: &str| engine.execute(Request::new(query, Principal::local())).await.json();
+    assert_eq!(ask("{ sum }").await.expect("JSON"), json!({"data": {"sum": null}}));
+    let answer = ask("mutation { sum }").await.expect("JSON");
+    assert_eq!(answer, json!({"data": {"sum": 0}}));
+}
+
+#[tokio::test]
+async fn changes_after_one_that_takes_all_data_with_it_are_not_made() {
+    for (changes, wanted) in [
+        ("a: add(n: 1) b: add(n: 2)", 12),
+        ("a: add(n: 1) lost b: add(n: 2)", 12),
+        ("a: add(n: 1) fails b: add(n: 2)", 1),
+        ("a: add(n: 1) empty b: add(n: 2)", 1),
+        ("hollow { inner { must } } b: add(n: 2)", 0),
+        ("hollow { __typename } b: add(n: 2)", 2),
+        ("fails @skip(if: true) b: add(n: 2)", 2),
+    ] {
+        let engine = engine();
+        let mutation = format!("mutation {{ {changes} }}");
+        engine.execute(Request::new(&mutation, Principal::local())).await;
+        let answer = engine.execute(Request::new("mutation { sum }", Principal::local())).await;
+        assert_eq!(answer.json().expect("JSON"), json!({"data": {"sum": wanted}}), "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_data_is_not_stale_when_a_change_was_made() {
+    for (changes, stale) in [("add(n: 1) old", false), ("old add(n: 1)", true)] {
+        let mutation = format!("mutation {{ {changes} }}");
+        let response = engine().execute(Request::new(&mutation, Principal::local())).await;
+        assert_eq!(response.json().expect("JSON")["data"], Json::Null);
+        assert_eq!(response.stale, stale, "{changes}");
+    }
 }
 
 async fn ask(query: &str) -> Json {

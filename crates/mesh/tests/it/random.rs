@@ -17,7 +17,7 @@ use apollo_compiler::validation::Valid;
 use async_trait::async_trait;
 use base::rng::Rng;
 use base::{Principal, Result};
-use mesh::{Engine, Limits, Request, RootResolver, Settings};
+use mesh::{Engine, Limits, Request, Root, RootResolver, Settings};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 use tokio::runtime::Runtime;
@@ -287,7 +287,7 @@ fn canonical(json: &Json) -> String {
 
 #[async_trait]
 impl RootResolver for Data {
-    async fn resolve(&self, field: &str, arguments: Json, _: &Principal) -> Result<Json> {
+    async fn resolve(&self, _: Root, field: &str, arguments: Json, _: &Principal) -> Result<Json> {
         Ok(self.root(field, &arguments))
     }
 }

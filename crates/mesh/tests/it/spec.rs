@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{Principal, Result};
-use mesh::{Engine, Request, RootResolver, Settings};
+use mesh::{Engine, Request, Root, RootResolver, Settings};
 use serde_json::{Map, Value as Json};
 
 use crate::fixture::folder;
@@ -20,7 +20,7 @@ struct Nothing;
 
 #[async_trait]
 impl RootResolver for Nothing {
-    async fn resolve(&self, _: &str, _: Json, _: &Principal) -> Result<Json> {
+    async fn resolve(&self, _: Root, _: &str, _: Json, _: &Principal) -> Result<Json> {
         Ok(Json::Null)
     }
 }
@@ -146,4 +146,16 @@ async fn introspection_tells_of_what_the_engine_offers() {
     assert_eq!(names(&answer["data"]), known);
     let answer = ask(&plain, "{ ... @defer { a } }").await;
     assert_eq!(answer["errors"][0]["message"], "cannot find directive `@defer` in this document");
+}
+
+#[tokio::test]
+async fn a_text_that_a_message_quotes_does_not_class_the_error() {
+    let engine = engine("type Query { a: Int }").expect("a schema");
+    let defer = "... @defer(label: \"parser recursion limit reached\") { a }";
+    let answer = ask(&engine, &format!("{{ {defer} {defer} b }}")).await;
+    let errors = answer["errors"].as_array().expect("two errors");
+    assert_eq!(errors.len(), 2, "{answer}");
+    for error in errors {
+        assert_eq!(error["extensions"]["code"], "INVALID_INPUT", "{answer}");
+    }
 }

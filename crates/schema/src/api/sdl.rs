@@ -10,7 +10,7 @@ use super::input::{
 use super::names::answering;
 use super::root::{mutation, query};
 use super::{DEFAULT_PAGE, DEFAULT_REFERENCES, neighbours_field_name};
-use crate::{Argument, ColumnSpec, FieldDef, FieldKind, ListSize, ObjectType, Schema};
+use crate::{Argument, ColumnSpec, EnumType, FieldDef, FieldKind, ListSize, ObjectType, Schema};
 
 /// Directives, scalars and types that every API has.
 const FIXED: &str = include_str!("fixed.graphql");
@@ -30,16 +30,23 @@ pub fn api_sdl(schema: &Schema) -> String {
             table_types(&mut out, schema, object);
         }
     }
-    for enumeration in schema.enums.values() {
-        describe(&mut out, "", enumeration.description.as_deref());
-        out.push_str(&format!("enum {} {{\n", enumeration.name));
-        enumeration.values.iter().for_each(|value| out.push_str(&format!("  {value}\n")));
-        out.push_str("}\n\n");
-    }
+    schema.enums.values().for_each(|enumeration| enum_type(&mut out, enumeration));
     media_filters(&mut used);
     filter_inputs(&mut out, &used);
     out.push_str(FIXED);
     out
+}
+
+fn enum_type(out: &mut String, enumeration: &EnumType) {
+    describe(out, "", enumeration.description.as_deref());
+    out.push_str(&format!("enum {} {{\n", enumeration.name));
+    for (index, value) in enumeration.values.iter().enumerate() {
+        let details = enumeration.details.get(index);
+        describe(out, "  ", details.and_then(|details| details.description.as_deref()));
+        let note = deprecation(details.and_then(|details| details.deprecated.as_deref()));
+        out.push_str(&format!("  {value}{note}\n"));
+    }
+    out.push_str("}\n\n");
 }
 
 /// The filters that `MediaWhere`, which is fixed, uses.

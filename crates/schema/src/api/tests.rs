@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use super::*;
 use crate::{
-    Argument, ColumnSpec, Derived, EnumType, FieldDef, ListSize, NearestSpec, ObjectKind, OrderBy,
-    Reference, TableFormat, TableSpec, Was,
+    Argument, ColumnSpec, Derived, EnumType, EnumValue, FieldDef, ListSize, NearestSpec,
+    ObjectKind, OrderBy, Reference, TableFormat, TableSpec, Was,
 };
 
 fn place() -> Place {
@@ -149,7 +149,10 @@ fn schema() -> Schema {
         name: "Genre".into(),
         description: None,
         values: vec!["DRAMA".into(), "COMEDY".into()],
-        details: Vec::new(),
+        details: vec![
+            EnumValue { description: Some("Nobody laughs.".into()), deprecated: None },
+            EnumValue { description: None, deprecated: Some("seldom \"good\"".into()) },
+        ],
         place: place(),
     };
     Schema {

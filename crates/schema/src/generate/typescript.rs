@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type};
-use apollo_compiler::schema::{Component, ExtendedType, FieldDefinition};
+use apollo_compiler::ast::{DirectiveList, InputValueDefinition, Type};
+use apollo_compiler::schema::{Component, EnumType, ExtendedType, FieldDefinition};
 use base::{Error, Kind, Result};
 
 use super::GeneratedFile;
@@ -195,14 +195,7 @@ impl Writer<'_> {
             ExtendedType::Enum(found) => {
                 self.text.push('\n');
                 self.doc("", found.description.as_ref(), None);
-                let values: Vec<_> =
-                    found.values.keys().map(|value| format!("\"{value}\"")).collect();
-                let _ = writeln!(
-                    self.text,
-                    "export type {} = {};",
-                    self.name(&found.name),
-                    values.join(" | ")
-                );
+                self.values(found);
             }
             ExtendedType::InputObject(found) => {
                 self.text.push('\n');
@@ -224,6 +217,28 @@ impl Writer<'_> {
             // `typescript_api` has refused unions, and our own APIs have none.
             ExtendedType::Union(_) => {}
         }
+    }
+
+    /// The values of an enum: in one line, unless something is said of one of them.
+    fn values(&mut self, found: &EnumType) {
+        let name = self.name(&found.name);
+        let is_described = found
+            .values
+            .values()
+            .any(|value| value.description.is_some() || value.directives.has("deprecated"));
+        if !is_described {
+            let values: Vec<_> = found.values.keys().map(|value| format!("\"{value}\"")).collect();
+            let _ = writeln!(self.text, "export type {name} = {};", values.join(" | "));
+            return;
+        }
+        let _ = write!(self.text, "export type {name} =");
+        for value in found.values.values() {
+            self.text.push('\n');
+            let reason = deprecation(&value.directives);
+            self.doc("  ", value.description.as_ref(), reason.as_deref());
+            let _ = write!(self.text, "  | \"{}\"", value.value);
+        }
+        self.text.push_str(";\n");
     }
 
     fn doc_of_shape(&mut self, description: Option<&Node<str>>) {
@@ -275,7 +290,7 @@ impl Writer<'_> {
         let _ = writeln!(self.text, "export interface {name}Shape {{");
         let _ = writeln!(self.text, "  __typename: Leaf<\"{name}\">;");
         for field in fields {
-            let reason = deprecation(field);
+            let reason = deprecation(&field.directives);
             self.doc("  ", field.description.as_ref(), reason.as_deref());
             let args = self.arguments(field);
             let args = if args.is_empty() { String::new() } else { format!(", {args}") };
@@ -382,7 +397,7 @@ impl Writer<'_> {
     }
 
     fn method(&mut self, kind: &str, root: &str, field: &Component<FieldDefinition>) {
-        let reason = deprecation(field);
+        let reason = deprecation(&field.directives);
         self.doc("  ", field.description.as_ref(), reason.as_deref());
         let name = &field.name;
         let args = self.arguments(field);
@@ -415,8 +430,8 @@ fn around(ty: &Type) -> String {
     if ty.is_non_null() { inner } else { format!("Maybe<{inner}>") }
 }
 
-fn deprecation(field: &FieldDefinition) -> Option<String> {
-    let found = field.directives.get("deprecated")?;
+fn deprecation(directives: &DirectiveList) -> Option<String> {
+    let found = directives.get("deprecated")?;
     let reason = found.specified_argument_by_name("reason").and_then(|reason| reason.as_str());
     Some(reason.unwrap_or("No longer supported").to_owned())
 }

@@ -45,6 +45,17 @@ fn a_client_for_plain_sdl_compiles_and_its_answers_are_typed() {
 }
 
 #[test]
+fn what_is_said_of_the_values_of_an_enum_stands_in_the_client() {
+    let sdl = "type Query { a: Color  b: Size }  enum Size { LARGE SMALL }
+        enum Color { \"Like blood.\" RED  BLUE @deprecated(reason: \"too cold\") GREEN }";
+    let api = typescript_api(sdl).unwrap();
+    let wanted = "export type Color =\n  /** Like blood. */\n  | \"RED\"\n  \
+        /** @deprecated too cold */\n  | \"BLUE\"\n  | \"GREEN\";\n";
+    assert!(api.contains(wanted), "{api}");
+    assert!(api.contains("export type Size = \"LARGE\" | \"SMALL\";\n"), "{api}");
+}
+
+#[test]
 fn unions_are_refused() {
     let error = typescript_api("type Query { a: U } type A { x: Int } union U = A").unwrap_err();
     assert_eq!(error.kind(), base::Kind::Unsupported);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{Error, Principal, Result};
-use mesh::{Engine, RootResolver};
+use mesh::{Engine, Root, RootResolver};
 use serde_json::Value;
 
 use crate::operations;
@@ -22,7 +22,14 @@ struct Operations(Arc<Project>);
 
 #[async_trait]
 impl RootResolver for Operations {
-    async fn resolve(&self, field: &str, arguments: Value, principal: &Principal) -> Result<Value> {
+    async fn resolve(
+        &self,
+        _: Root,
+        field: &str,
+        arguments: Value,
+        principal: &Principal,
+    ) -> Result<Value> {
+        // Each operation has a name of its own, whichever root type it stands in.
         operations::call(&self.0, principal, field, arguments, &mut |_| {})
             .await
             .map_err(Error::from)

@@ -50,7 +50,18 @@ pub(super) async fn explain(
 ) -> Result<Explanation, ErrorBody> {
     let text = match (request.query, request.sql) {
         (Some(query), None) => {
-            project.live().engine.explain(&mesh::Request::new(query, principal.clone()))?
+            let request = mesh::Request {
+                query,
+                operation_name: request.operation_name,
+                variables: request.variables.unwrap_or_default(),
+                principal: principal.clone(),
+            };
+            project.live().engine.explain(&request)?
+        }
+        (None, Some(_)) if request.variables.is_some() || request.operation_name.is_some() => {
+            return Err(Error::invalid("SQL has neither variables nor operations")
+                .hint("give `variables` and `operationName` beside `query` only")
+                .into());
         }
         (None, Some(sql)) => {
             project.live().lake.explain_sql(&sql, SqlOptions::new(principal.clone())).await?

@@ -100,10 +100,14 @@ pub struct Explanation {
 
 /// What to explain: one of both.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ExplainRequest {
     /// A GraphQL document.
     pub query: Option<String>,
+    /// Which operation of it.
+    pub operation_name: Option<String>,
+    /// Values of its variables.
+    pub variables: Option<serde_json::Map<String, serde_json::Value>>,
     /// A SQL query.
     pub sql: Option<String>,
 }

@@ -181,3 +181,23 @@ fn an_unknown_operation_is_answered_with_those_that_there_are() {
     let hint = error["hint"].as_str().unwrap();
     assert!(OPERATIONS.iter().all(|(name, _)| hint.contains(name)), "{hint}");
 }
+
+#[test]
+fn a_document_is_explained_with_its_variables() {
+    let lab = Lab::new();
+    let query = "query A { items { totalCount } }
+        query B($n: Int!) { items(first: $n) { nodes { id } } }";
+    let explain = |request| lab.call("explain", request);
+    let request = json!({"query": query, "operationName": "B", "variables": {"n": 3}});
+    let text = explain(request).done()["text"].clone();
+    let text = text.as_str().unwrap();
+    assert!(text.starts_with("query, root fields at once, cost 4\n  items(first: $n)"), "{text}");
+    let question = "query($n: Int!, $q: String!) {
+        explain(query: $q, operationName: \"B\", variables: {n: $n}) { text }
+    }";
+    let variables = json!({"n": 3, "q": query});
+    let answer = lab.post("/system", &json!({"query": question, "variables": variables})).json();
+    assert_eq!(answer["data"]["explain"]["text"], text, "{answer}");
+    let answer = explain(json!({"sql": "SELECT 1", "variables": {}}));
+    assert!(answer.text().contains("SQL has neither variables nor operations"));
+}

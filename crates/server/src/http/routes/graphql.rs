@@ -179,10 +179,34 @@ fn respond(headers: &HeaderMap, answer: mesh::Response) -> Response {
     } else {
         "application/json; charset=utf-8"
     };
-    // Plain JSON clients expect 200 whenever the answer is a GraphQL one.
-    let status =
-        if is_graphql && answer.refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let status = match (is_graphql, answer.refused, answer.timed_out) {
+        (true, true, _) => StatusCode::BAD_REQUEST,
+        // Nothing is wrong with the request, and what it had begun may have been done.
+        (true, _, true) => StatusCode::GATEWAY_TIMEOUT,
+        // Plain JSON clients expect 200 whenever the answer is a GraphQL one.
+        _ => StatusCode::OK,
+    };
     let mut response = (status, answer.body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(accepted: &'static str, refused: bool, timed_out: bool, status: u16) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accepted))]);
+        let answer =
+            mesh::Response { body: Vec::new(), refused, timed_out, errors: 1, stale: false };
+        assert_eq!(respond(&headers, answer).status().as_u16(), status, "{accepted}");
+    }
+
+    #[test]
+    fn a_request_that_took_too_long_is_not_told_to_be_wrong() {
+        check(GRAPHQL_RESPONSE, false, true, 504);
+        check(GRAPHQL_RESPONSE, true, false, 400);
+        check(GRAPHQL_RESPONSE, false, false, 200);
+        check("application/json", false, true, 200);
+    }
 }
