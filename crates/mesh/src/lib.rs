@@ -7,7 +7,8 @@
 //! In: a central schema with anything that can be scanned and written, or plain SDL with a resolver
 //! of root fields; then requests. Out: responses as GraphQL over HTTP carries them. A plan is made
 //! once a document and kept; every level of a query is one scan however many parents it has. Not
-//! here: HTTP, authentication, tables (`lake`), subscriptions.
+//! here: HTTP towards clients, authentication, tables (`lake`), subscriptions. How services are called
+//! over HTTP is in [`transport`].
 
 mod api_schema;
 mod engine;
@@ -20,6 +21,7 @@ mod parse;
 mod plan;
 mod respond;
 mod source;
+pub mod transport;
 mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};

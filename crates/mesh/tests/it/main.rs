@@ -1,4 +1,4 @@
-//! GraphQL over tables in memory and over plain SDL.
+//! GraphQL over tables in memory and over plain SDL, and calls of services that misbehave.
 
 mod changes;
 mod conformance;
@@ -15,3 +15,4 @@ mod random;
 mod reference;
 mod scans;
 mod spec;
+mod transport;
