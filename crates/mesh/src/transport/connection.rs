@@ -40,11 +40,14 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 pub(crate) struct Single {
     send: http1::SendRequest<Full<Bytes>>,
     /// Moves the bytes; `None` once it has ended.
-    driver: Option<Pin<Box<http1::Connection<TokioIo<Bytestream>, Full<Bytes>>>>>,
+    driver: Option<Pin<Box<Driver>>>,
     /// Whether a call was answered on it.
     pub(crate) is_used: bool,
     _counted: Counted,
 }
+
+/// What moves the bytes of a connection over HTTP/1.1.
+type Driver = http1::Connection<TokioIo<Bytestream>, Full<Bytes>>;
 
 /// A connection over HTTP/2, shared by calls.
 pub(crate) struct Shared {

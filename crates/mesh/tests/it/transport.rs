@@ -28,13 +28,13 @@ fn settings(url: &str) -> SourceSettings {
 }
 
 fn clock() -> Clock {
-    Clock::fixed(Timestamp::parse("2026-11-30T08:00:00Z").unwrap())
+    Clock::fixed(Timestamp::parse("2026-11-30T08:00:00Z").expect("it goes well in a test"))
 }
 
 fn transport(url: &str, change: impl FnOnce(&mut SourceSettings)) -> Transport {
     let mut settings = settings(url);
     change(&mut settings);
-    Transport::new("stars", settings, clock(), Rng::seeded(7)).unwrap()
+    Transport::new("stars", settings, clock(), Rng::seeded(7)).expect("it goes well in a test")
 }
 
 /// A query: it may arrive twice.

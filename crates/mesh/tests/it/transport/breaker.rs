@@ -39,7 +39,8 @@ async fn moody(change: impl FnOnce(&mut SourceSettings)) -> (Server, Transport, 
     settings.retry.most = 0;
     change(&mut settings);
     let clock = clock();
-    let source = Transport::new("stars", settings, clock.clone(), Rng::seeded(7)).unwrap();
+    let source = Transport::new("stars", settings, clock.clone(), Rng::seeded(7))
+        .expect("it goes well in a test");
     (server, source, clock, moods)
 }
 

@@ -33,7 +33,8 @@ async fn counting() -> (Server, Transport, Clock, Arc<AtomicUsize>) {
     settings.headers = vec![HeaderRule::Forward(header::AUTHORIZATION)];
     settings.cache_bytes = 100_000;
     let clock = clock();
-    let source = Transport::new("stars", settings, clock.clone(), Rng::seeded(7)).unwrap();
+    let source = Transport::new("stars", settings, clock.clone(), Rng::seeded(7))
+        .expect("it goes well in a test");
     (server, source, clock, left)
 }
 
@@ -54,7 +55,7 @@ fn from(authorization: &'static str) -> Call {
 }
 
 async fn check(source: &Transport, call: &Call, expected: &str, origin: Origin) {
-    let found = source.call(call).await.unwrap();
+    let found = source.call(call).await.expect("it goes well in a test");
     assert_eq!((found.body.as_ref(), found.origin), (expected.as_bytes(), origin));
 }
 

@@ -70,9 +70,9 @@ async fn check_hung(said: &'static str) -> CallError {
         async move {
             peer.request().await;
             peer.say(said).await;
-            tell.send("asked").await.unwrap();
+            tell.send("asked").await.expect("it goes well in a test");
             peer.gone().await;
-            tell.send("left alone").await.unwrap();
+            tell.send("left alone").await.expect("it goes well in a test");
         }
     })
     .await;

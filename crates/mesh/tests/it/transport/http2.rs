@@ -29,7 +29,8 @@ where
     Server::start(move |peer: Peer| {
         let script = Arc::clone(&script);
         async move {
-            let mut connection = h2::server::handshake(peer.into_stream()).await.unwrap();
+            let mut connection =
+                h2::server::handshake(peer.into_stream()).await.expect("it goes well in a test");
             let (mut streams, mut number) = (tokio::task::JoinSet::new(), 0);
             while let Some(Ok(exchange)) = connection.accept().await {
                 streams.spawn(script(exchange, number));
@@ -41,12 +42,15 @@ where
 }
 
 fn say(respond: &mut SendResponse<Bytes>, body: &'static str) {
-    let head = Response::builder().header("content-type", "application/json").body(()).unwrap();
-    let mut stream = respond.send_response(head, false).unwrap();
-    stream.send_data(Bytes::from_static(body.as_bytes()), false).unwrap();
+    let head = Response::builder()
+        .header("content-type", "application/json")
+        .body(())
+        .expect("it goes well in a test");
+    let mut stream = respond.send_response(head, false).expect("it goes well in a test");
+    stream.send_data(Bytes::from_static(body.as_bytes()), false).expect("it goes well in a test");
     let mut trailers = http::HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
-    stream.send_trailers(trailers).unwrap();
+    stream.send_trailers(trailers).expect("it goes well in a test");
 }
 
 #[tokio::test]

@@ -30,15 +30,15 @@ impl Server {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("it goes well in a test");
+        let url = format!("http://{}", listener.local_addr().expect("it goes well in a test"));
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);
         let accept = async move {
             let mut connections = JoinSet::new();
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
+                let (stream, _) = listener.accept().await.expect("it goes well in a test");
+                stream.set_nodelay(true).expect("it goes well in a test");
                 let number = counter.fetch_add(1, Ordering::SeqCst);
                 while connections.try_join_next().is_some() {}
                 connections.spawn(script(Peer { stream, number }));
@@ -91,11 +91,12 @@ impl Peer {
                 break;
             }
         }
-        let head = String::from_utf8(read).unwrap();
+        let head = String::from_utf8(read).expect("it goes well in a test");
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        let mut body =
+            vec![0; length.map_or(0, |length| length.parse().expect("it goes well in a test"))];
         self.stream.read_exact(&mut body).await.ok()?;
-        Some(head + std::str::from_utf8(&body).unwrap())
+        Some(head + std::str::from_utf8(&body).expect("it goes well in a test"))
     }
 
     /// Says these bytes, as far as anybody listens; whether all were taken.
@@ -111,7 +112,7 @@ impl Peer {
 
     /// Closes in the rudest way: the client's next read or write fails.
     pub(crate) fn reset(self) {
-        self.stream.set_zero_linger().unwrap();
+        self.stream.set_zero_linger().expect("it goes well in a test");
     }
 
     /// The socket, for what speaks by itself.

@@ -38,7 +38,7 @@ async fn speaker() -> (Server, Transport, mpsc::Sender<&'static str>, mpsc::Rece
                     },
                 };
             }
-            tell.send(()).await.unwrap();
+            tell.send(()).await.expect("it goes well in a test");
         }
     })
     .await;

@@ -17,14 +17,17 @@ use super::{pass, query, transport};
 
 /// A server for `localhost` that offers these protocols, and the certificate to trust.
 async fn start(offered: &'static [&'static str]) -> (Server, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+        .expect("it goes well in a test");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("it goes well in a test")
         .with_no_client_auth();
-    let mut config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let mut config = config
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("it goes well in a test");
     config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let mut server = Server::start(move |peer: Peer| {
@@ -47,19 +50,21 @@ async fn speak_http1(mut stream: TlsStream<TcpStream>) {
     while let Ok(byte) = stream.read_u8().await {
         head.push(byte);
         if head.ends_with(b"\r\n\r\n") {
-            stream.write_all(json("1").as_bytes()).await.unwrap();
-            stream.flush().await.unwrap();
+            stream.write_all(json("1").as_bytes()).await.expect("it goes well in a test");
+            stream.flush().await.expect("it goes well in a test");
             head.clear();
         }
     }
 }
 
 async fn speak_http2(stream: TlsStream<TcpStream>) {
-    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let mut connection = h2::server::handshake(stream).await.expect("it goes well in a test");
     while let Some(Ok((_, mut respond))) = connection.accept().await {
         let head = http::Response::builder().header("content-type", "application/json");
-        let mut stream = respond.send_response(head.body(()).unwrap(), false).unwrap();
-        stream.send_data(Bytes::from_static(b"2"), true).unwrap();
+        let mut stream = respond
+            .send_response(head.body(()).expect("it goes well in a test"), false)
+            .expect("it goes well in a test");
+        stream.send_data(Bytes::from_static(b"2"), true).expect("it goes well in a test");
     }
 }
 
@@ -73,7 +78,8 @@ async fn check(
     let source = transport(&server.url, |settings| change(settings, certificate));
     for _ in 0..3 {
         let found = source.call(&query()).await;
-        let found = found.map(|answer| String::from_utf8(answer.body.to_vec()).unwrap());
+        let found = found
+            .map(|answer| String::from_utf8(answer.body.to_vec()).expect("it goes well in a test"));
         let kinds = found.as_deref().map_err(|error| error.kind);
         assert_eq!(kinds, expected, "{found:?}");
     }
