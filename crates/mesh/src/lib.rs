@@ -5,9 +5,11 @@
 //! ```
 //!
 //! In: a central schema with anything that can be scanned and written, or plain SDL with a resolver
-//! of root fields, or a composed graph with services; then requests. Out: responses as GraphQL over HTTP carries them. A plan is made
-//! once a document and kept; every level of a query is one scan however many parents it has. Not
-//! here: HTTP, authentication, tables (`lake`), subscriptions.
+//! of root fields, or a composed graph with services; then requests. Out: responses as GraphQL over
+//! HTTP carries them. A plan is made once a document and kept; every level of a query is one scan
+//! however many parents it has, and of the objects that a service adds to, one call. Not
+//! here: HTTP towards clients, authentication, tables (`lake`), subscriptions. How services are called
+//! over HTTP is in [`transport`].
 
 mod api_schema;
 mod engine;
@@ -21,6 +23,7 @@ mod plan;
 mod respond;
 mod source;
 mod tape;
+pub mod transport;
 mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};

@@ -1,4 +1,4 @@
-//! GraphQL over tables in memory and over plain SDL.
+//! GraphQL over tables in memory and over plain SDL, and calls of services that misbehave.
 
 mod changes;
 mod conformance;
@@ -18,3 +18,4 @@ mod reference;
 mod route;
 mod scans;
 mod spec;
+mod transport;
