@@ -17,3 +17,4 @@ mod plans;
 mod proposals;
 mod random;
 mod reference;
+mod services;
