@@ -352,7 +352,10 @@ fn info() -> CommitInfo {
 /// The type that a step names, when its table is there before and after.
 fn type_of(step: &Step) -> Option<&Arc<str>> {
     match step {
-        Step::CreateTable { .. } | Step::DropTable { .. } | Step::RestoreTable { .. } => None,
+        Step::CreateTable { .. }
+        | Step::DropTable { .. }
+        | Step::RestoreTable { .. }
+        | Step::ChangeSource { .. } => None,
         Step::RenameTable { to, .. } => Some(to),
         Step::AddColumn { type_name, .. }
         | Step::DropColumn { type_name, .. }

@@ -1,7 +1,8 @@
 //! The GraphQL API that follows from a central schema: its SDL, and the map from its names back to
 //! the model.
 //!
-//! In: a compiled [`Schema`]. Out: [`api_sdl`] (the same bytes for the same schema), [`Api`] (which
+//! In: a compiled [`Schema`]. Out: [`api_sdl`] (the same bytes for the same schema; of its tables
+//! alone), [`Api`] (which
 //! root field, object and field of the API stands for what in the model), and the names that the
 //! API takes for itself, so that a clash is a check error. Not here: execution (`mesh`), typed
 //! clients (`generate`).
@@ -34,6 +35,11 @@ pub use names::{Verb, key_field_name, list_field_name, neighbours_field_name};
 pub use sdl::{api_sdl, output_type};
 
 use crate::{FieldId, FieldKind, ObjectType, Schema, TypeId};
+
+/// The API that clients see, as SDL: that of the graph where there are services beside the tables.
+pub fn served_sdl(schema: &Schema) -> String {
+    schema.graph.as_ref().map_or_else(|| api_sdl(schema), |graph| graph.api.to_string())
+}
 
 /// Rows in a page of a connection when neither `first` nor `last` is given.
 pub const DEFAULT_PAGE: usize = 50;

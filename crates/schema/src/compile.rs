@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Sources → parse → Document → declare → Draft → build → Draft with kinds → check → Schema
+//!                              services ──────────────────────────────────────────┘→ graph
 //! ```
 //!
 //! Not here: comparing two schemas (`diff`), the API that follows from one (`api`).
@@ -14,11 +15,15 @@ mod declare;
 mod derived;
 pub(crate) mod directives;
 mod field;
+mod graph;
 mod names;
 pub(crate) mod parse;
 mod reference;
 pub(crate) mod report;
+pub(crate) mod sdl;
+mod service;
 mod shape;
+pub(crate) mod source;
 mod table;
 mod vector;
 
@@ -67,6 +72,15 @@ pub fn inspect(sources: &Sources) -> Inspection {
 }
 
 fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
+    let mut schema = modules(sources, report)?;
+    if !schema.services.is_empty() {
+        schema.graph = graph::composed(&schema, report);
+    }
+    (!report.has_errors()).then_some(schema)
+}
+
+/// The schema of sound modules, before its graph is composed.
+fn modules(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
     let parsed = parse::parse(sources, report);
     let declared = declare::declare(sources, &parsed, report);
     if !parsed.complete {
@@ -84,3 +98,14 @@ fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
     }
     (!report.has_errors()).then_some(schema)
 }
+
+/// Compiles modules alone, for tests of what does not look at the graph.
+#[cfg(test)]
+pub(crate) fn uncomposed(sources: &Sources) -> Result<Schema, Diagnostics> {
+    let mut report = Report::new(sources);
+    let schema = modules(sources, &mut report);
+    schema.ok_or_else(|| report.finish())
+}
+
+#[cfg(test)]
+mod tests;

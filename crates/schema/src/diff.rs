@@ -1,13 +1,13 @@
 //! What changed between two schemas, and what each change means for stored rows and for callers.
 //!
 //! ```text
-//! two Schemas → pairing (renames through @was) → changes of types, tables, fields, enums
+//! two Schemas → pairing (renames through @was) → changes of types, tables, fields, enums, services
 //!            → wire (the change of the derived API, attributed to those changes)
 //! ```
 //!
 //! In: the deployed schema and the next one. Out: a list of [`Change`]s in a fixed order: modules,
-//! enums, then types and their fields as the new schema declares them, removals last. Not here: how
-//! a change is carried out (`plan`), and whether a schema is valid at all (`check`).
+//! enums, then types and their fields as the new schema declares them, removals, services last. Not
+//! here: how a change is carried out (`plan`), and whether a schema is valid at all (`check`).
 
 use std::fmt;
 
@@ -21,6 +21,7 @@ mod fields;
 mod kind;
 mod pairing;
 mod sdl;
+mod services;
 mod tables;
 mod wire;
 
@@ -37,7 +38,8 @@ pub(crate) use tables::{Layout, kept, retain_effect};
 pub struct Change {
     /// What kind of change it is.
     pub kind: ChangeKind,
-    /// What changed: `Type`, `Type.field`, `Enum.VALUE`, by the new name unless it was removed.
+    /// What changed: `Type`, `Type.field`, `Enum.VALUE`, by the new name unless it was removed;
+    /// `@source.name` of a service.
     pub path: String,
     /// The change in one sentence, without a full stop.
     pub message: String,
@@ -213,6 +215,7 @@ pub fn diff(old: &Schema, new: &Schema) -> Vec<Change> {
         tables::removed(&pairing, removed, &mut changes);
     }
     tables::name_clashes(&pairing, &mut changes);
+    services::changes(old, new, &mut changes);
     wire::weigh(&pairing, &mut changes);
     changes
 }

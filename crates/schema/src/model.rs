@@ -10,6 +10,12 @@ use base::{Place, Team};
 use frame::{DataType, Expr};
 use indexmap::IndexMap;
 
+use crate::graph::Graph;
+
+mod service;
+
+pub use service::{BreakerSpec, ServiceModule, SourceSpec};
+
 /// Position of a type in [`Schema::types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub u32);
@@ -27,6 +33,10 @@ pub struct Schema {
     pub types: IndexMap<Arc<str>, ObjectType>,
     /// Enums.
     pub enums: IndexMap<Arc<str>, EnumType>,
+    /// Modules that hold the SDL of a service, in the order of their file names.
+    pub services: Vec<ServiceModule>,
+    /// What clients see of tables and services together; `None` when there are no services.
+    pub graph: Option<Arc<Graph>>,
     /// BLAKE3 of the canonical text, in hex: equal schemas have equal fingerprints, whatever their
     /// comments and spacing.
     pub fingerprint: Arc<str>,
@@ -360,6 +370,8 @@ impl Schema {
             modules: Vec::new(),
             types: IndexMap::new(),
             enums: IndexMap::new(),
+            services: Vec::new(),
+            graph: None,
             fingerprint: "".into(),
         };
         schema.fingerprint = crate::compile::fingerprint(&schema);

@@ -193,4 +193,7 @@ pub enum Step {
     DropVectors { type_name: Arc<str>, field: Arc<str> },
     /// Changes how long snapshots are kept.
     SetRetention { type_name: Arc<str> },
+    /// Asks a service from now on, asks it elsewhere or otherwise, or no more. Nothing stored is
+    /// touched: it becomes true with the schema.
+    ChangeSource { source: Arc<str> },
 }

@@ -32,8 +32,12 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
 }
 
 fn summary(answer: &CheckAnswer, folder: &str) -> String {
+    let services = match answer.services {
+        0 => String::new(),
+        count => format!(" ({})", counted(count as u64, "service")),
+    };
     format!(
-        "{folder} is sound: {}, {}, {}, {}\nfingerprint {}",
+        "{folder} is sound: {}{services}, {}, {}, {}\nfingerprint {}",
         counted(answer.modules as u64, "module"),
         counted(answer.tables as u64, "table"),
         counted(answer.types as u64, "type"),

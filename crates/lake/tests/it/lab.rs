@@ -145,6 +145,8 @@ pub(crate) fn schema_of(types: Vec<ObjectType>) -> Schema {
         }],
         types: types.into_iter().map(|object| (Arc::clone(&object.name), object)).collect(),
         enums: IndexMap::new(),
+        services: Vec::new(),
+        graph: None,
         fingerprint: "test".into(),
     }
 }

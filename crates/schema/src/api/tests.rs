@@ -159,6 +159,8 @@ fn schema() -> Schema {
         modules: Vec::new(),
         types: types.into_iter().map(|object| (object.name.clone(), object)).collect(),
         enums: IndexMap::from([(genre.name.clone(), genre)]),
+        services: Vec::new(),
+        graph: None,
         fingerprint: "f".into(),
     }
 }

@@ -146,6 +146,8 @@ pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<Schema> {
         modules: declared.modules.clone(),
         types,
         enums: declared.enums.clone(),
+        services: declared.services.clone(),
+        graph: None,
         fingerprint: "".into(),
     };
     schema.fingerprint = canonical::fingerprint(&schema);

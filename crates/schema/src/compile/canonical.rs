@@ -10,8 +10,11 @@ use crate::expression;
 use crate::load::Sources;
 use crate::model::{
     ColumnSpec, EnumType, FieldDef, FieldKind, Metric, Module, ObjectKind, ObjectType, OrderBy,
-    PartitionField, PartitionTransform, Schema, TableFormat, TableSpec, Was,
+    PartitionField, PartitionTransform, Schema, SourceSpec, TableFormat, TableSpec, Was,
 };
+
+use super::sdl;
+use super::source::{breaker_text, time_text};
 
 /// BLAKE3 of the canonical text, in hex.
 pub fn fingerprint(schema: &Schema) -> std::sync::Arc<str> {
@@ -51,11 +54,15 @@ fn module_text(
     module: &Module,
     enum_modules: &EnumModules,
 ) -> String {
-    let mut text = format!(
-        "extend schema @module(name: {}, owner: {})\n",
+    let header = format!(
+        "extend schema @module(name: {}, owner: {})",
         quoted(&module.name),
         quoted(module.owner.as_str())
     );
+    if let Some(service) = schema.services.iter().find(|service| service.module == index) {
+        return header + &source_text(&service.source) + "\n" + &sdl::canonical(&service.sdl);
+    }
+    let mut text = header + "\n";
     let mut enums: Vec<&EnumType> = schema
         .enums
         .values()
@@ -75,6 +82,20 @@ fn module_text(
         Writer { schema, module, object }.object(&mut text);
     }
     text
+}
+
+/// Values are written out also where they are the usual ones, which may change.
+fn source_text(source: &SourceSpec) -> String {
+    let ttl = source.ttl.map(|ttl| format!(", ttl: {}", quoted(&time_text(ttl))));
+    format!(
+        " @source(name: {}, kind: GRAPHQL, url: {}, timeout: {}, retry: {}, breaker: {}{})",
+        quoted(&source.name),
+        quoted(&source.url),
+        quoted(&time_text(source.timeout)),
+        source.retry,
+        quoted(&breaker_text(source.breaker)),
+        ttl.unwrap_or_default(),
+    )
 }
 
 /// A string as SDL writes it.

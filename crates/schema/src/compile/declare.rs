@@ -1,6 +1,6 @@
 //! Collects what the modules declare: in come documents, out come modules, object types with their
-//! fields and directives, and enums, each name once. What a module may not hold is refused here.
-//! Types of fields are not looked at yet.
+//! fields and directives, enums, and services, each name once. What a module may not hold is
+//! refused here. Types of fields are not looked at yet.
 
 use std::sync::Arc;
 
@@ -15,18 +15,19 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Code;
 use crate::load::Sources;
-use crate::model::{EnumType, EnumValue, Module};
+use crate::model::{EnumType, EnumValue, Module, ServiceModule};
 
 use super::directives::{Applied, Directives};
 use super::parse::{Parsed, ParsedFile};
 use super::report::{Report, Spot};
-use super::{names, shape};
+use super::{names, service, shape, source};
 
 /// Everything that the modules declare.
 pub(crate) struct Declared<'a> {
     pub(crate) modules: Vec<Module>,
     pub(crate) objects: IndexMap<&'a str, Object<'a>>,
     pub(crate) enums: IndexMap<Arc<str>, EnumType>,
+    pub(crate) services: Vec<ServiceModule>,
 }
 
 /// An object type as it is written.
@@ -79,13 +80,26 @@ pub(crate) fn declare<'a>(
     parsed: &'a Parsed,
     report: &mut Report<'_>,
 ) -> Declared<'a> {
-    let mut declared =
-        Declared { modules: Vec::new(), objects: IndexMap::new(), enums: IndexMap::new() };
+    let mut declared = Declared {
+        modules: Vec::new(),
+        objects: IndexMap::new(),
+        enums: IndexMap::new(),
+        services: Vec::new(),
+    };
     let mut spellings = Spellings { known: IndexMap::new(), complete: parsed.complete };
     for parsed_file in &parsed.files {
-        let module = module_of(sources, parsed_file, parsed.complete, &declared.modules, report);
+        let header = Header::of(parsed_file, report);
+        let module = module_of(sources, parsed_file, &header, &declared, parsed.complete, report);
         let index = declared.modules.len();
         declared.modules.push(module);
+        // What a service declares is its own affair; none of our rules of types hold there.
+        if header.is_service {
+            service::declare(sources, parsed_file, &header, &mut declared, report);
+            continue;
+        }
+        for applied in &header.sources {
+            source::has_to_wait(*applied, report);
+        }
         for definition in &parsed_file.document.definitions {
             declare_one(definition, index, &mut declared, &mut spellings, report);
         }
@@ -101,11 +115,46 @@ struct Spellings {
     complete: bool,
 }
 
+/// What the `extend schema` of a file say of it, by our directives.
+pub(super) struct Header<'a> {
+    /// Whether the rest of the file is the SDL of a service.
+    pub(super) is_service: bool,
+    /// The first `@module`.
+    module: Option<Applied<'a>>,
+    /// Every `@source`.
+    pub(super) sources: Vec<Applied<'a>>,
+    /// Whether a directive was refused: it may have been the one that is missed.
+    broken: bool,
+}
+
+impl<'a> Header<'a> {
+    fn of(parsed: &'a ParsedFile, report: &mut Report<'_>) -> Self {
+        let is_service = service::is_service(&parsed.document);
+        let mut header = Header { is_service, module: None, sources: Vec::new(), broken: false };
+        for definition in &parsed.document.definitions {
+            let Definition::SchemaExtension(extension) = definition else { continue };
+            let directives = schema_directives(extension, is_service, report);
+            header.broken |= directives.broken;
+            header.sources.extend(directives.all("source"));
+            for found in directives.all("module") {
+                if header.module.is_some() {
+                    report
+                        .at(Code::DuplicateModule, found.at(), "the file names its module twice")
+                        .hint("a file is one module: keep one `@module`");
+                }
+                header.module = header.module.or(Some(found));
+            }
+        }
+        header
+    }
+}
+
 fn module_of(
     sources: &Sources,
     parsed: &ParsedFile,
+    header: &Header<'_>,
+    earlier: &Declared<'_>,
     complete: bool,
-    earlier: &[Module],
     report: &mut Report<'_>,
 ) -> Module {
     let source = &sources.files[parsed.file];
@@ -115,21 +164,8 @@ fn module_of(
         file: source.file.clone(),
         text: source.text.clone(),
     };
-    let mut applied: Option<Applied<'_>> = None;
-    let mut broken = !complete;
-    for definition in &parsed.document.definitions {
-        let Definition::SchemaExtension(extension) = definition else { continue };
-        let directives = schema_directives(extension, report);
-        broken |= directives.broken;
-        for found in directives.all("module") {
-            if applied.is_some() {
-                report
-                    .at(Code::DuplicateModule, found.at(), "the file names its module twice")
-                    .hint("a file is one module: keep one `@module`");
-            }
-            applied = applied.or(Some(found));
-        }
-    }
+    let applied = header.module;
+    let broken = header.broken || !complete;
     let Some(applied) = applied else {
         if !broken {
             let stem = source.file.rsplit('/').next().unwrap_or_default();
@@ -149,7 +185,8 @@ fn module_of(
     if let Some(name) = applied.text("name") {
         let spot = report.spot(name.at);
         names::module(name.value, spot, report);
-        let same = earlier.iter().find(|module| module.name.eq_ignore_ascii_case(name.value));
+        let same =
+            earlier.modules.iter().find(|module| module.name.eq_ignore_ascii_case(name.value));
         if let Some(same) = same {
             let words = format!("module `{}` is already in `{}`", name.value, same.file);
             report.add(Code::DuplicateModule, spot, words).hint("give one of them another name");
@@ -165,8 +202,13 @@ fn module_of(
 
 fn schema_directives<'a>(
     extension: &'a Node<SchemaExtension>,
+    is_service: bool,
     report: &mut Report<'_>,
 ) -> Directives<'a> {
+    let list = &extension.directives;
+    if is_service {
+        return Directives::check_some(list, DirectiveLocation::Schema, service::is_ours, report);
+    }
     for root in &extension.root_operations {
         report
             .at(
@@ -176,7 +218,7 @@ fn schema_directives<'a>(
             )
             .hint("queries and mutations follow from the tables");
     }
-    Directives::check(&extension.directives, DirectiveLocation::Schema, report)
+    Directives::check(list, DirectiveLocation::Schema, report)
 }
 
 fn declare_one<'a>(
@@ -331,7 +373,7 @@ pub(crate) fn deprecated(directives: &Directives<'_>) -> Option<Arc<str>> {
     Some(applied.text("reason").map_or("No longer supported", |reason| reason.value).into())
 }
 
-fn refuse(definition: &Definition, report: &mut Report<'_>) {
+pub(super) fn refuse(definition: &Definition, report: &mut Report<'_>) {
     let (what, hint) = match definition {
         Definition::OperationDefinition(_) | Definition::FragmentDefinition(_) => {
             ("a query", "queries are sent to the API, they are not part of the schema")

@@ -20,8 +20,9 @@ use super::report::Report;
 pub(crate) const DEFINITIONS: &str = include_str!("../directives.graphql");
 
 /// The directives that are enforced; every other one is refused.
-pub(crate) const ENFORCED: [&str; 16] = [
+pub(crate) const ENFORCED: [&str; 17] = [
     "module",
+    "source",
     "owner",
     "key",
     "table",
@@ -96,8 +97,18 @@ impl<'a> Directives<'a> {
         location: DirectiveLocation,
         report: &mut Report<'_>,
     ) -> Self {
+        Directives::check_some(list, location, |_| true, report)
+    }
+
+    /// Checks those that have one of our names, where others may stand beside them.
+    pub(crate) fn check_some(
+        list: &'a DirectiveList,
+        location: DirectiveLocation,
+        is_ours: impl Fn(&str) -> bool,
+        report: &mut Report<'_>,
+    ) -> Self {
         let mut directives = Directives::default();
-        for node in &list.0 {
+        for node in list.0.iter().filter(|node| is_ours(&node.name)) {
             if use_is_right(node, location, &directives, report) {
                 directives.applied.push(Applied { node });
             } else {

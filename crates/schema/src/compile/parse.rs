@@ -22,6 +22,8 @@ pub(crate) struct ParsedFile {
     pub(crate) file: usize,
     /// What parsed.
     pub(crate) document: Document,
+    /// Whether that is all of the text.
+    pub(crate) complete: bool,
 }
 
 /// All modules, and whether all of every text was understood.
@@ -46,7 +48,7 @@ pub(crate) fn parse(sources: &Sources, report: &mut Report<'_>) -> Parsed {
         }
         let (document, complete) = parse_one(&source.text, &source.file, file, report);
         parsed.complete &= complete;
-        parsed.files.push(ParsedFile { file, document });
+        parsed.files.push(ParsedFile { file, document, complete });
     }
     parsed
 }

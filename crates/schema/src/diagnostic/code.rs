@@ -79,6 +79,7 @@ pub enum Code {
     ListSize,
     Was,
     Owner,
+    Source,
     ExpressionSyntax,
     ExpressionName,
     ExpressionType,
@@ -241,7 +242,7 @@ pub const REGISTRY: &[Entry] = &[
         Code::UnsupportedDefinition,
         "HW0107",
         "definition not offered",
-        "Modules hold object types and enums. Interfaces, unions, input types, own scalars, own directives, `extend type` and operations are not offered in a module.",
+        "Modules hold object types and enums. Interfaces, unions, input types, own scalars, own directives, `extend type` and operations are not offered in a module; all but operations are in one that holds a service's SDL.",
     ),
     warning(
         Code::BuiltInScalar,
@@ -468,6 +469,12 @@ pub const REGISTRY: &[Entry] = &[
         "An earlier name must not be a live one, nor be claimed twice; `until` is a date.",
     ),
     error(Code::Owner, "HW0416", "owner", "A team's name is letters, digits, `-` and `_`."),
+    error(
+        Code::Source,
+        "HW0417",
+        "`@source`",
+        "A source has a name of its own, an address without user and password, and limits within bounds; a file with a GraphQL source holds that service's SDL and no tables.",
+    ),
     error(
         Code::ExpressionSyntax,
         "HW0501",

@@ -125,6 +125,11 @@ kinds! {
     Cost "cost" Changed "`@cost` changes.";
     ListSize "list-size" Changed "`@listSize` changes.";
     Was "was" Changed "`@was` entries change without a rename.";
+    SourceAdded "source-added" Added "A module with the SDL of a service is added.";
+    SourceRemoved "source-removed" Removed "A module with the SDL of a service is removed.";
+    SourceSettings "source-settings" Changed "`@source` has another address, timeout, breaker or other limit.";
+    SourceModule "source-module" Changed "A service's module has another name or owner.";
+    SourceSdl "source-sdl" Changed "A service's SDL changes.";
     Api "api" Removed "A type of the API that several types share goes with its last use.";
 }
 
@@ -140,6 +145,12 @@ impl ChangeKind {
             | ChangeKind::ListSize
             | ChangeKind::ReferenceOrder
             | ChangeKind::Nearest => &[],
+            // What is generated knows the tables only.
+            ChangeKind::SourceAdded
+            | ChangeKind::SourceRemoved
+            | ChangeKind::SourceSettings
+            | ChangeKind::SourceModule
+            | ChangeKind::SourceSdl => &[],
             ChangeKind::Partition | ChangeKind::Bucket | ChangeKind::Sort | ChangeKind::Format => {
                 &[Sql]
             }

@@ -13,24 +13,34 @@ use base::Place;
 
 use super::sdl::{ApiChange, Aspect, diff_derived};
 use super::{Change, ChangeKind, Pairing, WireEffect};
-use crate::api::{api_sdl, neighbours_field_name, reserved_names};
+use crate::api::{neighbours_field_name, reserved_names, served_sdl};
 use crate::model::{FieldKind, ObjectType, Schema};
+
+mod services;
+
+use services::Services;
 
 /// Sets the wire effects of all changes, and adds changes for what none of them owns.
 pub(super) fn weigh(pairing: &Pairing<'_>, changes: &mut Vec<Change>) {
-    let api = diff_derived(&api_sdl(pairing.old), &api_sdl(pairing.new));
+    let api = diff_derived(&served_sdl(pairing.old), &served_sdl(pairing.new));
     let owners = Owners::of(pairing);
+    let mut services = Services::of(pairing.old, pairing.new, changes);
     for change in api {
+        if services.take(&change) {
+            continue;
+        }
         let coordinate = owners.owner(&change.path);
         let chosen = coordinate
             .and_then(|(owner, member)| choose(changes, &owner, member.as_deref(), change.aspect));
         match chosen {
             Some(position) => lay(&mut changes[position], &change),
+            None if services.take_of_type(&change) => {}
             None if change.effect >= WireEffect::Dangerous => lay_at_shared(changes, &change),
             // What comes beside what there was needs no line of its own.
             None => {}
         }
     }
+    services.lay(changes);
 }
 
 fn lay(change: &mut Change, api: &ApiChange) {

@@ -3,9 +3,10 @@
 //! In: a plan and its two schemas. Out: every [`Violation`]. It runs the steps on the shape of the
 //! old schema's tables and compares what comes out with the new schema's. Not here: making plans.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::state::{Tables, run, states};
+use super::state::{Tables, change_source, run, sources, states};
 use super::{Plan, PlannedStep, Step, in_order_of_truth};
 use crate::diff::StorageEffect;
 use crate::model::Schema;
@@ -31,6 +32,11 @@ pub enum Violation {
         type_name: String,
         /// What differs.
         what: String,
+    },
+    /// After all steps a service is not asked as the new schema says.
+    WrongSource {
+        /// Its name.
+        source: String,
     },
     /// A step stands behind one of a later phase.
     OutOfPhase {
@@ -71,6 +77,9 @@ impl fmt::Display for Violation {
                     f,
                     "after the last step table `{type_name}` is not as the schema says: {what}"
                 )
+            }
+            Violation::WrongSource { source } => {
+                write!(f, "after the last step service `{source}` is not as the schema says")
             }
             Violation::OutOfPhase { step } => {
                 write!(f, "step {} stands behind a step of a later phase", step + 1)
@@ -130,15 +139,23 @@ fn losses(position: usize, step: &PlannedStep, found: &mut Vec<Violation>) {
 
 fn simulate(plan: &Plan, old: &Schema, new: &Schema, found: &mut Vec<Violation>) {
     let (mut tables, goal) = (states(old), states(new));
+    let (mut asked, to_ask) = (sources(old), sources(new));
     // Nothing of a change is true before its switch, and then all of it is.
     for step in in_order_of_truth(plan.steps.iter().map(|planned| &planned.step)) {
-        if let Err(why) = run(&mut tables, step, &goal) {
+        let done = match step {
+            Step::ChangeSource { source } => change_source(&mut asked, source, &to_ask),
+            step => run(&mut tables, step, &goal),
+        };
+        if let Err(why) = done {
             let position = plan.steps.iter().position(|planned| planned.step == *step);
             found.push(Violation::CannotRun { step: position.unwrap_or_default(), why });
             return;
         }
     }
     compare(&tables, &goal, found);
+    let names: BTreeSet<_> = asked.keys().chain(to_ask.keys()).collect();
+    let wrong = names.into_iter().filter(|name| asked.get(*name) != to_ask.get(*name));
+    found.extend(wrong.map(|name| Violation::WrongSource { source: name.to_string() }));
 }
 
 fn compare(got: &Tables, wanted: &Tables, found: &mut Vec<Violation>) {

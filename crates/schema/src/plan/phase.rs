@@ -58,7 +58,8 @@ impl Step {
             | Step::WidenColumn { .. }
             | Step::Repartition { .. }
             | Step::Resort { .. }
-            | Step::SetRetention { .. } => Phase::Switch,
+            | Step::SetRetention { .. }
+            | Step::ChangeSource { .. } => Phase::Switch,
             Step::DropTable { .. } | Step::DropColumn { .. } | Step::DropVectors { .. } => {
                 Phase::Contract
             }

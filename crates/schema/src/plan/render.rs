@@ -152,6 +152,9 @@ fn change_json(change: &Change) -> Value {
 /// How many changes of the API stand below one change of the schema; JSON has them all.
 const MOST_REASONS: usize = 2;
 
+/// Likewise for a service, whose change is all that is said of what it declares.
+const MOST_REASONS_OF_SERVICE: usize = 20;
+
 /// Why a change hurts callers, unless its own words say it: that what is gone is gone.
 fn reasons_worth_telling(change: &Change) -> &[String] {
     use ChangeKind as K;
@@ -243,11 +246,15 @@ impl Paint {
             change.message
         );
         let reasons = reasons_worth_telling(change);
-        for reason in reasons.iter().take(MOST_REASONS) {
+        let most = match change.kind {
+            ChangeKind::SourceSdl | ChangeKind::SourceRemoved => MOST_REASONS_OF_SERVICE,
+            _ => MOST_REASONS,
+        };
+        for reason in reasons.iter().take(most) {
             self.below(text, &self.with(DIM, &format!("api: {reason}")));
         }
-        if reasons.len() > MOST_REASONS {
-            let more = format!("api: and {} more", reasons.len() - MOST_REASONS);
+        if reasons.len() > most {
+            let more = format!("api: and {} more", reasons.len() - most);
             self.below(text, &self.with(DIM, &more));
         }
         if let Some(hint) = &change.hint {

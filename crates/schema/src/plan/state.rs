@@ -1,5 +1,5 @@
-//! The shape of all tables as plain values, and what one step does to it: the reference that plans
-//! are checked against.
+//! The shape of all tables as plain values (and how services are asked), and what one step does to
+//! it: the reference that plans are checked against.
 //!
 //! In: a schema, or a shape and a step. Out: the shape after it, or why the step cannot run. Not
 //! here: rows; and nothing of how plans are made, so that a fault there is seen here.
@@ -13,11 +13,14 @@ use frame::DataType;
 use super::Step;
 use crate::diff::{Conversion, conversion};
 use crate::model::{
-    FieldDef, Metric, ObjectType, PartitionTransform, Schema, TableFormat, VectorSpec,
+    FieldDef, Metric, ObjectType, PartitionTransform, Schema, SourceSpec, TableFormat, VectorSpec,
 };
 
 /// All tables, by type name.
 pub(super) type Tables = BTreeMap<Arc<str>, TableState>;
+
+/// How all services are asked, by name.
+pub(super) type Sources = BTreeMap<Arc<str>, SourceSpec>;
 
 /// The shape of one table.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +69,28 @@ pub(super) struct ColumnState {
 pub(crate) fn states(schema: &Schema) -> Tables {
     let tables = schema.tables();
     tables.map(|(_, object, _)| (object.name.clone(), state(schema, object))).collect()
+}
+
+/// How the services of a schema are asked.
+pub(super) fn sources(schema: &Schema) -> Sources {
+    let specs = schema.services.iter().map(|service| &service.source);
+    specs.map(|spec| (spec.name.clone(), spec.clone())).collect()
+}
+
+/// Asks one service as the new schema says.
+pub(super) fn change_source(
+    sources: &mut Sources,
+    name: &Arc<str>,
+    goal: &Sources,
+) -> Result<(), String> {
+    let before = match goal.get(name) {
+        Some(spec) => sources.insert(name.clone(), spec.clone()),
+        None => sources.remove(name),
+    };
+    if before.as_ref() == goal.get(name) {
+        return Err(format!("nothing changes in how service `{name}` is asked"));
+    }
+    Ok(())
 }
 
 fn state(schema: &Schema, object: &ObjectType) -> TableState {
@@ -152,6 +177,7 @@ pub(super) fn type_of(step: &Step) -> &Arc<str> {
         | Step::BuildVectors { type_name, .. }
         | Step::DropVectors { type_name, .. }
         | Step::SetRetention { type_name } => type_name,
+        Step::ChangeSource { source } => source,
     }
 }
 
@@ -226,7 +252,8 @@ fn run_in_table(table: &mut TableState, goal: &TableState, step: &Step) -> Resul
         Step::CreateTable { .. }
         | Step::DropTable { .. }
         | Step::RestoreTable { .. }
-        | Step::RenameTable { .. } => {
+        | Step::RenameTable { .. }
+        | Step::ChangeSource { .. } => {
             Err(format!("a step of whole tables was run within table `{}`", table.name))
         }
     }

@@ -67,6 +67,10 @@ fn of_change(pairing: &Pairing<'_>, change: &Change, direction: Direction) -> Ve
             removed.into_iter().filter_map(|object| drop_table(object)).collect()
         }
         ChangeKind::EnumValueRemoved => enum_checks(pairing, name),
+        ChangeKind::SourceAdded | ChangeKind::SourceRemoved | ChangeKind::SourceSettings => {
+            let source = change.member_name().unwrap_or_default().into();
+            vec![Step::ChangeSource { source }]
+        }
         _ => {
             let pair = pairing.types.iter().find(|pair| pair.new.name.as_ref() == name);
             pair.map_or_else(Vec::new, |pair| of_pair(pairing, pair, change, direction))

@@ -12,9 +12,9 @@ use super::{Plan, PlannedStep, Step};
 use crate::diff::{Change, ChangeKind, StorageEffect, WireEffect};
 
 /// The version that this program writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The oldest version that is still read: its steps stand in the order in which they were carried out
-/// one after the other, and have no phases.
+/// one after the other, and have no phases. Version 2 has them, and no services.
 const OLDEST: u32 = 1;
 
 /// The text that the journal keeps.
@@ -128,6 +128,7 @@ stored_steps! {
     BuildVectors { type_name, field }
     DropVectors { type_name, field }
     SetRetention { type_name }
+    ChangeSource { source }
 }
 
 impl From<&Plan> for StoredPlan {

@@ -5,11 +5,14 @@
 
 use super::steps::Work;
 use super::{PlannedStep, Step};
+use crate::compile::source::{breaker_text, time_text};
 use crate::diff::{
     Conversion, FieldPair, Layout, Pairing, StorageEffect, TypePair, column_conversion, kept,
     retain_effect, type_text,
 };
-use crate::model::{FieldDef, FieldKind, ObjectType, TableFormat, TableSpec, VectorSpec};
+use crate::model::{
+    FieldDef, FieldKind, ObjectType, SourceSpec, TableFormat, TableSpec, VectorSpec,
+};
 
 /// The step with its words, storage effect and losses.
 pub(super) fn planned(pairing: &Pairing<'_>, work: Work) -> PlannedStep {
@@ -56,6 +59,7 @@ fn described(pairing: &Pairing<'_>, step: &Step) -> Described {
             plain(format!("drop the vectors of `{place}`, which can be made again"), Contract)
         }
         Step::SetRetention { type_name } => words.retention(type_name),
+        Step::ChangeSource { source } => plain(words.source(source), StorageEffect::None),
     }
 }
 
@@ -328,6 +332,25 @@ impl<'a> Words<'a> {
             _ => Vec::new(),
         };
         (text, effect, destroys)
+    }
+}
+
+impl Words<'_> {
+    /// How a service is asked after the change.
+    fn source(&self, name: &str) -> String {
+        let Some(service) = self.pairing.new.service_named(name) else {
+            return format!("ask service `{name}` no more");
+        };
+        let SourceSpec { url, timeout, retry, breaker, ttl, .. } = &service.source;
+        let mut parts = vec![format!("timeout {}", time_text(*timeout))];
+        if *retry > 0 {
+            parts.push(format!("tried up to {} times", retry + 1));
+        }
+        parts.push(format!("breaker {}", breaker_text(*breaker)));
+        if let Some(ttl) = ttl {
+            parts.push(format!("answers kept for {}", time_text(*ttl)));
+        }
+        format!("ask service `{name}` at {url} ({})", parts.join(", "))
     }
 }
 

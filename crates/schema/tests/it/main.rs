@@ -21,3 +21,4 @@ mod proposals;
 mod random;
 mod random_sources;
 mod reference;
+mod services;

@@ -11,6 +11,7 @@ use schema::{Schema, api, compile};
 
 use crate::inspector::{inspected, oracle};
 use crate::random::{Maker, compiled};
+use crate::services;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/plans")
@@ -63,8 +64,13 @@ fn plans_are_as_written_down() {
         };
         testkit::golden::check(case.join("plan.txt"), &text);
     }
+    for (old, new) in services::pairs() {
+        let plan = plan(&old, &new).unwrap();
+        assert_sound(&plan, &old, &new);
+        seen.extend(plan.steps.iter().map(|step| name_of(&step.step)));
+    }
     // Restoring is for undo alone, and has a test of its own.
-    assert_eq!(seen.len(), 16, "a kind of step is in no case: {seen:?}");
+    assert_eq!(seen.len(), 17, "a kind of step is in no case: {seen:?}");
 }
 
 fn name_of(step: &Step) -> String {
@@ -216,12 +222,14 @@ fn a_stored_plan_keeps_its_form() {
     plan.base = "base".into();
     plan.target = "target".into();
     let text = stored::to_text(&plan).unwrap();
-    testkit::golden::check(case.join("stored.v2.json"), &text);
-    let before = std::fs::read_to_string(case.join("stored.v1.json")).unwrap();
-    assert_eq!(stored::from_text(&before).unwrap(), plan, "an older plan is still read");
+    testkit::golden::check(case.join("stored.v3.json"), &text);
+    for version in ["stored.v1.json", "stored.v2.json"] {
+        let before = std::fs::read_to_string(case.join(version)).unwrap();
+        assert_eq!(stored::from_text(&before).unwrap(), plan, "an older plan is still read");
+    }
     let json = serde_json::to_string_pretty(&plan.to_json()).unwrap();
     testkit::golden::check(case.join("plan.json"), &(json + "\n"));
-    let newer = text.replace("\"version\": 2", "\"version\": 3");
+    let newer = text.replace("\"version\": 3", "\"version\": 4");
     assert_eq!(stored::from_text(&newer).unwrap_err().kind(), base::Kind::Unsupported);
     assert_eq!(stored::from_text("{").unwrap_err().kind(), base::Kind::Corrupt);
 }
@@ -243,6 +251,9 @@ fn the_page_of_changes_is_that_of_the_cases() {
     let mut changes = Vec::new();
     for case in cases() {
         let ((_, old), (_, new)) = (read(&case.join("old")), read(&case.join("new")));
+        changes.extend(diff(&old, &new));
+    }
+    for (old, new) in services::pairs() {
         changes.extend(diff(&old, &new));
     }
     for kind in ChangeKind::ALL {

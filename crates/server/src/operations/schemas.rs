@@ -36,6 +36,7 @@ pub fn check(text: &SchemaText) -> Result<CheckAnswer, ErrorBody> {
     Ok(CheckAnswer {
         fingerprint: schema.fingerprint.to_string(),
         modules: schema.modules.len(),
+        services: schema.services.len(),
         types: schema.types.len() + schema.enums.len(),
         tables: schema.tables().count(),
         fields: schema.types.values().map(|object| object.fields.len()).sum(),
@@ -67,7 +68,7 @@ fn generate_from(schema: &Schema, target: &str) -> Result<GenerateAnswer, ErrorB
         "python" => schema::generate::python(schema),
         "ddl" => schema::generate::ddl(schema),
         "sdl" => {
-            let text = schema::api::api_sdl(schema);
+            let text = schema::api::served_sdl(schema);
             return Ok(GenerateAnswer { files: vec![("api.graphql".to_owned(), text)] });
         }
         other => {
@@ -209,6 +210,7 @@ pub(crate) fn loss_name(planned: &PlannedStep) -> Option<String> {
         | Step::ChangeFormat { type_name }
         | Step::BuildSearch { type_name }
         | Step::SetRetention { type_name } => type_name.to_string(),
+        Step::ChangeSource { source } => source.to_string(),
     })
 }
 

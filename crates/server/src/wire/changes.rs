@@ -21,6 +21,9 @@ pub struct CheckAnswer {
     pub fingerprint: String,
     /// Modules.
     pub modules: usize,
+    /// Those of them that hold the SDL of a service.
+    #[serde(default)]
+    pub services: usize,
     /// Types, embedded ones included.
     pub types: usize,
     /// Tables.

@@ -1,0 +1,175 @@
+//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source` of kind
+//! GRAPHQL, out comes a [`ServiceModule`]. The service's own definitions are not judged here but
+//! where the graph is composed; only what could never be meant is: tables of ours, queries, nothing
+//! at all.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use apollo_compiler::Node;
+use apollo_compiler::ast::{Definition, Directive, Document, Value};
+
+use crate::diagnostic::Code;
+use crate::load::Sources;
+use crate::model::{ServiceModule, SourceSpec};
+
+use super::declare::{Declared, Header, refuse};
+use super::parse::ParsedFile;
+use super::report::Report;
+use super::source;
+
+/// Whether a directive of an `extend schema` is ours, not the service's.
+pub(super) fn is_ours(name: &str) -> bool {
+    matches!(name, "module" | "source")
+}
+
+/// Whether the header says that the rest of the file is a service's SDL. Asked before anything is
+/// judged, so also a `@source` that is wrong counts, unless it says another kind.
+pub(super) fn is_service(document: &Document) -> bool {
+    let ours = document.definitions.iter().filter_map(|definition| match definition {
+        Definition::SchemaExtension(extension) => Some(&extension.directives.0),
+        _ => None,
+    });
+    ours.flatten().any(|directive| directive.name == "source" && !is_of_another_kind(directive))
+}
+
+fn is_of_another_kind(directive: &Directive) -> bool {
+    let kind = directive.arguments.iter().find(|argument| argument.name == "kind");
+    let kind = kind.map(|argument| argument.value.as_ref());
+    match kind {
+        Some(Value::Enum(kind)) => source::WAITING.contains(&kind.as_str()),
+        Some(Value::String(kind)) => source::WAITING.contains(&kind.to_uppercase().as_str()),
+        _ => false,
+    }
+}
+
+/// Adds the service of a file to what is declared.
+pub(super) fn declare(
+    sources: &Sources,
+    parsed: &ParsedFile,
+    header: &Header<'_>,
+    declared: &mut Declared<'_>,
+    report: &mut Report<'_>,
+) {
+    judge(parsed, report);
+    let mut spec = None;
+    for applied in &header.sources {
+        if source::has_to_wait(*applied, report) {
+            continue;
+        }
+        if spec.is_some() {
+            report
+                .at(Code::Source, applied.at(), "a file holds the SDL of one service")
+                .hint("put the other service into a module of its own");
+            continue;
+        }
+        let read = source::source(*applied, report);
+        let (place, _) = report.place(report.spot(applied.at()));
+        spec = Some(read.map(|spec| (spec, place)));
+        name_is_new(spec.as_ref(), applied.at_argument("name"), declared, report);
+    }
+    let Some(Some((source, place))) = spec else { return };
+    let text = &sources.files[parsed.file].text;
+    declared.services.push(ServiceModule {
+        module: declared.modules.len() - 1,
+        source,
+        sdl: without(text, &header_ranges(&parsed.document)),
+        place,
+    });
+}
+
+type Read = Option<(SourceSpec, base::Place)>;
+
+fn name_is_new(
+    read: Option<&Read>,
+    at: Option<apollo_compiler::parser::SourceSpan>,
+    declared: &Declared<'_>,
+    report: &mut Report<'_>,
+) {
+    let Some(Some((spec, _))) = read else { return };
+    let mut earlier = declared.services.iter();
+    let same = earlier.find(|other| other.source.name.eq_ignore_ascii_case(&spec.name));
+    if let Some(same) = same {
+        let words = format!("source `{}` is already in `{}`", spec.name, same.place.file);
+        report.at(Code::Source, at, words).hint("give one of them another name");
+    }
+}
+
+/// Refuses what is no part of a service's SDL.
+fn judge(parsed: &ParsedFile, report: &mut Report<'_>) {
+    let definitions = &parsed.document.definitions;
+    let own_table = definitions.iter().any(|definition| {
+        matches!(definition, Definition::DirectiveDefinition(own) if own.name == "table")
+    });
+    for definition in definitions {
+        if definition.is_executable_definition() {
+            refuse(definition, report);
+        }
+        if let Definition::SchemaDefinition(schema) = definition
+            && schema.root_operations.is_empty()
+        {
+            report
+                .at(Code::EmptyDefinition, schema.location(), "`schema` names no root types")
+                .hint("write `extend schema`, or name them: `schema { query: Query }`");
+        }
+        let table = definition.directives().0.iter().find(|directive| directive.name == "table");
+        if let Some(table) = table.filter(|_| !own_table) {
+            report
+                .at(Code::Source, table.name.location(), "a service's module holds no tables")
+                .hint("declare the table in a module of its own, without `@source`");
+        }
+    }
+    let declares = |definition: &Definition| {
+        !definition.is_executable_definition()
+            && !matches!(
+                definition,
+                Definition::SchemaDefinition(_)
+                    | Definition::SchemaExtension(_)
+                    | Definition::DirectiveDefinition(_)
+            )
+    };
+    // Of a text with syntax errors something may be missing.
+    if parsed.complete && !definitions.iter().any(declares) {
+        let at = definitions.iter().find_map(Definition::location);
+        report
+            .at(Code::EmptyDefinition, at, "the service declares no types")
+            .hint("put the SDL here that the service answers to `{ _service { sdl } }`");
+    }
+}
+
+/// Where our directives stand; the whole `extend schema`, when nothing else is in it.
+fn header_ranges(document: &Document) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    for definition in &document.definitions {
+        let Definition::SchemaExtension(extension) = definition else { continue };
+        let ours = || extension.directives.0.iter().filter(|directive| is_ours(&directive.name));
+        let count = ours().count();
+        if count == 0 {
+            continue;
+        }
+        if count == extension.directives.len() && extension.root_operations.is_empty() {
+            ranges.extend(range(extension));
+        } else {
+            ranges.extend(ours().filter_map(range));
+        }
+    }
+    ranges
+}
+
+fn range<T>(node: &Node<T>) -> Option<Range<usize>> {
+    node.location().map(|at| at.offset()..at.end_offset())
+}
+
+/// The text with spaces in these ranges, byte for byte, so that every other place stays where it is.
+fn without(text: &str, ranges: &[Range<usize>]) -> Arc<str> {
+    let mut kept = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let is_header = ranges.iter().any(|range| range.contains(&at));
+        match c {
+            '\n' | '\r' => kept.push(c),
+            _ if is_header => kept.extend(std::iter::repeat_n(' ', c.len_utf8())),
+            _ => kept.push(c),
+        }
+    }
+    kept.into()
+}

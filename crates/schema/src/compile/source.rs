@@ -1,0 +1,297 @@
+//! `@source`: where a service is reached and how patiently. In comes a use of the directive, out
+//! comes a [`SourceSpec`] whose values are within their bounds, or everything that is wrong with
+//! it. Not here: which file may hold one, and what else stands in that file (`service`).
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use apollo_compiler::parser::SourceSpan;
+use base::size::parse_duration;
+use url::Url;
+
+use crate::diagnostic::Code;
+use crate::graph::SourceKind;
+use crate::model::{BreakerSpec, SourceSpec};
+
+use super::directives::{Applied, Text};
+use super::report::Report;
+
+/// What the tables of the project are called among the sources.
+pub(crate) const TABLES: &str = "lake";
+
+/// The longest name and the longest address, in bytes.
+const MAX_NAME: usize = 63;
+const MAX_URL: usize = 2048;
+
+const MAX_RETRY: u32 = 5;
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(300);
+const TTL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+const PERCENT: RangeInclusive<u32> = 1..=100;
+const CALLS: RangeInclusive<u32> = 1..=10_000;
+const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+
+/// The kinds that the language has and nothing serves yet.
+pub(super) const WAITING: [&str; 3] = ["REST", "GRPC", "SQL"];
+
+/// Says that a source of this kind has to wait, if that is so.
+pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool {
+    let Some(kind) = applied.choice("kind").filter(|kind| WAITING.contains(kind)) else {
+        return false;
+    };
+    let words = format!("a source of kind {kind} is not enforced yet");
+    report
+        .at(Code::NotEnforced, applied.at_argument("kind"), words)
+        .hint("only `kind: GRAPHQL` is: put the service behind GraphQL, or take it out");
+    true
+}
+
+/// Reads a source of kind GRAPHQL.
+pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<SourceSpec> {
+    let name = applied.text("name").filter(|name| name_is_right(*name, report));
+    let url = applied.text("url").filter(|url| url_is_right(*url, report));
+    let timeout = time(applied, "timeout", &TIMEOUT, report);
+    let ttl = time(applied, "ttl", &TTL, report);
+    let retry = retry(applied, report);
+    let breaker = breaker(applied, report);
+    Some(SourceSpec {
+        name: name?.value.into(),
+        kind: SourceKind::GraphQl,
+        url: url?.value.into(),
+        timeout: timeout?.unwrap_or(SourceSpec::TIMEOUT),
+        retry: retry?,
+        breaker: breaker?,
+        ttl: ttl?,
+    })
+}
+
+fn name_is_right(name: Text<'_>, report: &mut Report<'_>) -> bool {
+    let text = name.value;
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !text.starts_with("__")
+        && text.len() <= MAX_NAME;
+    if !plain {
+        report
+            .at(Code::BadName, name.at, format!("`{text}` is no name for a source"))
+            .hint("use letters, digits and `_`, as in GraphQL, at most 63 of them");
+        return false;
+    }
+    if text.eq_ignore_ascii_case(TABLES) || text == "_" {
+        report
+            .at(Code::ReservedName, name.at, format!("a source cannot be named `{text}`"))
+            .hint("the tables of the project are the source `lake`: give it another name");
+        return false;
+    }
+    true
+}
+
+fn url_is_right(url: Text<'_>, report: &mut Report<'_>) -> bool {
+    let fault = match fault_of_url(url.value) {
+        None => return true,
+        Some(fault) => fault,
+    };
+    report.at(Code::Source, url.at, fault.0).hint(fault.1);
+    false
+}
+
+/// What is wrong with an address, and what to write instead.
+fn fault_of_url(text: &str) -> Option<(String, &'static str)> {
+    const EXAMPLE: &str = "write it in full: \"http://127.0.0.1:4001/graphql\"";
+    let fault = |words: &str, hint| Some((words.to_owned(), hint));
+    if text.len() > MAX_URL {
+        return fault("the address of a source has at most 2048 characters", EXAMPLE);
+    }
+    // A parser of addresses for browsers mends what it can; what is written here is used as it is.
+    if text.chars().any(|c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(c)) {
+        return fault(
+            "the address of a source has characters that no address holds",
+            "write a host in its ASCII form, and other characters as `%20`",
+        );
+    }
+    let lower = text.to_ascii_lowercase();
+    let Some(rest) = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"))
+    else {
+        return fault("the address of a source begins with `http://` or `https://`", EXAMPLE);
+    };
+    let Ok(parsed) = Url::parse(text) else {
+        return fault("the address of a source cannot be read", EXAMPLE);
+    };
+    if rest.starts_with('/') || parsed.host_str().is_none_or(str::is_empty) {
+        return fault("the address of a source names no host", EXAMPLE);
+    }
+    if rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+        return fault(
+            "the address of a source holds no user and no password",
+            "the schema is read by many: put secrets into `headwater.toml`",
+        );
+    }
+    if parsed.fragment().is_some() {
+        return fault("the address of a source ends before `#`", "leave `#` and what follows out");
+    }
+    None
+}
+
+/// `None` when it is wrong, which has been said; `Some(None)` when it is not given.
+fn time(
+    applied: Applied<'_>,
+    argument: &str,
+    bounds: &RangeInclusive<Duration>,
+    report: &mut Report<'_>,
+) -> Option<Option<Duration>> {
+    let Some(text) = applied.text(argument) else { return Some(None) };
+    if let Some(time) = parse_duration(text.value).filter(|time| bounds.contains(time)) {
+        return Some(Some(time));
+    }
+    let (least, most) = (time_text(*bounds.start()), time_text(*bounds.end()));
+    let words = format!("`{argument}` is a time between {least} and {most}");
+    report.at(Code::Source, text.at, words).hint("write `200ms`, `2s` or `1m`");
+    None
+}
+
+fn retry(applied: Applied<'_>, report: &mut Report<'_>) -> Option<u32> {
+    let Some(count) = applied.int("retry") else { return Some(0) };
+    let count = u32::try_from(count).ok().filter(|count| *count <= MAX_RETRY);
+    if count.is_none() {
+        report
+            .at(Code::Source, applied.at_argument("retry"), "`retry` is between 0 and 5")
+            .hint("a service that is down is not helped by more calls");
+    }
+    count
+}
+
+/// `None` when it is wrong, which has been said; `Some(None)` when there is to be none.
+fn breaker(applied: Applied<'_>, report: &mut Report<'_>) -> Option<Option<BreakerSpec>> {
+    let Some(text) = applied.text("breaker") else { return Some(Some(SourceSpec::BREAKER)) };
+    if text.value.trim() == "off" {
+        return Some(None);
+    }
+    match parse_breaker(text.value) {
+        Ok(breaker) => Some(Some(breaker)),
+        Err(words) => {
+            breaker_fault(words, text.at, report);
+            None
+        }
+    }
+}
+
+fn breaker_fault(words: String, at: Option<SourceSpan>, report: &mut Report<'_>) {
+    report.at(Code::Source, at, words).hint(
+        "write `50% of 20 in 10s`: open when half of at least 20 calls in 10 s failed; or `off`",
+    );
+}
+
+/// `50% of 20 in 10s`.
+fn parse_breaker(text: &str) -> Result<BreakerSpec, String> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [percent, "of", calls, "in", window] = words.as_slice() else {
+        return Err("a breaker is a share of failures, a number of calls and a time".to_owned());
+    };
+    let number = |text: &str, bounds: &RangeInclusive<u32>| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number| digits && bounds.contains(number))
+    };
+    let percent = percent.strip_suffix('%').and_then(|percent| number(percent, &PERCENT));
+    let window = parse_duration(window).filter(|window| WINDOW.contains(window));
+    Ok(BreakerSpec {
+        percent: percent.ok_or("the share of failures is between `1%` and `100%`")?,
+        calls: number(calls, &CALLS).ok_or("the number of calls is between 1 and 10000")?,
+        window: window.ok_or("the time of a breaker is between 1s and 10m")?,
+    })
+}
+
+/// A time as the language writes it.
+pub(crate) fn time_text(time: Duration) -> String {
+    let millis = time.as_millis();
+    match millis {
+        _ if millis == 0 || !millis.is_multiple_of(1000) => format!("{millis}ms"),
+        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
+        _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
+        _ => format!("{}s", millis / 1000),
+    }
+}
+
+/// A breaker as the language writes it.
+pub(crate) fn breaker_text(breaker: Option<BreakerSpec>) -> String {
+    breaker.map_or_else(
+        || "off".to_owned(),
+        |BreakerSpec { percent, calls, window }| {
+            format!("{percent}% of {calls} in {}", time_text(window))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_whole_and_hold_no_secrets() {
+        let fine = [
+            "http://127.0.0.1:4001/graphql",
+            "https://shop.example/graphql?tenant=a@b",
+            "HTTP://[::1]:80",
+            "https://shop.example",
+        ];
+        for text in fine {
+            assert_eq!(fault_of_url(text), None, "{text}");
+        }
+        let faults = [
+            ("", "begins with"),
+            ("shop.example/graphql", "begins with"),
+            ("ftp://shop.example", "begins with"),
+            ("http:shop.example", "begins with"),
+            ("http://", "cannot be read"),
+            ("http:///graphql", "names no host"),
+            ("http://shop.example:99999/", "cannot be read"),
+            ("http://user@shop.example/", "no user"),
+            ("https://user:pass@shop.example/", "no user"),
+            ("https://@shop.example/", "no user"),
+            ("http://shop example/", "no address holds"),
+            (" http://shop.example/", "no address holds"),
+            ("http://käse.example/", "no address holds"),
+            ("http://shop.example/{id}", "no address holds"),
+            ("http://shop.example/#x", "before `#`"),
+        ];
+        for (text, words) in faults {
+            let (found, hint) = fault_of_url(text).unwrap();
+            assert!(found.contains(words) && !hint.is_empty(), "{text}: {found}");
+        }
+        assert!(fault_of_url(&format!("http://a/{}", "a".repeat(MAX_URL))).is_some());
+    }
+
+    #[test]
+    fn breakers_read_and_print() {
+        for text in ["50% of 20 in 10s", "1% of 1 in 1s", "100% of 10000 in 10m"] {
+            assert_eq!(breaker_text(parse_breaker(text).ok()), text);
+        }
+        assert_eq!(parse_breaker(" 50%  of 20\tin 10s "), Ok(SourceSpec::BREAKER));
+        let faults = [
+            "",
+            "50%",
+            "50 of 20 in 10s",
+            "0% of 20 in 10s",
+            "101% of 20 in 10s",
+            "-5% of 20 in 10s",
+            "+5% of 20 in 10s",
+            "50% of 0 in 10s",
+            "50% of 10001 in 10s",
+            "50% of 20 in 10",
+            "50% of 20 in 11m",
+            "50% of 20 in 999ms",
+            "50% of 20 in 10s.",
+            "50% OF 20 IN 10s",
+            "99999999999999999999% of 20 in 10s",
+        ];
+        for text in faults {
+            assert!(parse_breaker(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_print_as_they_read() {
+        let times = ["1ms", "1500ms", "2s", "90s", "5m", "24h"];
+        for text in times {
+            assert_eq!(time_text(parse_duration(text).unwrap()), text);
+        }
+    }
+}

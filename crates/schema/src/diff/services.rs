@@ -1,0 +1,95 @@
+//! Changes of service modules: what comes, goes, is asked elsewhere or otherwise, and whose SDL
+//! changes.
+//!
+//! In: two schemas. Out: changes whose path is `@source.<name>`, which no type has; nothing stored
+//! is touched by any of them. Not here: what a changed SDL means for callers (`wire`), which only
+//! the composed API says.
+
+use base::Place;
+
+use super::{Change, ChangeKind, WireEffect};
+use crate::compile::{sdl, source};
+use crate::model::{Module, Schema, ServiceModule, SourceSpec};
+
+/// The path of a change of this source.
+fn path(source: &str) -> String {
+    format!("@source.{source}")
+}
+
+/// All changes of services: of those that stay, then what is added, then what is removed.
+pub(super) fn changes(old: &Schema, new: &Schema, changes: &mut Vec<Change>) {
+    for after in &new.services {
+        if let Some(before) = old.service_named(&after.source.name) {
+            of_pair((old, before), (new, after), changes);
+        }
+    }
+    let missing = |schema: &Schema, service: &&ServiceModule| {
+        schema.service_named(&service.source.name).is_none()
+    };
+    for added in new.services.iter().filter(|service| missing(old, service)) {
+        let (name, module) = (&added.source.name, module(new, added));
+        let words = format!(
+            "service `{name}` is added by module `{}`, asked at {}",
+            module.map_or("", |module| &module.name),
+            added.source.url
+        );
+        changes.push(Change::new(ChangeKind::SourceAdded, path(name), &added.place, words));
+    }
+    for removed in old.services.iter().filter(|service| missing(new, service)) {
+        let name = &removed.source.name;
+        let words = format!("service `{name}` is removed");
+        changes.push(Change::new(ChangeKind::SourceRemoved, path(name), &removed.place, words));
+    }
+}
+
+fn module<'s>(schema: &'s Schema, service: &ServiceModule) -> Option<&'s Module> {
+    schema.modules.get(service.module)
+}
+
+fn of_pair(
+    (old, before): (&Schema, &ServiceModule),
+    (new, after): (&Schema, &ServiceModule),
+    changes: &mut Vec<Change>,
+) {
+    let name = &after.source.name;
+    settings(&before.source, &after.source, &after.place, changes);
+    let owned = |schema, service| {
+        let module = module(schema, service);
+        module.map(|module| format!("`{}` of team `{}`", module.name, module.owner))
+    };
+    let (from, to) = (owned(old, before), owned(new, after));
+    if from != to {
+        let words = format!(
+            "service `{name}` moves from module {} to {}",
+            from.unwrap_or_default(),
+            to.unwrap_or_default()
+        );
+        changes.push(Change::new(ChangeKind::SourceModule, path(name), &after.place, words));
+    }
+    if sdl::canonical(&before.sdl) != sdl::canonical(&after.sdl) {
+        let words = format!("the SDL of service `{name}` changes");
+        changes.push(Change::new(ChangeKind::SourceSdl, path(name), &after.place, words));
+    }
+}
+
+/// What is asked stays the same; only where and how patiently it is asked changes.
+fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec<Change>) {
+    let name = &new.name;
+    let time = |time: Option<_>| time.map_or("none".to_owned(), source::time_text);
+    let parts = [
+        ("address", old.url.to_string(), new.url.to_string()),
+        ("timeout", time(Some(old.timeout)), time(Some(new.timeout))),
+        ("number of retries", old.retry.to_string(), new.retry.to_string()),
+        ("breaker", source::breaker_text(old.breaker), source::breaker_text(new.breaker)),
+        ("ttl", time(old.ttl), time(new.ttl)),
+    ];
+    for (what, from, to) in parts.into_iter().filter(|(_, from, to)| from != to) {
+        let words = format!("the {what} of service `{name}` changes from {from} to {to}");
+        let mut change = Change::new(ChangeKind::SourceSettings, path(name), place, words);
+        change.wire = WireEffect::Safe;
+        changes.push(change);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Services in the model: who answers, where and how patiently it is asked, and the SDL that it
+//! speaks. Built by `compile`; the mesh makes its clients of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::Place;
+
+use crate::graph::SourceKind;
+
+/// A module that holds the SDL of a service instead of types of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceModule {
+    /// Position in [`Schema::modules`](super::Schema::modules).
+    pub module: usize,
+    /// `@source` of its header.
+    pub source: SourceSpec,
+    /// The file's text with spaces where our header stood: what is at a line and column of it is
+    /// at the same line and column of the user's file.
+    pub sdl: Arc<str>,
+    /// Where `@source` stands.
+    pub place: Place,
+}
+
+/// `@source(name, kind, url, timeout, retry, breaker, ttl)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSpec {
+    /// The name by which errors, metrics and `@override(from:)` know it.
+    pub name: Arc<str>,
+    /// What it speaks.
+    pub kind: SourceKind,
+    /// Where it is reached: `http` or `https`, without user and password.
+    pub url: Arc<str>,
+    /// How long one call may take, its retries apart.
+    pub timeout: Duration,
+    /// How often a call that failed is made again.
+    pub retry: u32,
+    /// When it is left alone for a while; `None` for never.
+    pub breaker: Option<BreakerSpec>,
+    /// How long answers of queries are kept; `None` for not at all.
+    pub ttl: Option<Duration>,
+}
+
+/// `breaker: "50% of 20 in 10s"`: opens when at least `calls` were made within `window` and this
+/// share of them failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSpec {
+    /// How many of a hundred calls have to fail.
+    pub percent: u32,
+    /// How many calls there have to be.
+    pub calls: u32,
+    /// The time that is looked at.
+    pub window: Duration,
+}
+
+impl SourceSpec {
+    /// How long a call may take where nothing is said.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+    /// The breaker where nothing is said.
+    pub const BREAKER: BreakerSpec =
+        BreakerSpec { percent: 50, calls: 20, window: Duration::from_secs(10) };
+}
+
+impl super::Schema {
+    /// The service that is called so.
+    pub fn service_named(&self, name: &str) -> Option<&ServiceModule> {
+        self.services.iter().find(|service| service.source.name.as_ref() == name)
+    }
+}
