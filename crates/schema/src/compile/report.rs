@@ -125,6 +125,11 @@ impl<'s> Report<'s> {
         &mut self.found.items[last]
     }
 
+    /// Adds what another stage found.
+    pub(crate) fn extend(&mut self, found: Diagnostics) {
+        self.found.items.extend(found.items);
+    }
+
     /// Whether anything found so far refuses the schema.
     pub(crate) fn has_errors(&self) -> bool {
         self.found.has_errors()
