@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
     pub(super) fn names(&self) -> Result<Names<'_>> {
         match &self.engine.backend {
             Backend::Tables { schema, api } => Ok(Names { schema, api }),
-            Backend::Plain => Err(Error::internal("a plain engine has no tables")),
+            _ => Err(Error::internal("this engine has no tables")),
         }
     }
 }

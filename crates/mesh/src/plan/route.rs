@@ -128,9 +128,8 @@ pub(crate) enum Leaf {
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) source: usize,
-    /// Whose objects it gives or adds to, and in which slot.
+    /// Whose objects it gives or adds to.
     pub(crate) node: usize,
-    pub(crate) slot: usize,
     /// The operation as the source is asked.
     pub(crate) text: String,
     /// The body up to the values of variables.

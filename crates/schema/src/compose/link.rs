@@ -166,9 +166,9 @@ pub(crate) fn link(directives: &[(Node<Directive>, Span)], report: &mut Report<'
     let linked = !reader.seen.is_empty();
     let mut link = reader.link;
     if link.minor.is_none() {
-        for (name, word) in Link::first().words {
-            link.words.entry(name).or_insert(word);
-        }
+        let mut words = Link::first().words;
+        words.extend(std::mem::take(&mut link.words));
+        link.words = words;
         link.prefixes.push("federation".to_owned());
     }
     if linked || link.minor.is_some() {

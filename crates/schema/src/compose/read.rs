@@ -60,15 +60,14 @@ pub(super) fn read_text(source: &SourceSdl, text: Text) -> Result<Subgraph, Diag
 /// A subgraph without its text, which the report borrows while it is read.
 struct Parts {
     source: GraphSource,
-    link: Link,
     types: IndexMap<Name, SubType>,
     directives: IndexMap<Name, Node<apollo_compiler::ast::DirectiveDefinition>>,
 }
 
 impl Parts {
     fn with(self, text: Text) -> Subgraph {
-        let Parts { source, link, types, directives } = self;
-        Subgraph { source, text, link, types, directives }
+        let Parts { source, types, directives } = self;
+        Subgraph { source, text, types, directives }
     }
 }
 
@@ -110,7 +109,7 @@ fn parts(source: &SourceSdl, report: &mut Report<'_>) -> Option<Parts> {
         owner: source.owner.clone(),
         schema: Arc::new(schema),
     };
-    Some(Parts { source, link, types, directives })
+    Some(Parts { source, types, directives })
 }
 
 fn document(source: &SourceSdl, report: &mut Report<'_>) -> Option<Document> {

@@ -7,7 +7,6 @@ use apollo_compiler::ast::{DirectiveDefinition, Type, Value};
 use apollo_compiler::{Name, Node};
 use indexmap::{IndexMap, IndexSet};
 
-use super::link::Link;
 use super::selection::Named;
 use super::text::{Span, Text};
 use crate::graph::{FieldSet, GraphSource};
@@ -17,7 +16,6 @@ use crate::graph::{FieldSet, GraphSource};
 pub struct Subgraph {
     pub(crate) source: GraphSource,
     pub(crate) text: Text,
-    pub(crate) link: Link,
     pub(crate) types: IndexMap<Name, SubType>,
     pub(crate) directives: IndexMap<Name, Node<DirectiveDefinition>>,
 }

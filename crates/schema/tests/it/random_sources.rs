@@ -73,7 +73,7 @@ struct Held {
 
 /// The set that belongs to a seed.
 pub(crate) fn random_sources(seed: u64) -> Services {
-    let dealer = Dealer { rng: Rng::seeded(0x5eed_0002 + seed), calm: seed % 3 > 0 };
+    let dealer = Dealer { rng: Rng::seeded(0x5eed_0002 + seed), calm: !seed.is_multiple_of(3) };
     let count = 2 + dealer.rng.below(3) as usize;
     let mut held: Vec<Held> = (0..count).map(|_| Held::default()).collect();
     for (entity, fields) in ENTITIES {
@@ -226,7 +226,7 @@ fn externals(dealer: &Dealer, body: &str) -> String {
 }
 
 fn queries(dealer: &Dealer, held: &mut [Held]) {
-    for source in 0..held.len() {
+    for (source, holder) in held.iter_mut().enumerate() {
         let mut body = String::new();
         for (field, ty) in [
             ("product", "Product"),
@@ -237,8 +237,7 @@ fn queries(dealer: &Dealer, held: &mut [Held]) {
             ("paint", "Color"),
         ] {
             let base = ty.trim_matches(['[', ']', '!']);
-            let known =
-                held[source].uses.contains(&base) || !ENTITIES.iter().any(|(e, _)| *e == base);
+            let known = holder.uses.contains(&base) || !ENTITIES.iter().any(|(e, _)| *e == base);
             if !known || !dealer.chance(30) {
                 continue;
             }
@@ -252,14 +251,14 @@ fn queries(dealer: &Dealer, held: &mut [Held]) {
                 "reviews" => "(filter: Filter)",
                 _ => "",
             };
-            held[source].uses.push(ty);
+            holder.uses.push(ty);
             if !argument.is_empty() {
-                held[source].uses.extend(["Color", "Filter"]);
+                holder.uses.extend(["Color", "Filter"]);
             }
             body += &format!("  {name}{argument}: {ty}{share}{}\n", dealer.mark());
         }
         if !body.is_empty() {
-            held[source].text += &format!("type Query {{\n{body}}}\n");
+            holder.text += &format!("type Query {{\n{body}}}\n");
         }
     }
 }

@@ -148,7 +148,6 @@ fn leaf(draft: &Draft<'_>, field: &DraftField<'_>) -> Leaf {
 fn finish_group(draft: &Draft<'_>, plan: &Plan, index: usize, whens: &mut Whens<'_>) -> Group {
     let group = &draft.groups[index];
     let node = &draft.nodes[group.node];
-    let extra = node.extras.iter().position(|slot| slot.group == index).unwrap_or(0);
     let is_mutation = draft.is_mutation && node.parent.is_none();
     let operation = if is_mutation { OperationType::Mutation } else { OperationType::Query };
     let printed = print(draft, plan, index, operation);
@@ -166,7 +165,6 @@ fn finish_group(draft: &Draft<'_>, plan: &Plan, index: usize, whens: &mut Whens<
     Group {
         source: group.source,
         node: group.node,
-        slot: node.bases.len() + extra,
         prefix: printed.prefix,
         text: printed.text,
         variables: printed.variables,
