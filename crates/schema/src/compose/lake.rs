@@ -31,7 +31,8 @@ pub fn lake(schema: &Schema, api: &Api, owner: Team) -> Result<Subgraph, Diagnos
         let _ = writeln!(text, "extend type {} @key(fields: \"{}\")", object.name, key.join(" "));
     }
     for name in SHARED {
-        let _ = writeln!(text, "extend type {name} @shareable");
+        // On an extension it would be said of the extension's fields only.
+        text = text.replace(&format!("type {name} {{"), &format!("type {name} @shareable {{"));
     }
     let text: Arc<str> = text.into();
     let source = SourceSdl {

@@ -458,7 +458,11 @@ export interface VectorWhere {
 }
 
 /** Direction of a sort; nulls come last in both. */
-export type SortDirection = "ASC" | "DESC";
+export type SortDirection =
+  /** Smallest first. */
+  | "ASC"
+  /** Largest first. */
+  | "DESC";
 
 /** An older state: exactly one of the fields is given. */
 export interface AsOf {
@@ -529,7 +533,11 @@ export interface MediaShape {
 export type Media = Values<MediaShape>;
 
 /** A form in which media is served. */
-export type MediaVariant = "ORIGINAL" | "THUMBNAIL";
+export type MediaVariant =
+  /** The bytes as they came. */
+  | "ORIGINAL"
+  /** A small image. */
+  | "THUMBNAIL";
 
 /** Media to store. */
 export interface MediaInput {
