@@ -4,6 +4,7 @@
 //! plain engine, or sets of rows with the links between them. A level of references is one scan,
 //! however many parents it has. Not here: the links' making (`merge`), the answer's text (`respond`).
 
+mod aggregate;
 mod by_key;
 mod connection;
 pub(crate) mod cursor;
@@ -22,6 +23,7 @@ use futures::future::{join, join_all};
 use schema::{ObjectType, Schema, TypeId};
 use serde_json::Value as Json;
 
+pub(crate) use aggregate::{GroupSlot, Groups, Place, measured};
 pub(crate) use connection::{Connection, ConnectionSlot};
 pub(crate) use mutation::Change;
 pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
@@ -53,6 +55,7 @@ pub(crate) enum RootValue {
     Answer(Json),
     Row(Option<RowSet>),
     Connection(Box<Connection>),
+    Groups(Box<Groups>),
     Change(Box<Change>),
     Failed(GraphqlError),
 }
@@ -111,6 +114,10 @@ async fn resolved(
         Resolve::List(id) => {
             let connection = connection::connection(session, field, *id, &arguments).await?;
             Ok(RootValue::Connection(Box::new(connection)))
+        }
+        Resolve::Aggregate(id) => {
+            let groups = aggregate::aggregate(session, field, *id, &arguments).await?;
+            Ok(RootValue::Groups(Box::new(groups)))
         }
         Resolve::Mutate(change) => {
             session.principal.require(Scope::Write)?;
@@ -187,7 +194,7 @@ impl<'a> Session<'a> {
             found = self.referred(field, found, &base::error_chain(error).join(": "));
         }
         let id = match &field.resolve {
-            Resolve::ByKey(id) | Resolve::List(id) => Some(*id),
+            Resolve::ByKey(id) | Resolve::List(id) | Resolve::Aggregate(id) => Some(*id),
             Resolve::Mutate(change) => Some(change.type_id),
             Resolve::One(id, reference) | Resolve::Many(id, reference) => {
                 self.target(*id, *reference)

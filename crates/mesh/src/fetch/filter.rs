@@ -72,11 +72,11 @@ fn connected(name: &str, json: &Json, on_field: &mut OnField<'_>) -> Result<Opti
     Ok(Some(joined.unwrap_or_else(|| constant(name == "and"))))
 }
 
-fn constant(holds: bool) -> Expr {
+pub(super) fn constant(holds: bool) -> Expr {
     Expr::literal(Value::Boolean(holds), DataType::Boolean)
 }
 
-fn not(expr: Expr) -> Expr {
+pub(super) fn not(expr: Expr) -> Expr {
     Expr::built(Node::Unary(UnaryOp::Not, Box::new(expr)), DataType::Boolean)
 }
 
@@ -124,7 +124,7 @@ fn operators(path: &[String], data_type: &DataType, json: &Json) -> Result<Optio
     Ok(all.into_iter().reduce(Expr::and))
 }
 
-fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
+pub(super) fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
     let item_type = match &field.data_type {
         DataType::List { item, .. } => item,
         scalar => scalar,

@@ -41,7 +41,7 @@ pub(crate) fn row(
 }
 
 /// A stored or computed value.
-fn value(
+pub(super) fn value(
     writer: &mut Writer<'_>,
     field: &PlannedField,
     ty: &Type,

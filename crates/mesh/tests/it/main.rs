@@ -1,5 +1,6 @@
 //! GraphQL over tables in memory and over plain SDL.
 
+mod aggregates;
 mod changes;
 mod conformance;
 mod example;
