@@ -22,6 +22,7 @@ use crate::plan::cache::{DocumentHash, PlanCache};
 use crate::plan::{Backend, Plan, explain, plan};
 use crate::respond::respond;
 use crate::source::{MediaStore, RootResolver, Source};
+use crate::terms::Terms;
 use crate::{api_schema, parse, validate};
 
 /// What an engine can be told beside its schema and its source.
@@ -130,7 +131,8 @@ impl Response {
             .map_err(|error| Error::internal("an answer is not JSON").caused_by(error))
     }
 
-    fn refusal(errors: &[GraphqlError]) -> Self {
+    /// The answer to a request that is refused for these errors.
+    pub fn refusal(errors: &[GraphqlError]) -> Self {
         let list: Vec<Json> = errors.iter().map(GraphqlError::to_json).collect();
         let body = serde_json::json!({ "errors": list }).to_string().into_bytes();
         let stale = !errors.is_empty() && errors.iter().all(GraphqlError::is_stale);
@@ -208,8 +210,13 @@ impl Engine {
 
     /// Runs one request.
     pub async fn execute(&self, request: Request) -> Response {
+        self.execute_on(request, &Terms::default()).await
+    }
+
+    /// Runs one request on the terms that hold for whoever asks.
+    pub async fn execute_on(&self, request: Request, terms: &Terms<'_>) -> Response {
         let time = self.settings.limits.time;
-        match tokio::time::timeout(time, self.run(request)).await {
+        match tokio::time::timeout(time, self.run(request, terms)).await {
             Ok(response) => response,
             Err(_) => Response::refusal(&[GraphqlError::new(
                 Kind::LimitExceeded,
@@ -229,6 +236,22 @@ impl Engine {
         }
     }
 
+    /// Checks a document that is to be asked later, each of its operations as it would be planned; gives
+    /// the names of the operations.
+    pub fn check(&self, text: &str) -> std::result::Result<Vec<String>, Vec<GraphqlError>> {
+        let limits = &self.settings.limits;
+        let document = parse::parse(&self.api_schema, text, limits)?;
+        let names = document.operations.named.keys();
+        let names: Vec<String> = names.map(|name| name.to_string()).collect();
+        if names.is_empty() {
+            self.prepare(text, None)?;
+        }
+        for name in &names {
+            self.prepare(text, Some(name))?;
+        }
+        Ok(names)
+    }
+
     /// Shows how a request would be run, and its cost, without running it.
     pub fn explain(&self, request: &Request) -> Result<String> {
         let refuse = |errors: Vec<GraphqlError>| {
@@ -242,17 +265,20 @@ impl Engine {
         Ok(explain(&plan, &self.backend, cost))
     }
 
-    async fn run(&self, request: Request) -> Response {
+    async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {
         let plan = match self.prepare(&request.query, request.operation_name.as_deref()) {
             Ok(plan) => plan,
-            Err(errors) => return Response::refusal(&errors),
+            Err(errors) => return Response::refusal(&terms.told(errors)),
         };
         let variables = match self.variables(&plan, &request.variables) {
             Ok(variables) => variables,
             Err(errors) => return Response::refusal(&errors),
         };
-        let allowed = self.check_names(&plan).and_then(|()| self.check_cost(&plan, &variables));
-        if let Err(error) = allowed {
+        let allowed = terms
+            .check(&plan)
+            .and_then(|()| self.check_names(&plan))
+            .and_then(|()| self.check_cost(&plan, &variables));
+        if let Err(error) = allowed.and_then(terms.charge) {
             return Response::refusal(&[error]);
         }
         let session = Session::new(self, &plan, variables, request.principal);

@@ -20,9 +20,11 @@ mod parse;
 mod plan;
 mod respond;
 mod source;
+mod terms;
 mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
 pub use limits::Limits;
 pub use source::{MediaStore, RootResolver, Source};
+pub use terms::Terms;

@@ -28,6 +28,8 @@ pub struct Limits {
     pub offset: usize,
     /// Items of `errors`.
     pub errors: usize,
+    /// Bytes of an answer.
+    pub response_bytes: usize,
     /// Time for one request.
     pub time: Duration,
     /// Prepared plans that are kept.
@@ -50,6 +52,7 @@ impl Default for Limits {
             written_rows: 10_000,
             offset: 10_000,
             errors: 100,
+            response_bytes: 16 << 20,
             time: Duration::from_secs(30),
             plans: 1_000,
             plan_fields: 200_000,

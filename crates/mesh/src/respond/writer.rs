@@ -1,6 +1,6 @@
 //! The growing text of an answer, with the errors and the place where writing is.
 
-use base::Kind;
+use base::{Kind, size};
 
 use apollo_compiler::ast::Type;
 
@@ -20,6 +20,8 @@ pub(crate) struct Writer<'a> {
     errors: Vec<GraphqlError>,
     /// Errors beyond the limit, which are counted only.
     more_errors: usize,
+    /// Whether the answer became larger than is allowed: nothing of it is sent, and writing ends.
+    is_too_large: bool,
     path: Vec<PathPart>,
     session: &'a Session<'a>,
 }
@@ -30,6 +32,7 @@ impl<'a> Writer<'a> {
             out: Vec::with_capacity(4096),
             errors: Vec::new(),
             more_errors: 0,
+            is_too_large: false,
             path: Vec::new(),
             session,
         }
@@ -128,6 +131,10 @@ impl<'a> Writer<'a> {
 
     /// A value that could not be written is null where its type allows it.
     fn absorb(&mut self, written: Written, ty: &Type, mark: usize) -> Written {
+        self.is_too_large |= self.out.len() > self.session.engine.settings.limits.response_bytes;
+        if self.is_too_large {
+            return Err(Nulled);
+        }
         if written.is_err() && !ty.is_non_null() {
             self.cut(mark);
             self.text("null");
@@ -167,6 +174,9 @@ impl<'a> Writer<'a> {
 
     /// Closes the response; `is_empty` says that every root field is null.
     pub(crate) fn finish(mut self, is_empty: bool) -> Response {
+        if self.is_too_large {
+            return self.too_large();
+        }
         let mut count = self.errors.len();
         if self.more_errors > 0 {
             let message = format!("{} more errors are left out", self.more_errors);
@@ -181,5 +191,16 @@ impl<'a> Writer<'a> {
         self.out.push(b'}');
         let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
         Response { body: self.out, refused: false, errors: count, stale }
+    }
+
+    /// The answer in the place of one that is larger than is allowed. What the request did is done.
+    fn too_large(mut self) -> Response {
+        let limit = self.session.engine.settings.limits.response_bytes;
+        let message = format!("the answer is larger than {}", size::format_bytes(limit as u64));
+        let hint = "ask for fewer rows with `first`, or for fewer fields";
+        self.errors = vec![GraphqlError::new(Kind::LimitExceeded, message).with("hint", hint)];
+        self.more_errors = 0;
+        self.is_too_large = false;
+        self.finish(true)
     }
 }
