@@ -212,10 +212,11 @@ fn compare(
     runtime: &Runtime,
     federation: &Federation,
     seed: u64,
+    may_break: bool,
     seen: &mut Seen,
 ) -> Result<(), String> {
     let rng = Rng::seeded(seed);
-    let broken = [0, 0, 5][rng.below(3) as usize];
+    let broken = if may_break { [0, 0, 5][rng.below(3) as usize] } else { 0 };
     federation.set_world(rng.next_u64(), broken);
     let (text, variables) = Draw::new(&federation.graph.api, rng).document();
     let Some(wanted) = federation.monolith(&text, &variables) else { return Ok(()) };
@@ -324,8 +325,11 @@ fn random_operations_are_answered_as_one_service_answers_them() {
     for folder in folders {
         let federation = Federation::new(read(&folder.join("sources.graphql")));
         let (rng, mut seen) = (Rng::seeded(SEED), Seen::default());
+        // A source that holds an interface as an object is asked for fields of all objects, whatever
+        // their types, so that a broken one takes more with it than in a monolith.
+        let may_break = !folder.ends_with("object");
         for _ in 0..cases() {
-            let compared = compare(&runtime, &federation, rng.next_u64(), &mut seen);
+            let compared = compare(&runtime, &federation, rng.next_u64(), may_break, &mut seen);
             assert!(compared.is_ok(), "{}: {}", folder.display(), compared.unwrap_err());
         }
         assert!(seen.valid * 2 >= cases() as usize, "{}: {seen:?}", folder.display());
