@@ -9,6 +9,7 @@
 mod commits;
 #[path = "lake/data.rs"]
 mod data;
+mod folder;
 #[path = "lake/images.rs"]
 mod images;
 #[path = "lake/import.rs"]

@@ -12,6 +12,7 @@
 
 #[path = "mesh/client.rs"]
 mod client;
+mod folder;
 #[path = "mesh/gateway.rs"]
 mod gateway;
 #[path = "mesh/graph.rs"]

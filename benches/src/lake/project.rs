@@ -1,6 +1,5 @@
 //! Projects that the benches fill and ask: made by the binary, opened in process.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,33 +12,7 @@ use lake::{Config, Lake, Limits};
 use object_store::ObjectStore;
 use schema::load::Sources;
 
-use crate::program::{command, finish};
-
-/// Makes an empty project with the tables of a schema; what was there is removed.
-pub(crate) fn make(folder: &Path, sdl: &str) -> Result<()> {
-    clear(folder)?;
-    add_schema(folder, sdl)?;
-    run(folder, &["apply", "--yes", "--quiet"])
-}
-
-/// Writes the schema of a project.
-pub(crate) fn add_schema(folder: &Path, sdl: &str) -> Result<()> {
-    fs::create_dir_all(folder.join("schema"))?;
-    Ok(fs::write(folder.join("schema/bench.graphql"), sdl)?)
-}
-
-/// Makes a folder, or empties it.
-pub(crate) fn clear(folder: &Path) -> Result<()> {
-    if folder.try_exists()? {
-        fs::remove_dir_all(folder)?;
-    }
-    Ok(fs::create_dir_all(folder)?)
-}
-
-/// Runs a command of the binary in the project.
-pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Result<()> {
-    finish(command(folder, arguments)?)
-}
+pub(crate) use crate::folder::{add_schema, clear, make, run};
 
 /// Opens the project's lake in process.
 pub(crate) async fn open(folder: &Path, sdl: &str) -> Result<Lake> {

@@ -11,8 +11,6 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::program;
-
 const SDL: &str = r#"extend schema @module(name: "bench", owner: "bench")
 type Person @key(fields: "id") @table(format: ICEBERG, plural: "people", bucket: { by: "id", count: 16 }, sort: "id") {
   id: Long!
@@ -30,11 +28,7 @@ const PAGE: u64 = 50;
 
 /// Makes the project with its rows.
 pub(crate) fn make(folder: &Path) -> Result<()> {
-    if folder.try_exists()? {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::create_dir_all(folder.join("schema"))?;
-    fs::write(folder.join("schema/bench.graphql"), SDL)?;
+    crate::folder::make(folder, SDL)?;
     let path = folder.join("people.csv");
     let mut out = BufWriter::new(fs::File::create(&path)?);
     writeln!(out, "id,name,country,visits")?;
@@ -43,12 +37,8 @@ pub(crate) fn make(folder: &Path) -> Result<()> {
     }
     out.flush()?;
     let path = path.to_str().context("the folder's name is no text")?;
-    for arguments in
-        [&["apply", "--yes", "--quiet"][..], &["import", "Person", path], &["compact", "Person"]]
-    {
-        program::finish(program::command(folder, arguments)?)?;
-    }
-    Ok(())
+    crate::folder::run(folder, &["import", "Person", path])?;
+    crate::folder::run(folder, &["compact", "Person"])
 }
 
 fn name(id: u64) -> String {
