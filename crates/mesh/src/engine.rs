@@ -10,19 +10,21 @@ use apollo_compiler::{Name, Schema as ApiSchema};
 use base::rng::Rng;
 use base::{Clock, Error, Kind, Principal, Result};
 use frame::{Evaluate, RowInterpreter};
+use http::HeaderMap;
 use schema::Schema;
 use schema::api::Api;
-use schema::graph::Graph;
+use schema::graph::{Graph, SourceKind};
 use serde_json::{Map, Value as Json};
 
 use crate::error::GraphqlError;
 use crate::fetch::cursor::CursorKey;
-use crate::fetch::service::{self, Service};
+use crate::fetch::entities;
+use crate::fetch::service::{self, InProcess, Service};
 use crate::fetch::{Session, fetch};
 use crate::input;
 use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
-use crate::plan::route::Atlas;
+use crate::plan::route::{Atlas, Route};
 use crate::plan::{Backend, Plan, explain, plan};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
@@ -77,12 +79,20 @@ pub struct Request {
     pub variables: Map<String, Json>,
     /// Who asks.
     pub principal: Principal,
+    /// The headers of the client's request, of which those that a source's rules name travel on.
+    pub headers: Arc<HeaderMap>,
 }
 
 impl Request {
     /// A request without variables.
     pub fn new(query: impl Into<String>, principal: Principal) -> Self {
-        Request { query: query.into(), operation_name: None, variables: Map::new(), principal }
+        Request {
+            query: query.into(),
+            operation_name: None,
+            variables: Map::new(),
+            principal,
+            headers: Arc::default(),
+        }
     }
 
     /// Reads the body of a request as GraphQL over HTTP carries it: `query`, `operationName`,
@@ -109,7 +119,7 @@ impl Request {
             Some(Json::Object(variables)) => variables,
             Some(_) => return Err(Error::invalid("`variables` is not an object")),
         };
-        Ok(Request { query, operation_name, variables, principal })
+        Ok(Request { query, operation_name, variables, principal, headers: Arc::default() })
     }
 }
 
@@ -125,8 +135,9 @@ pub struct Response {
     pub timed_out: bool,
     /// How many items `errors` has.
     pub errors: usize,
-    /// Whether all errors are [`Kind::Stale`] and every root field is null: nothing was done, and the
-    /// same request may be made of a newer engine.
+    /// Whether the same request may be made of a newer engine: all errors are [`Kind::Stale`] and every
+    /// root field is null, so that nothing was done; or a query of several sources has such an error
+    /// of the tables.
     pub stale: bool,
 }
 
@@ -168,6 +179,8 @@ pub struct Engine {
     pub(crate) data: Data,
     pub(crate) settings: Settings,
     pub(crate) cursors: CursorKey,
+    /// Of a graph with the tables of this project: the engine that answers for them.
+    tables: Option<Arc<Engine>>,
     sdl: Arc<str>,
     plans: PlanCache,
 }
@@ -225,6 +238,55 @@ impl Engine {
         Engine::build(&sdl, backend, Data::Services(services), settings)
     }
 
+    /// An engine for the tables of a central schema and its services together; the services stand in
+    /// the order of the graph's sources, without that of the tables. A schema without services is as
+    /// [`Engine::with_settings`] has it. What asks the tables alone takes the same way as there.
+    ///
+    /// # Errors
+    /// As [`Engine::over_graph`].
+    pub fn federated(
+        schema: Arc<Schema>,
+        source: Arc<dyn Source>,
+        services: Vec<Arc<dyn Service>>,
+        settings: Settings,
+    ) -> Result<Self> {
+        let Some(graph) = schema.graph.clone() else {
+            return Engine::with_settings(schema, source, settings);
+        };
+        let tables = Arc::new(Engine::of_entities(schema, source, settings.clone())?);
+        let mut services = services.into_iter();
+        let sources = graph.sources.iter().filter_map(|source| match source.kind {
+            SourceKind::Lake => {
+                Some(Arc::new(InProcess(Arc::clone(&tables))) as Arc<dyn Service>)
+            }
+            _ => services.next(),
+        });
+        let sources = sources.collect();
+        let engine = Engine::over_graph(graph, sources, settings)?;
+        Ok(Engine { tables: Some(tables), ..engine })
+    }
+
+    /// An engine for the tables as one source of a graph. What a request may be is settled by the
+    /// engine of the graph; its calls are longer than what the client wrote.
+    fn of_entities(
+        schema: Arc<Schema>,
+        source: Arc<dyn Source>,
+        mut settings: Settings,
+    ) -> Result<Self> {
+        let limits = &mut settings.limits;
+        limits.tokens = limits.tokens.saturating_mul(8);
+        limits.depth = limits.depth.saturating_mul(2);
+        limits.aliases = limits.fields;
+        limits.fields = limits.fields.saturating_mul(8);
+        limits.selections = limits.selections.saturating_mul(8);
+        limits.cost = f64::INFINITY;
+        limits.input_items = limits.input_items.max(limits.rows);
+        let api = Arc::new(Api::new(&schema));
+        let mut sdl = api.sdl().to_string();
+        sdl.extend(entities::definitions(&schema));
+        Engine::build(&sdl, Backend::Tables { schema, api }, Data::Tables(source), settings)
+    }
+
     fn build(sdl: &str, backend: Backend, data: Data, settings: Settings) -> Result<Self> {
         let api_schema = api_schema::read(sdl, settings.incremental)?;
         Ok(Engine {
@@ -235,6 +297,7 @@ impl Engine {
             cursors: CursorKey::new(settings.cursor_key),
             plans: PlanCache::new(settings.limits.plans, settings.limits.plan_fields),
             settings,
+            tables: None,
             sdl: sdl.into(),
         })
     }
@@ -272,25 +335,43 @@ impl Engine {
         };
         let plan =
             self.prepare(&request.query, request.operation_name.as_deref()).map_err(refuse)?;
-        let variables = self.variables(&plan, &request.variables).map_err(refuse)?;
-        let cost = self.cost(&plan, &variables).map_err(|error| refuse(vec![error]))?;
-        Ok(explain(&plan, &self.backend, cost, self.settings.limits.cost))
+        let (engine, plan) = self.direct(&plan);
+        let limits = &self.settings.limits;
+        let variables = engine.variables(plan, &request.variables, limits).map_err(refuse)?;
+        let cost = engine.cost(plan, &variables).map_err(|error| refuse(vec![error]))?;
+        Ok(explain(plan, &engine.backend, cost, limits.cost))
     }
 
     async fn run(&self, request: Request) -> Response {
-        let plan = match self.prepare(&request.query, request.operation_name.as_deref()) {
-            Ok(plan) => plan,
-            Err(errors) => return Response::refusal(&errors),
-        };
-        let variables = match self.variables(&plan, &request.variables) {
+        match self.prepare(&request.query, request.operation_name.as_deref()) {
+            Ok(plan) => {
+                let (engine, plan) = self.direct(&plan);
+                engine.answer(plan, request, &self.settings.limits).await
+            }
+            Err(errors) => Response::refusal(&errors),
+        }
+    }
+
+    /// Who runs a plan, and the plan as they have it: what asks the tables alone, the tables' engine.
+    fn direct<'a>(&'a self, plan: &'a Plan) -> (&'a Engine, &'a Plan) {
+        match (&self.tables, &plan.direct) {
+            (Some(tables), Some(direct)) => (tables, direct),
+            _ => (self, plan),
+        }
+    }
+
+    /// Runs a plan within the limits of the engine that took the request.
+    async fn answer(&self, plan: &Plan, request: Request, limits: &Limits) -> Response {
+        let variables = match self.variables(plan, &request.variables, limits) {
             Ok(variables) => variables,
             Err(errors) => return Response::refusal(&errors),
         };
-        let allowed = self.check_names(&plan).and_then(|()| self.check_cost(&plan, &variables));
+        let allowed =
+            self.check_names(plan).and_then(|()| self.check_cost(plan, &variables, limits.cost));
         if let Err(error) = allowed {
             return Response::refusal(&[error]);
         }
-        let session = Session::new(self, &plan, variables, request.principal);
+        let session = Session::new(self, plan, variables, request.principal, request.headers);
         if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
             let answers = service::run(&session, route, services).await;
             return respond_routed(&session, route, answers);
@@ -312,19 +393,35 @@ impl Engine {
         let limits = &self.settings.limits;
         let document = parse::parse(&self.api_schema, text, limits)?;
         let valid = validate::validate(&self.api_schema, document, operation_name, limits)?;
-        let plan = plan(&self.api_schema, &self.implementers, &self.backend, &valid, limits)
+        let mut plan = plan(&self.api_schema, &self.implementers, &self.backend, &valid, limits)
             .map_err(|error| vec![error])?;
+        plan.direct = self.tables.as_ref().and_then(|tables| {
+            let asked = plan.route.as_ref().is_some_and(|route| self.asks_tables_alone(route));
+            let direct = tables.prepare(text, operation_name).ok().filter(|_| asked)?;
+            plan.root.is_same_as(&direct.root).then_some(direct)
+        });
         let plan = Arc::new(plan);
         self.plans.insert(hash, plan.clone());
         Ok(plan)
+    }
+
+    /// Whether all calls are of the tables of this project.
+    fn asks_tables_alone(&self, route: &Route) -> bool {
+        let Backend::Graph(atlas) = &self.backend else { return false };
+        let sources = &atlas.graph.sources;
+        let is_tables = |source: usize| {
+            sources.get(source).is_some_and(|source| source.kind == SourceKind::Lake)
+        };
+        route.groups.iter().all(|group| is_tables(group.source))
     }
 
     fn variables(
         &self,
         plan: &Plan,
         given: &Map<String, Json>,
+        limits: &Limits,
     ) -> std::result::Result<input::Variables, Vec<GraphqlError>> {
-        input::variables(&self.api_schema, &plan.variables, given, &self.settings.limits)
+        input::variables(&self.api_schema, &plan.variables, given, limits)
     }
 
     /// Refuses earlier names whose last day is over.
@@ -357,9 +454,12 @@ impl Engine {
         &self,
         plan: &Plan,
         variables: &input::Variables,
+        limit: f64,
     ) -> std::result::Result<(), GraphqlError> {
+        if limit.is_infinite() {
+            return Ok(());
+        }
         let cost = self.cost(plan, variables)?;
-        let limit = self.settings.limits.cost;
         if cost > limit {
             return Err(GraphqlError::new(
                 Kind::LimitExceeded,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base::{Error, Kind};
 use serde_json::{Map, Value as Json, json};
 
+use schema::graph::TABLES;
+
 /// One step into an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathPart {
@@ -68,6 +70,11 @@ impl GraphqlError {
     /// Whether the caller's view is too old.
     pub(crate) fn is_stale(&self) -> bool {
         self.extensions.get("code").is_some_and(|code| code == Kind::Stale.code())
+    }
+
+    /// Likewise, of what the tables answered as a source of a graph.
+    pub(crate) fn is_stale_of_tables(&self) -> bool {
+        self.is_stale() && self.extensions.get("source").is_some_and(|source| source == TABLES)
     }
 
     /// As it stands in the answer.

@@ -7,6 +7,7 @@
 mod by_key;
 mod connection;
 pub(crate) mod cursor;
+pub(crate) mod entities;
 mod filter;
 mod introspect;
 mod mutation;
@@ -15,15 +16,18 @@ mod rows;
 pub(crate) mod service;
 mod values;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::{Error, Kind, Principal, Result, Scope, Timestamp};
 use frame::SnapshotRef;
 use futures::future::{join, join_all};
+use http::HeaderMap;
 use schema::{ObjectType, Schema, TypeId};
 use serde_json::Value as Json;
 
 pub(crate) use connection::{Connection, ConnectionSlot};
+pub(crate) use entities::Entities;
 pub(crate) use introspect::introspect;
 pub(crate) use mutation::Change;
 pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
@@ -42,6 +46,7 @@ pub(crate) struct Session<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) variables: Variables,
     pub(crate) principal: Principal,
+    pub(crate) headers: Arc<HeaderMap>,
     rows: AtomicUsize,
 }
 
@@ -57,6 +62,7 @@ pub(crate) enum RootValue {
     Row(Option<RowSet>),
     Connection(Box<Connection>),
     Change(Box<Change>),
+    Entities(Box<Entities>),
     Failed(GraphqlError),
 }
 
@@ -121,6 +127,9 @@ async fn resolved(
             let connection = connection::connection(session, field, *id, &arguments).await?;
             Ok(RootValue::Connection(Box::new(connection)))
         }
+        Resolve::Entities => {
+            Ok(RootValue::Entities(Box::new(entities::entities(session, field).await?)))
+        }
         Resolve::Mutate(change) => {
             session.principal.require(Scope::Write)?;
             let change = mutation::change(session, field, *change, &arguments).await?;
@@ -149,8 +158,9 @@ impl<'a> Session<'a> {
         plan: &'a Plan,
         variables: Variables,
         principal: Principal,
+        headers: Arc<HeaderMap>,
     ) -> Self {
-        Session { engine, plan, variables, principal, rows: AtomicUsize::new(0) }
+        Session { engine, plan, variables, principal, headers, rows: AtomicUsize::new(0) }
     }
 
     /// The values of a field's arguments.
@@ -192,10 +202,6 @@ impl<'a> Session<'a> {
 
     /// The error of a field, with the table behind it and who owns it.
     pub(crate) fn blame(&self, field: &PlannedField, error: &Error) -> GraphqlError {
-        let mut found = GraphqlError::from(error).located(&field.locations);
-        if is_for_operators(error.kind()) {
-            found = self.referred(field, found, &base::error_chain(error).join(": "));
-        }
         let id = match &field.resolve {
             Resolve::ByKey(id) | Resolve::List(id) => Some(*id),
             Resolve::Mutate(change) => Some(change.type_id),
@@ -208,13 +214,31 @@ impl<'a> Session<'a> {
             | Resolve::Media(id, _) => Some(*id),
             _ => None,
         };
-        match id.and_then(|id| self.object(id).ok()) {
-            Some(object) => {
+        match id {
+            Some(id) => self.blame_table(field, id, error),
+            None => self.told(field, error),
+        }
+    }
+
+    /// What callers may know of an error; the log has the rest.
+    fn told(&self, field: &PlannedField, error: &Error) -> GraphqlError {
+        let found = GraphqlError::from(error).located(&field.locations);
+        match is_for_operators(error.kind()) {
+            true => self.referred(field, found, &base::error_chain(error).join(": ")),
+            false => found,
+        }
+    }
+
+    /// The error of a field behind which stands this type.
+    fn blame_table(&self, field: &PlannedField, id: TypeId, error: &Error) -> GraphqlError {
+        let found = self.told(field, error);
+        match self.object(id) {
+            Ok(object) => {
                 let found = found.with("owner", object.owner.as_str());
                 let table = object.table().map(|table| table.name.as_ref());
                 table.map_or(found.clone(), |table| found.with("table", table))
             }
-            None => found,
+            Err(_) => found,
         }
     }
 

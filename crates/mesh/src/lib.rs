@@ -28,6 +28,6 @@ mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
-pub use fetch::service::{CallError, Service, ServiceCall};
+pub use fetch::service::{CallError, Remote, Service, ServiceCall};
 pub use limits::Limits;
 pub use source::{MediaStore, Root, RootResolver, Source};

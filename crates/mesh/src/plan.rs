@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) earlier: Vec<(String, Arc<str>)>,
     /// The calls of services, where services answer.
     pub(crate) route: Option<route::Route>,
+    /// The same document as the tables' engine plans it, where it asks them alone.
+    pub(crate) direct: Option<Arc<Plan>>,
 }
 
 /// The fields that are asked of objects of one type.
@@ -108,6 +110,18 @@ impl PlannedField {
         }
     }
 
+    fn is_same_as(&self, other: &PlannedField) -> bool {
+        self.key == other.key
+            && self.name == other.name
+            && self.ty == other.ty
+            && self.resolve != Resolve::Introspection
+            && match (&self.inner, &other.inner) {
+                (Inner::Leaf, Inner::Leaf) => true,
+                (Inner::Object(own), Inner::Object(others)) => own.is_same_as(others),
+                _ => false,
+            }
+    }
+
     /// Whether both ask the same of an object, whatever they are called in the answer and wherever in
     /// the document they stand.
     pub(crate) fn asks_as(&self, other: &PlannedField) -> bool {
@@ -123,6 +137,15 @@ impl PlannedField {
 }
 
 impl Selection {
+    /// Whether both give the same answer of the same data: the same keys in the same order, each with
+    /// a value of the same type. What is said of the API itself is never the same.
+    pub(crate) fn is_same_as(&self, other: &Selection) -> bool {
+        let mut pairs = self.fields.iter().zip(&other.fields);
+        self.type_name == other.type_name
+            && self.fields.len() == other.fields.len()
+            && pairs.all(|(own, others)| own.is_same_as(others))
+    }
+
     fn asks_as(&self, other: &Selection) -> bool {
         let mut pairs = self.fields.iter().zip(&other.fields);
         self.type_name == other.type_name

@@ -67,5 +67,6 @@ fn root_field(writer: &mut Writer<'_>, field: &PlannedField, value: &RootValue) 
         },
         RootValue::Connection(connection) => rows::connection(writer, field, connection),
         RootValue::Change(change) => rows::change(writer, field, change),
+        RootValue::Entities(entities) => rows::entities(writer, field, entities),
     }
 }

@@ -17,6 +17,9 @@ use apollo_compiler::{Name, Schema as Sdl};
 use base::Team;
 use indexmap::IndexMap;
 
+/// What the tables of the project are called among the sources.
+pub const TABLES: &str = "lake";
+
 /// Position of a source in [`Graph::sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u32);

@@ -18,6 +18,7 @@ pub mod project;
 mod rows;
 mod s3;
 mod secrets;
+mod services;
 pub mod settings;
 mod stores;
 pub mod tokens;

@@ -22,6 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::MissedTickBehavior;
 
 use crate::s3::credentials::Keys;
+use crate::services::Services;
 use crate::settings::Settings;
 use crate::versions::{self, Deployed};
 use crate::{apply, secrets, stores, tokens};
@@ -63,6 +64,8 @@ pub struct Project {
     pub(crate) keys: Keys,
     /// Where the objects are, on all nodes.
     pub place: Place,
+    /// The services of the schema.
+    pub(crate) services: Services,
     /// Stops with the project.
     _following: Task<()>,
     cursor_key: [u8; 32],
@@ -117,7 +120,9 @@ impl Project {
         lake.set_learn(learn(database.clone()));
         lake.set_place(place.clone());
         lake.set_budget(settings.maintenance.budget.0);
-        let live = Live::of(deployed, &lake, &clock, cursor_key, counter).await?;
+        let services = Services::open(&folder, &settings, clock.clone(), rng.clone())?;
+        let outside = Outside { lake: &lake, services: &services, clock: &clock, cursor_key };
+        let live = Live::of(deployed, outside, counter).await?;
         let following = follow(place.clone(), lake.clone(), node);
         let upgraded = upgraded(&before, &database.versions().await?);
         Ok(Project {
@@ -132,6 +137,7 @@ impl Project {
             keys,
             _following: following,
             place,
+            services,
             cursor_key,
             live: RwLock::new(Arc::new(live)),
             fitting: Mutex::default(),
@@ -170,9 +176,14 @@ impl Project {
         self.place.follow().await?;
         let deployed = versions::current(&self.database).await?;
         self.lake.set_schema(Arc::clone(&deployed.schema));
-        let live = Live::of(deployed, &self.lake, &self.clock, self.cursor_key, counter).await?;
+        let live = Live::of(deployed, self.outside(), counter).await?;
         *self.live.write() = Arc::new(live);
         Ok(())
+    }
+
+    fn outside(&self) -> Outside<'_> {
+        let Project { lake, services, clock, cursor_key, .. } = self;
+        Outside { lake, services, clock, cursor_key: *cursor_key }
     }
 
     /// Whether clients of an earlier version that is not served any more find everything they know
@@ -203,6 +214,15 @@ impl Project {
     }
 }
 
+/// What all versions of the schema share.
+#[derive(Clone, Copy)]
+struct Outside<'a> {
+    lake: &'a Lake,
+    services: &'a Services,
+    clock: &'a Clock,
+    cursor_key: [u8; 32],
+}
+
 /// Finds the schema of a version that another node has deployed.
 fn learn(database: Database) -> lake::lake::Learn {
     Arc::new(move |version| {
@@ -213,21 +233,15 @@ fn learn(database: Database) -> lake::lake::Learn {
 
 impl Live {
     /// The deployed version, with the one before it while that is served.
-    async fn of(
-        deployed: Deployed,
-        lake: &Lake,
-        clock: &Clock,
-        cursor_key: [u8; 32],
-        counter: i64,
-    ) -> Result<Self> {
-        let (_, oldest) = lake.catalog().deployed().await?;
+    async fn of(deployed: Deployed, outside: Outside<'_>, counter: i64) -> Result<Self> {
+        let (_, oldest) = outside.lake.catalog().deployed().await?;
         let before = if oldest > 0 && oldest < deployed.version {
-            let before = versions::at(&lake.config().database, oldest).await?;
-            Some(Box::new(Live::new(before, lake, clock, cursor_key, counter)?))
+            let before = versions::at(&outside.lake.config().database, oldest).await?;
+            Some(Box::new(Live::new(before, outside, counter)?))
         } else {
             None
         };
-        let live = Live::new(deployed, lake, clock, cursor_key, counter)?;
+        let live = Live::new(deployed, outside, counter)?;
         Ok(Live { before, ..live })
     }
 
@@ -247,13 +261,8 @@ impl Live {
         })
     }
 
-    fn new(
-        deployed: Deployed,
-        lake: &Lake,
-        clock: &Clock,
-        cursor_key: [u8; 32],
-        counter: i64,
-    ) -> Result<Self> {
+    fn new(deployed: Deployed, outside: Outside<'_>, counter: i64) -> Result<Self> {
+        let Outside { lake, services, clock, cursor_key } = outside;
         let settings = mesh::Settings {
             cursor_key,
             clock: clock.clone(),
@@ -264,7 +273,8 @@ impl Live {
         };
         let schema = Arc::clone(&deployed.schema);
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);
-        let engine = Engine::with_settings(schema, Arc::new(lake.clone()), settings)?;
+        let services = services.of(&schema)?;
+        let engine = Engine::federated(schema, Arc::new(lake.clone()), services, settings)?;
         Ok(Live { deployed, engine, lake, before: None, counter })
     }
 }

@@ -3,6 +3,7 @@
 //! In: the file's text. Out: [`Settings`]. Not here: the environment and flags, which the CLI
 //! resolves into the same values.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What runs without being asked.
     pub maintenance: Maintenance,
+    /// How services are reached from here, by the names that the schema gives them.
+    pub sources: BTreeMap<String, Source>,
     /// Passwords and keys, which no settings file holds.
     #[serde(skip)]
     pub secrets: Secrets,
@@ -171,6 +174,44 @@ pub struct Maintenance {
     pub snapshots: usize,
 }
 
+/// How one service is reached from here, beside what the schema says of it. Names of headers are as
+/// HTTP has them; no header of a client travels to a service but those that are named here and the
+/// trace context.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// In place of `@source(url:)`.
+    pub url: Option<String>,
+    /// Headers of clients that travel; `x-tenant-*` are all that begin so.
+    pub forward: Vec<String>,
+    /// Headers of clients that travel under another name.
+    pub rename: BTreeMap<String, String>,
+    /// Headers that the service always hears.
+    pub set: BTreeMap<String, String>,
+    /// Likewise; each file holds a value and nothing else.
+    pub secret_files: BTreeMap<String, PathBuf>,
+    /// The header in which the service hears who asks.
+    pub subject_header: Option<String>,
+    /// The header in which the service hears for which team.
+    pub team_header: Option<String>,
+    /// The header in which the service hears how many milliseconds are left.
+    pub deadline_header: Option<String>,
+    /// Certificates to trust in place of the system's, PEM.
+    pub tls_roots: Option<PathBuf>,
+    /// The certificate chain to show, PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// HTTP/2 without asking first, for a service without TLS that speaks it.
+    pub http2: bool,
+    /// Ask for compressed answers.
+    pub compression: bool,
+    /// Calls at once; four times as many may wait.
+    pub concurrency: Option<usize>,
+    /// Bytes of an answer.
+    pub answer_bytes: Option<Size>,
+}
+
 /// A number of bytes, written with a binary unit.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "String")]
@@ -209,6 +250,7 @@ impl Default for Settings {
             server: Server::default(),
             limits: Limits::default(),
             maintenance: Maintenance::default(),
+            sources: BTreeMap::new(),
             secrets: Secrets::default(),
         }
     }
@@ -310,11 +352,35 @@ impl Settings {
         if self.maintenance.every.0 < std::time::Duration::from_secs(1) {
             return Err("`maintenance.every` must be at least `1s`".to_owned());
         }
+        for (name, source) in &self.sources {
+            source.validate().map_err(|fault| format!("`sources.{name}`: {fault}"))?;
+        }
         if self.limits.query_memory.0 < 16 << 20 {
             return Err("`limits.query_memory` must be at least `16MiB`".to_owned());
         }
         if self.limits.import_memory.0 < 64 << 20 {
             return Err("`limits.import_memory` must be at least `64MiB`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    fn validate(&self) -> Result<(), String> {
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Err("`tls_certificate` and `tls_key` belong together".to_owned());
+        }
+        if let Some(url) = &self.url
+            && !url.starts_with("http://")
+            && !url.starts_with("https://")
+        {
+            return Err(format!("`url` must begin with `http://` or `https://`, not `{url}`"));
+        }
+        if self.concurrency == Some(0) {
+            return Err("`concurrency` must be at least 1".to_owned());
+        }
+        if self.answer_bytes.is_some_and(|size| size.0 < 1 << 10) {
+            return Err("`answer_bytes` must be at least `1KiB`".to_owned());
         }
         Ok(())
     }
@@ -436,6 +502,11 @@ mod tests {
             "[storage]\nmetadata = \"mysql://db/lake\"",
             "headwater.toml `storage.metadata` must be `sqlite:///path/to/meta.db` or \
              `postgres://user@host/database`",
+        );
+        check(
+            "[sources.reviews]\nurl = \"127.0.0.1:4001\"",
+            "headwater.toml `sources.reviews`: `url` must begin with `http://` or `https://`, not \
+             `127.0.0.1:4001`",
         );
         check(
             "[storage]\nobjects = \"gs://films\"",

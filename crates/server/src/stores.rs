@@ -114,7 +114,7 @@ fn metadata_password(folder: &Path, settings: &Settings) -> Result<Option<Secret
     Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
 }
 
-fn secret_file(folder: &Path, file: &Path) -> Result<(PathBuf, String)> {
+pub(crate) fn secret_file(folder: &Path, file: &Path) -> Result<(PathBuf, String)> {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Error::from(error).context(format!("failed to read `{}`", path.display()))

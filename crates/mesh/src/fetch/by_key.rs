@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use arrow::array::RecordBatch;
 use base::{Error, Result};
 use frame::convert::rows_of;
-use frame::{Field, SnapshotRef, Value};
+use frame::{SnapshotRef, Value};
 use futures::future::join_all;
 use schema::TypeId;
 use serde_json::Value as Json;
 
-use super::rows::{Asked, attach_all, key_columns, keys_predicate};
+use super::rows::{Asked, attach_all, key_columns, key_fields, keys_predicate};
 use super::{RootValue, Session, as_of, state_of_references, values};
 use crate::plan::{PlannedField, Resolve};
 
@@ -123,9 +123,7 @@ async fn scan(
     request.limit = Some(keys.len());
     request.at = group.at;
     let batch = session.scan(request).await?;
-    let key_fields: Vec<Field> =
-        key.into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
-    let rows = rows_of(&batch, &key_fields)?.into_iter().enumerate();
+    let rows = rows_of(&batch, &key_fields(object))?.into_iter().enumerate();
     let rows = rows.map(|(row, key)| (key, row)).collect();
     Ok((batch, rows))
 }

@@ -12,6 +12,8 @@
 mod batch;
 mod expand;
 mod faults;
+mod in_process;
+mod remote;
 mod represent;
 mod spot;
 
@@ -22,16 +24,21 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use http::HeaderMap;
+use schema::graph::SourceKind;
 
 pub(crate) use faults::Faults;
+pub(crate) use in_process::InProcess;
+pub use remote::Remote;
 pub(crate) use spot::Spot;
 
 use super::Session;
 use crate::error::{GraphqlError, is_for_operators};
-use crate::plan::Conditions;
+use crate::plan::{Backend, Conditions};
 use crate::plan::route::{Group, PassedValue, Route};
 use crate::tape::{Bounds, Form, Tape};
 use batch::Batch;
+use faults::Answerer;
 
 /// Answers the calls of one source.
 pub trait Service: Send + Sync {
@@ -50,6 +57,8 @@ pub struct ServiceCall<'a> {
     pub body: Bytes,
     /// Who asks.
     pub principal: &'a Principal,
+    /// The headers of the client's request; a source's rules choose among them.
+    pub headers: &'a Arc<HeaderMap>,
     /// Whether the call must not be made twice.
     pub is_mutation: bool,
 }
@@ -279,8 +288,8 @@ impl<'a> Run<'a> {
 
     fn call(&self, group: usize, body: Bytes) -> BoxFuture<'a, Called> {
         let planned = &self.route.groups[group];
-        let principal = &self.session.principal;
-        let call = ServiceCall { body, principal, is_mutation: planned.is_mutation };
+        let Session { principal, headers, .. } = self.session;
+        let call = ServiceCall { body, principal, headers, is_mutation: planned.is_mutation };
         let service = &self.services[planned.source];
         Box::pin(async move { (group, service.call(call).await) })
     }
@@ -318,8 +327,7 @@ impl<'a> Run<'a> {
     }
 
     fn take_tape(&mut self, group: usize, tape: Tape) {
-        let source = &self.source(group);
-        let first = self.answers.faults.take(group, &tape, source);
+        let first = self.answers.faults.take(group, &tape, &self.answerer(group));
         let data = tape.get(tape.root(), "data");
         let Some(data) = data else {
             let fault = first.unwrap_or_else(|| {
@@ -365,22 +373,26 @@ impl<'a> Run<'a> {
         self.stages[group] = Stage::Done;
     }
 
-    /// The name and the owner of a group's source.
-    fn source(&self, group: usize) -> (Arc<str>, Arc<str>) {
+    /// Who answers a group.
+    fn answerer(&self, group: usize) -> Answerer {
         let source = self.route.groups[group].source;
         let graph = match &self.session.engine.backend {
-            crate::plan::Backend::Graph(atlas) => atlas.graph.sources.get(source),
+            Backend::Graph(atlas) => atlas.graph.sources.get(source),
             _ => None,
         };
         match graph {
-            Some(source) => (source.name.clone(), source.owner.as_str().into()),
-            None => ("".into(), "".into()),
+            Some(source) => Answerer {
+                name: source.name.clone(),
+                owner: source.owner.as_str().into(),
+                is_tables: source.kind == SourceKind::Lake,
+            },
+            None => Answerer { name: "".into(), owner: "".into(), is_tables: false },
         }
     }
 
     /// The error of a call that has no answer. What only the log may say is told there.
     fn blame(&mut self, group: usize, error: &CallError) -> usize {
-        let (name, owner) = self.source(group);
+        let Answerer { name, owner, .. } = self.answerer(group);
         let told = match is_for_operators(error.kind) {
             true => "the call failed",
             false => error.message.as_str(),

@@ -75,6 +75,7 @@ fn work(backend: &Backend, field: &PlannedField) -> Option<String> {
         Resolve::ByKey(id) => {
             format!("scan {} by key, columns [{columns}]", schema.object(*id).name)
         }
+        Resolve::Entities => "scan each type once, by the keys of all representations".to_owned(),
         Resolve::List(id) => {
             format!("scan {}, one page, columns [{columns}]", schema.object(*id).name)
         }

@@ -10,6 +10,7 @@ use schema::{FieldId, FieldKind, Schema, TypeId};
 
 use super::PlannedField;
 use super::route::Atlas;
+use crate::fetch::entities::ENTITIES;
 
 /// Where the values of an engine come from.
 pub(crate) enum Backend {
@@ -39,6 +40,8 @@ pub(crate) enum Resolve {
     Fingerprint,
     /// One row by its key.
     ByKey(TypeId),
+    /// Rows of several types by representations.
+    Entities,
     /// A connection.
     List(TypeId),
     /// A change.
@@ -105,6 +108,7 @@ impl Backend {
         }
         let Backend::Tables { schema, api } = self else { return Ok(Resolve::Json) };
         let found = match api.object(parent) {
+            Some(ApiObject::Query) if field == ENTITIES => Some(Resolve::Entities),
             Some(ApiObject::Query) => api.query(field).map(|found| match found {
                 QueryField::Fingerprint => Resolve::Fingerprint,
                 QueryField::ByKey(id) => Resolve::ByKey(id),

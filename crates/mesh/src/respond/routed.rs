@@ -29,10 +29,13 @@ pub(crate) fn respond_routed(session: &Session<'_>, route: &Route, answers: Answ
         writer.output.text.extend_from_slice(b"null");
     }
     let Routed { answers, mut output, .. } = writer;
+    // Of a query nothing is done that asking again could do twice, whatever else it asked.
+    let stale = !session.plan.is_mutation && answers.faults.is_stale();
     for error in answers.faults.untold() {
         output.report(error, Vec::new);
     }
-    output.finish(written.is_err())
+    let response = output.finish(written.is_err());
+    Response { stale: response.stale || stale, ..response }
 }
 
 /// A slot of the object that is written, and where its next field is looked for.

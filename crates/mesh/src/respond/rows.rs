@@ -9,8 +9,10 @@ use schema::Schema;
 use super::scalar;
 use super::writer::{Writer, Written};
 use crate::error::GraphqlError;
-use crate::fetch::{Change, Connection, ConnectionSlot, LinkedRows, Links, RowSet, Slot, Wrapped};
-use crate::plan::{Part, PlannedField, Resolve, Selection};
+use crate::fetch::{
+    Change, Connection, ConnectionSlot, Entities, LinkedRows, Links, RowSet, Slot, Wrapped,
+};
+use crate::plan::{Inner, Part, PlannedField, Resolve, Selection};
 
 /// One row.
 pub(crate) fn row(
@@ -254,6 +256,26 @@ fn node(
         (Some(selection), Some(target)) => row(writer, selection, rows, target as usize),
         _ => writer.null(field, &field.ty),
     }
+}
+
+/// The rows of representations.
+pub(crate) fn entities(
+    writer: &mut Writer<'_>,
+    field: &PlannedField,
+    entities: &Entities,
+) -> Written {
+    let Inner::Abstract(selections) = &field.inner else { return writer.null(field, &field.ty) };
+    writer.list(&field.ty, entities.places.len(), |writer, index| {
+        let found = entities.places[index].and_then(|(set, row)| {
+            let (name, rows) = entities.sets.get(set)?;
+            Some((selections.get(name)?, rows, row))
+        });
+        match found {
+            Some((selection, Ok(rows), at)) => row(writer, selection, rows, at),
+            Some((_, Err(error), _)) => writer.failed(field.ty.item_type(), error.clone()),
+            None => writer.null(field, field.ty.item_type()),
+        }
+    })
 }
 
 /// A page.

@@ -10,14 +10,11 @@ use base::size::parse_duration;
 use url::Url;
 
 use crate::diagnostic::Code;
-use crate::graph::SourceKind;
+use crate::graph::{SourceKind, TABLES};
 use crate::model::{BreakerSpec, SourceSpec};
 
 use super::directives::{Applied, Text};
 use super::report::Report;
-
-/// What the tables of the project are called among the sources.
-pub(crate) const TABLES: &str = "lake";
 
 /// The longest name and the longest address, in bytes.
 const MAX_NAME: usize = 63;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use lake::maintain::TableStatus;
+use mesh::transport::{BUCKETS as SOURCE_BUCKETS, BreakerState, Health};
 use parking_lot::Mutex;
 
 /// Upper bounds of the time buckets, in seconds.
@@ -139,6 +140,82 @@ pub(crate) fn render_debt(tables: &[TableStatus]) -> String {
         }
     }
     page
+}
+
+/// How the services of the schema do.
+pub(crate) fn render_sources(sources: &[Health]) -> String {
+    type Value = fn(&Health) -> u64;
+    let numbers: [(&str, &str, Value); 12] = [
+        ("calls_total", "counter", |source| source.calls),
+        ("answered_total", "counter", |source| source.answered),
+        ("retries_total", "counter", |source| source.retries),
+        ("breaker_open", "gauge", |source| u64::from(source.breaker == Some(BreakerState::Open))),
+        ("breaker_opened_total", "counter", |source| source.breaker_opened),
+        ("calls_in_flight", "gauge", |source| source.in_flight as u64),
+        ("calls_queued", "gauge", |source| source.queued as u64),
+        ("connections", "gauge", |source| source.connections as u64),
+        ("cache_hits_total", "counter", |source| source.cache_hits),
+        ("cache_bytes", "gauge", |source| source.cache_bytes as u64),
+        ("sent_bytes_total", "counter", |source| source.bytes_sent),
+        ("received_bytes_total", "counter", |source| source.bytes_received),
+    ];
+    let mut page = String::new();
+    if sources.is_empty() {
+        return page;
+    }
+    for (name, kind, value) in numbers {
+        // Writing into a string cannot fail.
+        let _infallible = writeln!(page, "# TYPE headwater_source_{name} {kind}");
+        for health in sources {
+            let source = &health.source;
+            let _infallible =
+                writeln!(page, "headwater_source_{name}{{source=\"{source}\"}} {}", value(health));
+        }
+    }
+    render_errors(&mut page, sources);
+    render_latency(&mut page, sources);
+    page
+}
+
+fn render_errors(page: &mut String, sources: &[Health]) {
+    let _infallible = writeln!(page, "# TYPE headwater_source_errors_total counter");
+    for Health { source, errors, .. } in sources {
+        let kinds = [
+            ("timeout", errors.timeout),
+            ("connect", errors.connect),
+            ("refused", errors.refused),
+            ("protocol", errors.protocol),
+            ("too_large", errors.too_large),
+            ("status", errors.status),
+            ("cancelled", errors.cancelled),
+        ];
+        for (kind, count) in kinds {
+            let _infallible = writeln!(
+                page,
+                "headwater_source_errors_total{{source=\"{source}\",kind=\"{kind}\"}} {count}"
+            );
+        }
+    }
+}
+
+fn render_latency(page: &mut String, sources: &[Health]) {
+    let _infallible = writeln!(page, "# TYPE headwater_source_seconds histogram");
+    for Health { source, latency, .. } in sources {
+        let mut sum = 0;
+        let ends = SOURCE_BUCKETS.iter().map(|micros| (*micros as f64 / 1e6).to_string());
+        for (end, count) in ends.chain(["+Inf".to_owned()]).zip(latency.counts) {
+            sum += count;
+            let _infallible = writeln!(
+                page,
+                "headwater_source_seconds_bucket{{source=\"{source}\",le=\"{end}\"}} {sum}"
+            );
+        }
+        let seconds = latency.sum_micros as f64 / 1e6;
+        let _infallible =
+            writeln!(page, "headwater_source_seconds_sum{{source=\"{source}\"}} {seconds}");
+        let _infallible =
+            writeln!(page, "headwater_source_seconds_count{{source=\"{source}\"}} {sum}");
+    }
 }
 
 #[cfg(test)]

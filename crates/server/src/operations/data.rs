@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use base::{Error, Principal, Result, Scope, Timestamp};
@@ -38,6 +39,7 @@ pub(super) async fn query(
         operation_name: request.operation_name,
         variables: request.variables.unwrap_or_default(),
         principal: principal.clone(),
+        headers: Arc::default(),
     };
     let answer = live.engine.execute(request).await;
     Ok(answer.json()?)
@@ -55,6 +57,7 @@ pub(super) async fn explain(
                 operation_name: request.operation_name,
                 variables: request.variables.unwrap_or_default(),
                 principal: principal.clone(),
+                headers: Arc::default(),
             };
             project.live().engine.explain(&request)?
         }

@@ -127,6 +127,7 @@ fn mesh_request(text: &str) -> mesh::Request {
         operation_name: None,
         variables: Map::new(),
         principal: base::Principal::local(),
+        headers: Arc::default(),
     }
 }
 

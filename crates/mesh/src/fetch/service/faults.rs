@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base::Kind;
+
 use crate::error::GraphqlError;
 use crate::tape::{At, Form, Tape};
 
@@ -43,12 +45,12 @@ impl Faults {
         &mut self,
         group: usize,
         tape: &Tape,
-        source: &(Arc<str>, Arc<str>),
+        answerer: &Answerer,
     ) -> Option<usize> {
         let errors = tape.get(tape.root(), "errors")?;
         let first = self.all.len();
         for error in tape.items(errors) {
-            let fault = self.add(read(tape, error, source));
+            let fault = self.add(read(tape, error, answerer));
             let path = tape.get(error, "path");
             let place = path.and_then(|path| place(tape, path));
             if let Some((at, rest)) = place {
@@ -75,6 +77,11 @@ impl Faults {
         Some(fault.error.clone())
     }
 
+    /// Whether the tables of this project said that the view of the request on them is too old.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.all.iter().any(|fault| fault.error.is_stale_of_tables())
+    }
+
     /// The errors that nobody was told of, but for those about values that are not in the answer: a
     /// source that does not know the type of an object is asked for the fields of all.
     pub(crate) fn untold(self) -> impl Iterator<Item = GraphqlError> {
@@ -85,18 +92,32 @@ impl Faults {
     }
 }
 
-/// An error of a service, as callers may know it.
-fn read(tape: &Tape, error: At, (source, owner): &(Arc<str>, Arc<str>)) -> GraphqlError {
+/// Who answers a call.
+pub(super) struct Answerer {
+    pub(super) name: Arc<str>,
+    pub(super) owner: Arc<str>,
+    /// The tables of this project, whose errors are words of ours already.
+    pub(super) is_tables: bool,
+}
+
+/// An error of a source, as callers may know it.
+fn read(tape: &Tape, error: At, answerer: &Answerer) -> GraphqlError {
     let text = |name: &str| tape.get(error, name).and_then(|at| tape.text(at));
     let message = text("message").unwrap_or_else(|| "the service tells an error".to_owned());
     let extensions = tape.get(error, "extensions");
+    if let (true, Some(own)) = (answerer.is_tables, extensions)
+        && let Ok(own) = serde_json::from_slice(tape.raw(own))
+    {
+        let found = GraphqlError { extensions: own, ..GraphqlError::new(Kind::Internal, message) };
+        return found.with("source", answerer.name.as_ref());
+    }
     let code = extensions.and_then(|at| tape.get(at, "code")).and_then(|at| tape.text(at));
     let retryable = extensions.and_then(|at| tape.get(at, "retryable"));
     let retryable = retryable.is_some_and(|at| tape.raw(at) == b"true");
-    GraphqlError::new(base::Kind::Internal, message)
+    GraphqlError::new(Kind::Internal, message)
         .with("code", code.unwrap_or_else(|| "SERVICE_ERROR".to_owned()))
-        .with("source", source.as_ref())
-        .with("owner", owner.as_ref())
+        .with("source", answerer.name.as_ref())
+        .with("owner", answerer.owner.as_ref())
         .with("retryable", retryable)
 }
 

@@ -1,5 +1,7 @@
 //! `/graphql`, as the GraphQL-over-HTTP specification says, and `/system`, the administration.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -140,11 +142,13 @@ async fn answer(
 ) -> Result<mesh::Response> {
     app.project.refresh().await?;
     let wanted = wanted_schema(headers)?;
+    let client = Arc::new(headers.clone());
     let request = || Request {
         query: request.query.clone(),
         operation_name: request.operation_name.clone(),
         variables: request.variables.clone().unwrap_or_default(),
         principal: principal.clone(),
+        headers: Arc::clone(&client),
     };
     let live = app.project.live();
     let answered = match (which, wanted) {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::super::Shared;
 use super::super::authenticate::principal;
-use super::super::metrics::render_debt;
+use super::super::metrics::{render_debt, render_sources};
 use super::super::respond::failure;
 
 /// Healthy when the metadata database answers.
@@ -31,7 +31,8 @@ pub(super) async fn metrics(State(app): State<Shared>, headers: HeaderMap) -> Re
         Ok(debt) => debt,
         Err(error) => return failure(error.into()),
     };
-    let page = app.metrics.render() + &render_debt(&debt);
+    let sources = render_sources(&app.project.services.health());
+    let page = app.metrics.render() + &render_debt(&debt) + &sources;
     let mut response = page.into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -1,0 +1,257 @@
+//! The services of a schema, as this process reaches them.
+//!
+//! ```text
+//! settings → rules of each source ┐
+//! schema   → its sources          ┴→ a client for each, kept while any version that is served uses it
+//! ```
+//!
+//! In: settings once, a schema whenever one is deployed. Out: services for the mesh, in the order of
+//! the schema. A source that a new version reaches in the same way keeps its client: its connections,
+//! what its breaker knows and its answers outlive a change of the schema. Not here: calls (`mesh`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use base::rng::Rng;
+use base::{Clock, Error, Result, Secret};
+use http::{HeaderName, HeaderValue};
+use mesh::transport::{
+    BreakerSettings, Health, HeaderRule, Identity, Protocol, Roots, SourceSettings, Transport,
+    ViewerPart,
+};
+use mesh::{Remote, Service};
+use parking_lot::Mutex;
+use schema::{Schema, SourceSpec};
+
+use crate::settings::{Settings, Source};
+use crate::stores::secret_file;
+
+/// Calls that the breaker remembers, unless it is to judge by more.
+const REMEMBERED: usize = 100;
+
+/// The services of all versions that are served.
+#[derive(Debug)]
+pub(crate) struct Services {
+    /// What the settings say of each source: those of a transport, whose URL the schema gives.
+    reached: BTreeMap<String, SourceSettings>,
+    clock: Clock,
+    rng: Rng,
+    clients: Mutex<Vec<Client>>,
+}
+
+/// The client of a source, while somebody uses it.
+#[derive(Debug)]
+struct Client {
+    spec: SourceSpec,
+    transport: Weak<Transport>,
+}
+
+impl Services {
+    /// Reads what the settings say of sources, with the files that they name.
+    pub(crate) fn open(
+        folder: &Path,
+        settings: &Settings,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Services> {
+        let reached = settings.sources.iter().map(|(name, source)| {
+            let reached = reached(folder, source);
+            let reached = reached.map_err(|error| error.context(format!("`sources.{name}`")))?;
+            Ok((name.clone(), reached))
+        });
+        let reached = reached.collect::<Result<_>>()?;
+        Ok(Services { reached, clock, rng, clients: Mutex::default() })
+    }
+
+    /// The services of a schema, in its order.
+    pub(crate) fn of(&self, schema: &Schema) -> Result<Vec<Arc<dyn Service>>> {
+        let mut clients = self.clients.lock();
+        clients.retain(|client| client.transport.strong_count() > 0);
+        let services = schema.services.iter().map(|service| {
+            let transport = self.client(&mut clients, &service.source)?;
+            Ok(Arc::new(Remote::new(transport, service.source.ttl)) as Arc<dyn Service>)
+        });
+        services.collect()
+    }
+
+    /// How the sources do now, by name; of a source that two versions reach in two ways, both.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        let clients = self.clients.lock();
+        let open = clients.iter().filter_map(|client| client.transport.upgrade());
+        let mut health: Vec<Health> = open.map(|transport| transport.health()).collect();
+        health.sort_by(|a, b| a.source.cmp(&b.source));
+        health
+    }
+
+    fn client(&self, clients: &mut Vec<Client>, spec: &SourceSpec) -> Result<Arc<Transport>> {
+        let known = clients.iter().find(|client| client.spec == *spec);
+        if let Some(transport) = known.and_then(|client| client.transport.upgrade()) {
+            return Ok(transport);
+        }
+        let settings = self.settings(spec);
+        let (clock, rng) = (self.clock.clone(), self.rng.clone());
+        let transport = Arc::new(Transport::new(&spec.name, settings, clock, rng)?);
+        clients.push(Client { spec: spec.clone(), transport: Arc::downgrade(&transport) });
+        Ok(transport)
+    }
+
+    /// What settings and schema say of a source together.
+    fn settings(&self, spec: &SourceSpec) -> SourceSettings {
+        let reached = self.reached.get(spec.name.as_ref()).cloned();
+        let mut settings = reached.unwrap_or_else(|| SourceSettings::new(""));
+        if settings.url.is_empty() {
+            settings.url = spec.url.to_string();
+        }
+        settings.timeout = spec.timeout;
+        settings.retry.most = spec.retry;
+        settings.breaker = spec.breaker.map(|breaker| BreakerSettings {
+            calls: REMEMBERED.max(breaker.calls as usize),
+            window: breaker.window,
+            minimum: breaker.calls as usize,
+            failed_percent: breaker.percent,
+            ..BreakerSettings::default()
+        });
+        settings
+    }
+}
+
+/// A section of the settings, with the files that it names; the URL is empty where it says none.
+fn reached(folder: &Path, source: &Source) -> Result<SourceSettings> {
+    let mut settings = SourceSettings::new(source.url.clone().unwrap_or_default());
+    settings.headers = rules(folder, source)?;
+    settings.deadline_header = source.deadline_header.as_deref().map(name).transpose()?;
+    settings.compression = source.compression;
+    if source.http2 {
+        settings.protocol = Protocol::Http2;
+    }
+    if let Some(concurrency) = source.concurrency {
+        settings.concurrency = concurrency;
+        settings.queue = concurrency.saturating_mul(4);
+    }
+    if let Some(bytes) = source.answer_bytes {
+        settings.answer_bytes = usize::try_from(bytes.0).unwrap_or(usize::MAX);
+        settings.wire_bytes = settings.answer_bytes;
+    }
+    if let Some(file) = &source.tls_roots {
+        settings.tls.roots = Roots::Pem(secret_file(folder, file)?.1);
+    }
+    if let (Some(chain), Some(key)) = (&source.tls_certificate, &source.tls_key) {
+        let (_, chain) = secret_file(folder, chain)?;
+        let (_, key) = secret_file(folder, key)?;
+        settings.tls.identity = Some(Identity { chain, key: Secret::new(key) });
+    }
+    Ok(settings)
+}
+
+/// The rules in their order: what clients say, then what is always said, which stands over it.
+fn rules(folder: &Path, source: &Source) -> Result<Vec<HeaderRule>> {
+    let mut rules = Vec::new();
+    for forwarded in &source.forward {
+        rules.push(match forwarded.strip_suffix('*') {
+            Some(prefix) => HeaderRule::ForwardPrefix(prefix.to_owned()),
+            None => HeaderRule::Forward(name(forwarded)?),
+        });
+    }
+    for (from, to) in &source.rename {
+        rules.push(HeaderRule::Rename { from: name(from)?, to: name(to)? });
+    }
+    for (header, text) in &source.set {
+        rules.push(HeaderRule::Set(name(header)?, value(header, text)?));
+    }
+    for (header, file) in &source.secret_files {
+        let (_, text) = secret_file(folder, file)?;
+        let mut secret = value(header, text.trim_end_matches(['\r', '\n']))?;
+        secret.set_sensitive(true);
+        rules.push(HeaderRule::Set(name(header)?, secret));
+    }
+    let viewer = [
+        (&source.subject_header, ViewerPart::Subject),
+        (&source.team_header, ViewerPart::Team),
+    ];
+    for (header, part) in viewer {
+        if let Some(header) = header {
+            rules.push(HeaderRule::Viewer(name(header)?, part));
+        }
+    }
+    Ok(rules)
+}
+
+fn name(text: &str) -> Result<HeaderName> {
+    HeaderName::try_from(text)
+        .map_err(|_| Error::invalid(format!("`{text}` is no name of a header")))
+}
+
+/// The value of a header; what a file holds is not shown.
+fn value(header: &str, text: &str) -> Result<HeaderValue> {
+    HeaderValue::try_from(text).map_err(|_| {
+        Error::invalid(format!("the value of `{header}` has characters that no header holds"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &Path, text: &str) -> Result<Services> {
+        let settings = Settings::parse(text, "headwater.toml")?;
+        Services::open(folder, &settings, Clock::system(), Rng::from_entropy())
+    }
+
+    fn spec(url: &str) -> SourceSpec {
+        SourceSpec {
+            name: "reviews".into(),
+            kind: schema::graph::SourceKind::GraphQl,
+            url: url.into(),
+            timeout: SourceSpec::TIMEOUT,
+            retry: 0,
+            breaker: Some(SourceSpec::BREAKER),
+            ttl: None,
+        }
+    }
+
+    #[test]
+    fn a_source_keeps_its_client_while_it_is_reached_in_the_same_way() -> Result<()> {
+        let services = open(Path::new("."), "")?;
+        let client = |spec: &SourceSpec| services.client(&mut services.clients.lock(), spec);
+        let (first, again) = (client(&spec("http://a"))?, client(&spec("http://a"))?);
+        assert!(Arc::ptr_eq(&first, &again));
+        let other = client(&spec("http://b"))?;
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert_eq!(services.health().len(), 2);
+        drop(other);
+        assert_eq!(services.health().len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn settings_stand_over_the_address_and_say_the_headers() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("key"), "s3cret\n")?;
+        let text = "[sources.reviews]\nurl = \"http://staging/graphql\"\n\
+                    forward = [\"authorization\", \"x-tenant-*\"]\nset = { x-from = \"headwater\" }\n\
+                    secret_files = { x-api-key = \"key\" }\nsubject_header = \"x-user\"\n";
+        let settings = open(folder.path(), text)?.settings(&spec("http://a"));
+        assert_eq!(settings.url, "http://staging/graphql");
+        let name = HeaderName::from_static;
+        let mut secret = HeaderValue::from_static("s3cret");
+        secret.set_sensitive(true);
+        assert_eq!(settings.headers, [
+            HeaderRule::Forward(name("authorization")),
+            HeaderRule::ForwardPrefix("x-tenant-".to_owned()),
+            HeaderRule::Set(name("x-from"), HeaderValue::from_static("headwater")),
+            HeaderRule::Set(name("x-api-key"), secret),
+            HeaderRule::Viewer(name("x-user"), ViewerPart::Subject),
+        ]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_source_is_told_when_the_project_opens() {
+        let refuse = |text: &str| open(Path::new("."), text).expect_err("must be refused");
+        let told = refuse("[sources.a]\nforward = [\"x y\"]");
+        assert_eq!(base::error_chain(&told).join(": "), "`sources.a`: `x y` is no name of a header");
+        let told = refuse("[sources.a]\nsecret_files = { x-key = \"/nowhere/at/all\" }");
+        assert!(base::error_chain(&told).join(": ").contains("/nowhere/at/all"), "{told}");
+    }
+}
