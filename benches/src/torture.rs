@@ -62,6 +62,9 @@ struct Arguments {
     /// Only these activities, where a suite has several.
     #[arg(long, value_delimiter = ',')]
     only: Vec<crash::Activity>,
+    /// Only lives that end in this way, where lives end in two.
+    #[arg(long)]
+    way: Option<crash::Way>,
     /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
     #[arg(long, default_value = "local")]
     backend: String,
@@ -188,6 +191,7 @@ async fn lake_suite(arguments: &Arguments) -> anyhow::Result<bool> {
         runs: arguments.runs,
         seed: arguments.seed,
         only: &arguments.only,
+        way: arguments.way,
         sabotage,
     };
     let (runs, good) = crash::run(asked).await?;

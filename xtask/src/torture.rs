@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Only these activities, where a suite has several.
     #[arg(long)]
     only: Option<String>,
+    /// Only lives that end in this way, `killed` or `dark`, where lives end in two.
+    #[arg(long)]
+    way: Option<String>,
     /// Seconds a run, where a suite runs by time.
     #[arg(long)]
     seconds: Option<u64>,
@@ -155,6 +158,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     child.arg(name).args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
     if let Some(sabotage) = &options.sabotage {
         child.args(["--sabotage", sabotage]);
+    }
+    if let Some(way) = &options.way {
+        child.args(["--way", way]);
     }
     if let Some(only) = &options.only {
         child.args(["--only", only]);

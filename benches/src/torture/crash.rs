@@ -55,9 +55,11 @@ use victim::ACTIVITIES;
 pub(crate) use victim::Activity;
 
 /// How a life ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Way {
+    /// By a signal.
     Killed,
+    /// Without power.
     Dark,
 }
 
@@ -77,6 +79,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) seed: u64,
     /// These activities; all when there are none.
     pub(crate) only: &'a [Activity],
+    /// Only in this way.
+    pub(crate) way: Option<Way>,
     pub(crate) sabotage: Option<&'a str>,
 }
 
@@ -86,7 +90,7 @@ impl Asked<'_> {
     }
 }
 
-/// Ends every activity in both ways, `runs` times each; gives the ends and how many were survived, or
+/// Ends every activity in both ways, or the one that is asked for, `runs` times each; gives the ends and how many were survived, or
 /// with a sabotage the runs and how many noticed.
 pub(crate) async fn run(asked: Asked<'_>) -> Result<(u64, u64)> {
     if let Some(sabotage) = asked.sabotage {
@@ -94,7 +98,10 @@ pub(crate) async fn run(asked: Asked<'_>) -> Result<(u64, u64)> {
     }
     let (mut ends, mut survived) = (0, 0);
     for activity in ACTIVITIES.into_iter().filter(|one| asked.wants(*one)) {
-        for way in [Way::Killed, Way::Dark] {
+        for way in [Way::Killed, Way::Dark]
+            .into_iter()
+            .filter(|way| asked.way.is_none_or(|one| one == *way))
+        {
             let started = Instant::now();
             let (found, lost) = all_lives(activity, way, asked).await?;
             ends += asked.runs;

@@ -256,9 +256,7 @@ impl Engine {
         let tables = Arc::new(Engine::of_entities(schema, source, settings.clone())?);
         let mut services = services.into_iter();
         let sources = graph.sources.iter().filter_map(|source| match source.kind {
-            SourceKind::Lake => {
-                Some(Arc::new(InProcess(Arc::clone(&tables))) as Arc<dyn Service>)
-            }
+            SourceKind::Lake => Some(Arc::new(InProcess(Arc::clone(&tables))) as Arc<dyn Service>),
             _ => services.next(),
         });
         let sources = sources.collect();

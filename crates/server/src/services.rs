@@ -17,7 +17,7 @@ use base::rng::Rng;
 use base::{Clock, Error, Result, Secret};
 use http::{HeaderName, HeaderValue};
 use mesh::transport::{
-    BreakerSettings, Health, HeaderRule, Identity, Protocol, Roots, SourceSettings, Transport,
+    BreakerSettings, HeaderRule, Health, Identity, Protocol, Roots, SourceSettings, Transport,
     ViewerPart,
 };
 use mesh::{Remote, Service};
@@ -165,10 +165,8 @@ fn rules(folder: &Path, source: &Source) -> Result<Vec<HeaderRule>> {
         secret.set_sensitive(true);
         rules.push(HeaderRule::Set(name(header)?, secret));
     }
-    let viewer = [
-        (&source.subject_header, ViewerPart::Subject),
-        (&source.team_header, ViewerPart::Team),
-    ];
+    let viewer =
+        [(&source.subject_header, ViewerPart::Subject), (&source.team_header, ViewerPart::Team)];
     for (header, part) in viewer {
         if let Some(header) = header {
             rules.push(HeaderRule::Viewer(name(header)?, part));
@@ -236,13 +234,16 @@ mod tests {
         let name = HeaderName::from_static;
         let mut secret = HeaderValue::from_static("s3cret");
         secret.set_sensitive(true);
-        assert_eq!(settings.headers, [
-            HeaderRule::Forward(name("authorization")),
-            HeaderRule::ForwardPrefix("x-tenant-".to_owned()),
-            HeaderRule::Set(name("x-from"), HeaderValue::from_static("headwater")),
-            HeaderRule::Set(name("x-api-key"), secret),
-            HeaderRule::Viewer(name("x-user"), ViewerPart::Subject),
-        ]);
+        assert_eq!(
+            settings.headers,
+            [
+                HeaderRule::Forward(name("authorization")),
+                HeaderRule::ForwardPrefix("x-tenant-".to_owned()),
+                HeaderRule::Set(name("x-from"), HeaderValue::from_static("headwater")),
+                HeaderRule::Set(name("x-api-key"), secret),
+                HeaderRule::Viewer(name("x-user"), ViewerPart::Subject),
+            ]
+        );
         Ok(())
     }
 
@@ -250,7 +251,10 @@ mod tests {
     fn what_is_wrong_with_a_source_is_told_when_the_project_opens() {
         let refuse = |text: &str| open(Path::new("."), text).expect_err("must be refused");
         let told = refuse("[sources.a]\nforward = [\"x y\"]");
-        assert_eq!(base::error_chain(&told).join(": "), "`sources.a`: `x y` is no name of a header");
+        assert_eq!(
+            base::error_chain(&told).join(": "),
+            "`sources.a`: `x y` is no name of a header"
+        );
         let told = refuse("[sources.a]\nsecret_files = { x-key = \"/nowhere/at/all\" }");
         assert!(base::error_chain(&told).join(": ").contains("/nowhere/at/all"), "{told}");
     }

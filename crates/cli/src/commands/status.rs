@@ -1,7 +1,7 @@
 //! `headwater status`: the state of the project and what maintenance owes.
 
 use base::size::{format_bytes, format_count};
-use server::wire::StatusAnswer;
+use server::wire::{SourceState, StatusAnswer};
 
 use crate::arguments::Global;
 use crate::printer::{Outcome, Printer, table};
@@ -12,6 +12,21 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Outcome {
     let status: StatusAnswer = target.call("status", &serde_json::json!({})).await?;
     printer.answer(&status, || text(&status));
     Ok(())
+}
+
+fn sources(sources: &[SourceState]) -> String {
+    if sources.is_empty() {
+        return String::new();
+    }
+    let row = |source: &SourceState| {
+        let counts = [source.calls, source.failed, source.in_flight].map(format_count);
+        let [calls, failed, in_flight] = counts;
+        let mean = format!("{:.1} ms", source.mean_millis);
+        vec![source.name.clone(), calls, failed, in_flight, mean, source.breaker.clone()]
+    };
+    let rows: Vec<Vec<String>> = sources.iter().map(row).collect();
+    let names = ["service", "calls", "failed", "in flight", "mean", "breaker"];
+    format!("\n{}\n", table(&names, &rows))
 }
 
 fn text(status: &StatusAnswer) -> String {
@@ -50,6 +65,7 @@ fn text(status: &StatusAnswer) -> String {
         text.push_str(&table(&names, &rows));
         text.push('\n');
     }
+    text.push_str(&sources(&status.sources));
     for run in &status.running {
         text.push_str(&format!("running: {run}\n"));
     }

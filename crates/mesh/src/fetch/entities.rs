@@ -51,10 +51,8 @@ pub(crate) fn definitions(schema: &Schema) -> Option<String> {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "scalar _Any\nunion _Entity = {}", names.join(" | "));
-    let _ = writeln!(
-        text,
-        "extend type Query {{ {ENTITIES}(representations: [_Any!]!): [_Entity]! }}"
-    );
+    let _ =
+        writeln!(text, "extend type Query {{ {ENTITIES}(representations: [_Any!]!): [_Entity]! }}");
     Some(text)
 }
 

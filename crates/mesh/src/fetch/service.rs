@@ -34,8 +34,8 @@ pub(crate) use spot::Spot;
 
 use super::Session;
 use crate::error::{GraphqlError, is_for_operators};
-use crate::plan::{Backend, Conditions};
 use crate::plan::route::{Group, PassedValue, Route};
+use crate::plan::{Backend, Conditions};
 use crate::tape::{Bounds, Form, Tape};
 use batch::Batch;
 use faults::Answerer;

@@ -66,7 +66,8 @@ pub(crate) fn plan(
         planner.selection(&root_type, &[(&operation.selection_set, &Guard::default())], 1)?;
     let (fields, earlier) = (planner.fields, planner.earlier);
     let is_mutation = operation.is_mutation();
-    let mut plan = Plan { is_mutation, variables, root, fields, earlier, route: None, direct: None };
+    let mut plan =
+        Plan { is_mutation, variables, root, fields, earlier, route: None, direct: None };
     if let Backend::Graph(atlas) = backend {
         let budget = Budget { calls: limits.calls, steps: limits.selections };
         plan.route = Some(route(atlas, &plan, &budget)?);

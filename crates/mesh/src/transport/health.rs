@@ -83,6 +83,14 @@ pub struct Errors {
     pub cancelled: u64,
 }
 
+impl Errors {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        let Errors { timeout, connect, refused, protocol, too_large, status, cancelled } = self;
+        timeout + connect + refused + protocol + too_large + status + cancelled
+    }
+}
+
 /// A histogram of durations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {

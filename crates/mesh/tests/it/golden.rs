@@ -2,6 +2,7 @@
 //! A file with several operations runs them in order, each on the state that the last one left.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use base::Principal;
 use mesh::Request;
@@ -35,6 +36,7 @@ async fn answers(path: &Path) -> String {
             operation_name: operation_name.clone(),
             variables: variables.clone(),
             principal: Principal::local(),
+            headers: Arc::default(),
         };
         let explained = fixture.engine.explain(&request);
         if path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("explain")) {

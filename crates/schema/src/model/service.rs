@@ -31,7 +31,7 @@ pub struct SourceSpec {
     pub kind: SourceKind,
     /// Where it is reached: `http` or `https`, without user and password.
     pub url: Arc<str>,
-    /// How long one call may take, its retries apart.
+    /// How long one call may take, with its retries.
     pub timeout: Duration,
     /// How often a call that failed is made again.
     pub retry: u32,

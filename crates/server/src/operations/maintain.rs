@@ -7,6 +7,7 @@ use futures::FutureExt;
 use lake::backup::BackupReport;
 use lake::place::{self, MoveReport, Phase};
 use lake::{Snapshot, Table};
+use mesh::transport::{BreakerState, Health};
 use parking_lot::Mutex;
 
 use super::Report;
@@ -14,8 +15,8 @@ use crate::project::Project;
 use crate::settings::{FILE as SETTINGS, Secrets, Settings};
 use crate::wire::{
     BackupAnswer, BackupRequest, CompactAnswer, CompactRequest, ErrorBody, MoveAnswer, MoveRequest,
-    OfType, Progress, RollbackRequest, SchemaText, SnapshotInfo, StatusAnswer, TableDebt,
-    TableInfo, UpgradeAnswer,
+    OfType, Progress, RollbackRequest, SchemaText, SnapshotInfo, SourceState, StatusAnswer,
+    TableDebt, TableInfo, UpgradeAnswer,
 };
 
 pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody> {
@@ -43,7 +44,27 @@ pub(super) async fn status(project: &Project) -> Result<StatusAnswer, ErrorBody>
         running: running(project).await?,
         metadata: if project.database.is_postgres() { "postgres" } else { "sqlite" }.to_owned(),
         objects: project.place.stored().await?.place,
+        sources: project.services.health().iter().map(source).collect(),
     })
+}
+
+fn source(health: &Health) -> SourceState {
+    let ended: u64 = health.latency.counts.iter().sum();
+    let millis = health.latency.sum_micros as f64 / 1e3;
+    SourceState {
+        name: health.source.clone(),
+        calls: health.calls,
+        failed: health.errors.all(),
+        mean_millis: if ended == 0 { 0.0 } else { millis / ended as f64 },
+        in_flight: (health.in_flight + health.queued) as u64,
+        breaker: match health.breaker {
+            None => "off",
+            Some(BreakerState::Closed) => "closed",
+            Some(BreakerState::Open) => "open",
+            Some(BreakerState::HalfOpen) => "half open",
+        }
+        .to_owned(),
+    }
 }
 
 /// Whether the schema folder holds another schema than the deployed one; files that do not compile

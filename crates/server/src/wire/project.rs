@@ -26,6 +26,28 @@ pub struct StatusAnswer {
     pub objects: String,
     /// Bytes of all tables with their media and vectors, without older snapshots.
     pub bytes: u64,
+    /// The services of the schema, as the process that answers has seen them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceState>,
+}
+
+/// How a service does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceState {
+    /// `@source(name:)`.
+    pub name: String,
+    /// Calls that were asked for since the process began to use the service.
+    pub calls: u64,
+    /// Those that were not answered.
+    pub failed: u64,
+    /// How long a call took in the mean, in milliseconds.
+    pub mean_millis: f64,
+    /// Calls that run or wait now.
+    pub in_flight: u64,
+    /// `closed` when calls are sent, `open` when none is, `half open` when one at a time is, to try;
+    /// `off` without a breaker.
+    pub breaker: String,
 }
 
 /// What maintenance owes to a table.

@@ -137,9 +137,7 @@ fn answer(asked: &Value) -> Value {
         };
         return json!({"data": {"_entities": asked.iter().map(rated).collect::<Vec<_>>()}});
     }
-    let rating = |text: &str, id: &str| {
-        json!({"__typename": "Rating", "text": text, "item": {"__typename": "Item", "id": id, "rating": 4.5}})
-    };
+    let rating = |text: &str, id: &str| json!({"__typename": "Rating", "text": text, "item": {"__typename": "Item", "id": id, "rating": 4.5}});
     match query.contains("rate") && query.starts_with("mutation") {
         true => json!({"data": {"rate": rating("noted", "a")}}),
         false => json!({"data": {"topRatings": [

@@ -41,12 +41,7 @@ impl Faults {
     }
 
     /// Takes the errors of an answer. Out: the first one.
-    pub(super) fn take(
-        &mut self,
-        group: usize,
-        tape: &Tape,
-        answerer: &Answerer,
-    ) -> Option<usize> {
+    pub(super) fn take(&mut self, group: usize, tape: &Tape, answerer: &Answerer) -> Option<usize> {
         let errors = tape.get(tape.root(), "errors")?;
         let first = self.all.len();
         for error in tape.items(errors) {

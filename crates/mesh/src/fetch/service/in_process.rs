@@ -15,10 +15,11 @@ pub(crate) struct InProcess(pub(crate) Arc<Engine>);
 impl Service for InProcess {
     fn call<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Bytes, CallError>> {
         Box::pin(async move {
-            let request = Request::from_json(&call.body, call.principal.clone()).map_err(|error| {
-                CallError::new(Kind::Internal, "the call cannot be read")
-                    .caused_by(base::error_chain(&error).join(": "))
-            })?;
+            let request =
+                Request::from_json(&call.body, call.principal.clone()).map_err(|error| {
+                    CallError::new(Kind::Internal, "the call cannot be read")
+                        .caused_by(base::error_chain(&error).join(": "))
+                })?;
             Ok(self.0.execute(request).await.body.into())
         })
     }
