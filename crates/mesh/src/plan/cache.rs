@@ -73,7 +73,15 @@ mod tests {
     fn plan(fields: usize) -> Arc<Plan> {
         let root = Selection { type_name: name!("Query"), fields: Vec::new(), columns: Vec::new() };
         let (variables, earlier) = (Vec::new(), Vec::new());
-        Arc::new(Plan { is_mutation: false, variables, root, fields, earlier, route: None })
+        Arc::new(Plan {
+            is_mutation: false,
+            variables,
+            root,
+            fields,
+            earlier,
+            route: None,
+            direct: None,
+        })
     }
 
     /// Which of the documents `0..`, with so many fields each, are kept.
