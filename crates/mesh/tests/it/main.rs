@@ -1,5 +1,6 @@
 //! GraphQL over tables in memory and over plain SDL, and calls of services that misbehave.
 
+mod aggregates;
 mod changes;
 mod conformance;
 mod errors;
