@@ -19,4 +19,5 @@ mod reference;
 mod route;
 mod scans;
 mod spec;
+mod terms;
 mod transport;
