@@ -393,11 +393,12 @@ impl Engine {
         let valid = validate::validate(&self.api_schema, document, operation_name, limits)?;
         let mut plan = plan(&self.api_schema, &self.implementers, &self.backend, &valid, limits)
             .map_err(|error| vec![error])?;
-        plan.direct = self.tables.as_ref().and_then(|tables| {
-            let asked = plan.route.as_ref().is_some_and(|route| self.asks_tables_alone(route));
-            let direct = tables.prepare(text, operation_name).ok().filter(|_| asked)?;
-            plan.root.is_same_as(&direct.root).then_some(direct)
-        });
+        if let (Some(tables), Some(route)) = (&self.tables, &plan.route)
+            && self.asks_tables_alone(route)
+        {
+            let direct = tables.prepare(text, operation_name).ok();
+            plan.direct = direct.filter(|direct| plan.root.is_same_as(&direct.root));
+        }
         let plan = Arc::new(plan);
         self.plans.insert(hash, plan.clone());
         Ok(plan)

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use base::{Error, Kind};
-use serde_json::{Map, Value as Json, json};
-
 use schema::graph::TABLES;
+use serde_json::{Map, Value as Json, json};
 
 /// One step into an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,17 +1,18 @@
 //! Rows by key at the root: fields that ask the same state of one table share a scan, and the scans
 //! below it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use base::{Error, Result};
 use frame::convert::rows_of;
-use frame::{SnapshotRef, Value};
+use frame::{Field, SnapshotRef, Value};
 use futures::future::join_all;
 use schema::TypeId;
 use serde_json::Value as Json;
 
-use super::rows::{Asked, attach_all, key_columns, key_fields, keys_predicate};
+use super::rows::{Asked, attach_all, key_columns, keys_predicate};
 use super::{RootValue, Session, as_of, state_of_references, values};
 use crate::plan::{PlannedField, Resolve};
 
@@ -96,34 +97,42 @@ async fn answer(
 }
 
 /// The rows of all members, and where each key's row is.
-async fn scan(
-    session: &Session<'_>,
-    fields: &[PlannedField],
-    group: &Group,
-) -> Result<(RecordBatch, HashMap<Vec<Value>, usize>)> {
-    let object = session.object(group.id)?;
-    let key = key_columns(object);
+async fn scan(session: &Session<'_>, fields: &[PlannedField], group: &Group) -> Result<KeyedRows> {
     let selections = group.members.iter().filter_map(|(position, _)| fields[*position].selection());
-    let mut columns = Vec::new();
-    for column in
-        selections.flat_map(|selection| &selection.columns).chain(key.iter().map(|(name, _)| name))
-    {
-        if !columns.contains(column) {
-            columns.push(column.clone());
+    let columns = selections.flat_map(|selection| &selection.columns);
+    let keys = group.members.iter().map(|(_, key)| key);
+    rows_by_key(session, group.id, columns, keys, group.at).await
+}
+
+/// Rows of one scan, and where each key's row is.
+pub(super) type KeyedRows = (RecordBatch, HashMap<Vec<Value>, usize>);
+
+/// The rows with these keys in one scan, with these columns and those of the key.
+pub(super) async fn rows_by_key<'k>(
+    session: &Session<'_>,
+    id: TypeId,
+    columns: impl Iterator<Item = &'k Arc<str>>,
+    keys: impl Iterator<Item = &'k Vec<Value>>,
+    at: Option<SnapshotRef>,
+) -> Result<KeyedRows> {
+    let object = session.object(id)?;
+    let key = key_columns(object);
+    let mut wanted: Vec<Arc<str>> = Vec::new();
+    for column in columns.cloned().chain(key.iter().map(|(name, _)| name.clone())) {
+        if !wanted.contains(&column) {
+            wanted.push(column);
         }
     }
-    let mut keys: Vec<Vec<Value>> = Vec::new();
-    for (_, key) in &group.members {
-        if !keys.contains(key) {
-            keys.push(key.clone());
-        }
-    }
-    let mut request = session.request(object, &columns);
+    let mut seen = HashSet::new();
+    let keys: Vec<Vec<Value>> = keys.filter(|key| seen.insert(*key)).cloned().collect();
+    let mut request = session.request(object, &wanted);
     request.predicate = keys_predicate(object, &keys);
     request.limit = Some(keys.len());
-    request.at = group.at;
+    request.at = at;
     let batch = session.scan(request).await?;
-    let rows = rows_of(&batch, &key_fields(object))?.into_iter().enumerate();
+    let key: Vec<Field> =
+        key.into_iter().map(|(name, data_type)| Field::new(name, data_type, false)).collect();
+    let rows = rows_of(&batch, &key)?.into_iter().enumerate();
     let rows = rows.map(|(row, key)| (key, row)).collect();
     Ok((batch, rows))
 }

@@ -4,18 +4,18 @@
 //! In: representations as Apollo Federation has them, objects with `__typename` and the fields of a
 //! key. Out: for each its row or nothing, in their order. All representations of one type are one scan.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use apollo_compiler::Name;
 use base::Error;
-use frame::convert::rows_of;
 use frame::{DataType, Value};
 use futures::future::join_all;
 use schema::{ObjectType, Schema, TypeId};
 use serde_json::{Map, Value as Json};
 
-use super::rows::{attach, key_columns, key_fields, keys_predicate};
+use super::by_key::rows_by_key;
+use super::rows::{attach, key_columns};
 use super::{RowSet, Session, values};
 use crate::error::GraphqlError;
 use crate::plan::{Inner, PlannedField, Selection};
@@ -133,26 +133,9 @@ async fn rows(
     session: &Session<'_>,
     group: &Group<'_>,
 ) -> base::Result<(RowSet, HashMap<Vec<Value>, usize>)> {
-    let object = session.object(group.id)?;
-    let mut columns = group.selection.columns.clone();
-    for (name, _) in key_columns(object) {
-        if !columns.contains(&name) {
-            columns.push(name);
-        }
-    }
-    let mut seen = HashSet::with_capacity(group.members.len());
-    let keys: Vec<Vec<Value>> = group
-        .members
-        .iter()
-        .filter(|(_, key)| seen.insert(key))
-        .map(|(_, key)| key.clone())
-        .collect();
-    let mut request = session.request(object, &columns);
-    request.predicate = keys_predicate(object, &keys);
-    request.limit = Some(keys.len());
-    let batch = session.scan(request).await?;
-    let found = rows_of(&batch, &key_fields(object))?.into_iter().enumerate();
-    let by_key = found.map(|(row, key)| (key, row)).collect();
+    let keys = group.members.iter().map(|(_, key)| key);
+    let columns = group.selection.columns.iter();
+    let (batch, by_key) = rows_by_key(session, group.id, columns, keys, None).await?;
     let set = attach(session, group.selection, group.id, batch, None).await;
     Ok((set, by_key))
 }

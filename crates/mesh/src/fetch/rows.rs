@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
 use arrow::compute::concat_batches;
 use base::{Error, Result};
 use frame::convert::{array_of, value_at};
-use frame::{BinaryOp, DataType, Expr, Field, ScanRequest, SnapshotRef, Value};
+use frame::{BinaryOp, DataType, Expr, ScanRequest, SnapshotRef, Value};
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use schema::{FieldId, FieldKind, ObjectType, TypeId};
@@ -93,12 +93,6 @@ pub(super) fn key_columns(object: &ObjectType) -> Vec<(Arc<str>, DataType)> {
         Some((field.name.clone(), field.column()?.data_type.clone()))
     });
     columns.collect()
-}
-
-/// The key's columns as fields of a batch.
-pub(super) fn key_fields(object: &ObjectType) -> Vec<Field> {
-    let columns = key_columns(object).into_iter();
-    columns.map(|(name, data_type)| Field::new(name, data_type, false)).collect()
 }
 
 /// The rows with one of these keys.
