@@ -75,7 +75,8 @@ impl Services {
         services.collect()
     }
 
-    /// How the sources do now, by name; of a source that two versions reach in two ways, both.
+    /// How the sources do now, by name; of a source that two versions reach in two ways, both, the
+    /// newer one last.
     pub(crate) fn health(&self) -> Vec<Health> {
         let clients = self.clients.lock();
         let open = clients.iter().filter_map(|client| client.transport.upgrade());

@@ -142,8 +142,11 @@ pub(crate) fn render_debt(tables: &[TableStatus]) -> String {
     page
 }
 
-/// How the services of the schema do.
+/// How the services of the schema do. Of one that two versions of the schema reach in two ways, the
+/// newer way: a series stands once in a page.
 pub(crate) fn render_sources(sources: &[Health]) -> String {
+    let ways = sources.chunk_by(|one, next| one.source == next.source);
+    let sources: Vec<&Health> = ways.filter_map(<[Health]>::last).collect();
     type Value = fn(&Health) -> u64;
     let numbers: [(&str, &str, Value); 12] = [
         ("calls_total", "counter", |source| source.calls),
@@ -166,18 +169,18 @@ pub(crate) fn render_sources(sources: &[Health]) -> String {
     for (name, kind, value) in numbers {
         // Writing into a string cannot fail.
         let _infallible = writeln!(page, "# TYPE headwater_source_{name} {kind}");
-        for health in sources {
+        for health in &sources {
             let source = &health.source;
             let _infallible =
                 writeln!(page, "headwater_source_{name}{{source=\"{source}\"}} {}", value(health));
         }
     }
-    render_errors(&mut page, sources);
-    render_latency(&mut page, sources);
+    render_errors(&mut page, &sources);
+    render_latency(&mut page, &sources);
     page
 }
 
-fn render_errors(page: &mut String, sources: &[Health]) {
+fn render_errors(page: &mut String, sources: &[&Health]) {
     let _infallible = writeln!(page, "# TYPE headwater_source_errors_total counter");
     for Health { source, errors, .. } in sources {
         let kinds = [
@@ -198,7 +201,7 @@ fn render_errors(page: &mut String, sources: &[Health]) {
     }
 }
 
-fn render_latency(page: &mut String, sources: &[Health]) {
+fn render_latency(page: &mut String, sources: &[&Health]) {
     let _infallible = writeln!(page, "# TYPE headwater_source_seconds histogram");
     for Health { source, latency, .. } in sources {
         let mut sum = 0;
@@ -221,6 +224,9 @@ fn render_latency(page: &mut String, sources: &[Health]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::Clock;
+    use base::rng::Rng;
+    use mesh::transport::{SourceSettings, Transport};
 
     #[test]
     fn a_request_is_counted_in_every_bucket_above_its_time() {
@@ -235,5 +241,29 @@ mod tests {
         assert!(page.contains("le=\"0.0025\"} 0"), "{page}");
         assert!(page.contains("le=\"0.005\"} 1"), "{page}");
         assert!(page.contains("headwater_requests_in_flight 0"), "{page}");
+    }
+
+    #[test]
+    fn a_service_that_is_reached_in_two_ways_is_one_series() {
+        let health = |name: &str| {
+            let settings = SourceSettings::new("http://a");
+            let made = Transport::new(name, settings, Clock::system(), Rng::from_entropy());
+            made.expect("a client").health()
+        };
+        let page = render_sources(&[health("a"), health("b"), Health { calls: 7, ..health("b") }]);
+        let calls: Vec<&str> =
+            page.lines().filter(|line| line.starts_with("headwater_source_calls_total{")).collect();
+        let expected = [
+            "headwater_source_calls_total{source=\"a\"} 0",
+            "headwater_source_calls_total{source=\"b\"} 7",
+        ];
+        assert_eq!(calls, expected, "{page}");
+        let mut series: Vec<&str> =
+            page.lines().filter_map(|line| line.split(' ').next()).collect();
+        series.retain(|series| series.contains('{'));
+        let count = series.len();
+        series.sort_unstable();
+        series.dedup();
+        assert_eq!(series.len(), count, "{page}");
     }
 }

@@ -142,7 +142,11 @@ async fn answer(
 ) -> Result<mesh::Response> {
     app.project.refresh().await?;
     let wanted = wanted_schema(headers)?;
-    let client = Arc::new(headers.clone());
+    let live = app.project.live();
+    // Only services hear of them, by rules that name them.
+    let has_services = !live.deployed.schema.services.is_empty()
+        || live.before.as_ref().is_some_and(|live| !live.deployed.schema.services.is_empty());
+    let client = if has_services { Arc::new(headers.clone()) } else { Arc::default() };
     let request = || Request {
         query: request.query.clone(),
         operation_name: request.operation_name.clone(),
@@ -150,7 +154,6 @@ async fn answer(
         principal: principal.clone(),
         headers: Arc::clone(&client),
     };
-    let live = app.project.live();
     let answered = match (which, wanted) {
         (Which::System, _) => app.system.execute(request()).await,
         (Which::Project, Some(version)) => {
