@@ -88,20 +88,21 @@ impl Asked<'_> {
     fn wants(&self, activity: Activity) -> bool {
         self.only.is_empty() || self.only.contains(&activity)
     }
+
+    fn ends_by(&self, way: Way) -> bool {
+        self.way.is_none_or(|one| one == way)
+    }
 }
 
-/// Ends every activity in both ways, or the one that is asked for, `runs` times each; gives the ends and how many were survived, or
-/// with a sabotage the runs and how many noticed.
+/// Ends every activity in every way that is asked for, `runs` times each; gives the ends and how many
+/// were survived, or with a sabotage the runs and how many noticed.
 pub(crate) async fn run(asked: Asked<'_>) -> Result<(u64, u64)> {
     if let Some(sabotage) = asked.sabotage {
         return sabotage::run(Sabotage::parse(sabotage)?, asked).await;
     }
     let (mut ends, mut survived) = (0, 0);
     for activity in ACTIVITIES.into_iter().filter(|one| asked.wants(*one)) {
-        for way in [Way::Killed, Way::Dark]
-            .into_iter()
-            .filter(|way| asked.way.is_none_or(|one| one == *way))
-        {
+        for way in [Way::Killed, Way::Dark].into_iter().filter(|way| asked.ends_by(*way)) {
             let started = Instant::now();
             let (found, lost) = all_lives(activity, way, asked).await?;
             ends += asked.runs;
