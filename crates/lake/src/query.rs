@@ -8,6 +8,7 @@
 //! In: text or a [`frame::ScanRequest`]. Out: a stream of batches in bounded memory that spills to
 //! disk. Not here: writing (`commit`), vectors (`companion`), text indexes (`search`).
 
+mod aggregate;
 pub(crate) mod checked;
 mod coded;
 pub(crate) mod columns;
@@ -15,6 +16,7 @@ pub(crate) mod direct;
 pub(crate) mod engine;
 pub mod evaluate;
 pub(crate) mod failure;
+mod floats;
 mod footers;
 pub(crate) mod manifests;
 pub(crate) mod near;

@@ -28,6 +28,7 @@ use crate::plan::route::{Atlas, Route};
 use crate::plan::{Backend, Plan, explain, plan};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
+use crate::terms::Terms;
 use crate::{api_schema, parse, validate};
 
 /// What an engine can be told beside its schema and its source.
@@ -148,7 +149,8 @@ impl Response {
             .map_err(|error| Error::internal("an answer is not JSON").caused_by(error))
     }
 
-    fn refusal(errors: &[GraphqlError]) -> Self {
+    /// The answer to a request that is refused for these errors.
+    pub fn refusal(errors: &[GraphqlError]) -> Self {
         let list: Vec<Json> = errors.iter().map(GraphqlError::to_json).collect();
         let body = serde_json::json!({ "errors": list }).to_string().into_bytes();
         let stale = !errors.is_empty() && errors.iter().all(GraphqlError::is_stale);
@@ -307,8 +309,13 @@ impl Engine {
 
     /// Runs one request.
     pub async fn execute(&self, request: Request) -> Response {
+        self.execute_on(request, &Terms::default()).await
+    }
+
+    /// Runs one request on the terms that hold for whoever asks.
+    pub async fn execute_on(&self, request: Request, terms: &Terms<'_>) -> Response {
         let time = self.settings.limits.time;
-        match tokio::time::timeout(time, self.run(request)).await {
+        match tokio::time::timeout(time, self.run(request, terms)).await {
             Ok(response) => response,
             Err(_) => Response::too_late(time),
         }
@@ -322,6 +329,22 @@ impl Engine {
             Ok(plan) => plan.is_mutation,
             Err(_) => parse::is_mutation(query, operation_name, &self.settings.limits),
         }
+    }
+
+    /// Checks a document that is to be asked later, each of its operations as it would be planned; gives
+    /// the names of the operations.
+    pub fn check(&self, text: &str) -> std::result::Result<Vec<String>, Vec<GraphqlError>> {
+        let limits = &self.settings.limits;
+        let document = parse::parse(&self.api_schema, text, limits)?;
+        let names = document.operations.named.keys();
+        let names: Vec<String> = names.map(|name| name.to_string()).collect();
+        if names.is_empty() {
+            self.prepare(text, None)?;
+        }
+        for name in &names {
+            self.prepare(text, Some(name))?;
+        }
+        Ok(names)
     }
 
     /// Shows how a request would be run, and its cost, without running it. What is too dear to run is
@@ -340,13 +363,13 @@ impl Engine {
         Ok(explain(plan, &engine.backend, cost, limits.cost))
     }
 
-    async fn run(&self, request: Request) -> Response {
+    async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {
         match self.prepare(&request.query, request.operation_name.as_deref()) {
             Ok(plan) => {
                 let (engine, plan) = self.direct(&plan);
-                engine.answer(plan, request, &self.settings.limits).await
+                engine.answer(plan, request, &self.settings.limits, terms).await
             }
-            Err(errors) => Response::refusal(&errors),
+            Err(errors) => Response::refusal(&terms.told(errors)),
         }
     }
 
@@ -359,14 +382,22 @@ impl Engine {
     }
 
     /// Runs a plan within the limits of the engine that took the request.
-    async fn answer(&self, plan: &Plan, request: Request, limits: &Limits) -> Response {
+    async fn answer(
+        &self,
+        plan: &Plan,
+        request: Request,
+        limits: &Limits,
+        terms: &Terms<'_>,
+    ) -> Response {
         let variables = match self.variables(plan, &request.variables, limits) {
             Ok(variables) => variables,
             Err(errors) => return Response::refusal(&errors),
         };
-        let allowed =
-            self.check_names(plan).and_then(|()| self.check_cost(plan, &variables, limits.cost));
-        if let Err(error) = allowed {
+        let allowed = terms
+            .check(plan)
+            .and_then(|()| self.check_names(plan))
+            .and_then(|()| self.check_cost(plan, &variables, limits.cost));
+        if let Err(error) = allowed.and_then(terms.charge) {
             return Response::refusal(&[error]);
         }
         let session = Session::new(self, plan, variables, request.principal, request.headers);
@@ -454,9 +485,9 @@ impl Engine {
         plan: &Plan,
         variables: &input::Variables,
         limit: f64,
-    ) -> std::result::Result<(), GraphqlError> {
+    ) -> std::result::Result<f64, GraphqlError> {
         if limit.is_infinite() {
-            return Ok(());
+            return Ok(0.0);
         }
         let cost = self.cost(plan, variables)?;
         if cost > limit {
@@ -466,6 +497,6 @@ impl Engine {
             )
             .with("hint", "ask for fewer rows with `first`"));
         }
-        Ok(())
+        Ok(cost)
     }
 }

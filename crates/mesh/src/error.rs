@@ -7,6 +7,9 @@ use base::{Error, Kind};
 use schema::graph::TABLES;
 use serde_json::{Map, Value as Json, json};
 
+/// How a hint begins that names what was probably meant.
+const SUGGESTION: &str = "did you mean";
+
 /// One step into an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathPart {
@@ -63,6 +66,20 @@ impl GraphqlError {
     #[must_use]
     pub fn at(mut self, path: &[PathPart]) -> Self {
         self.path = path.to_vec();
+        self
+    }
+
+    /// Says which name was probably meant.
+    pub(crate) fn suggesting(self, name: &str) -> Self {
+        self.with("hint", format!("{SUGGESTION} `{name}`?"))
+    }
+
+    /// Says it no more: a suggestion names what is there.
+    pub(crate) fn without_suggestion(mut self) -> Self {
+        let hint = self.extensions.get("hint").and_then(Json::as_str);
+        if hint.is_some_and(|hint| hint.starts_with(SUGGESTION)) {
+            self.extensions.remove("hint");
+        }
         self
     }
 

@@ -4,6 +4,7 @@
 //! plain engine, or sets of rows with the links between them. A level of references is one scan,
 //! however many parents it has. Not here: the links' making (`merge`), the answer's text (`respond`).
 
+mod aggregate;
 mod by_key;
 mod connection;
 pub(crate) mod cursor;
@@ -26,6 +27,7 @@ use http::HeaderMap;
 use schema::{ObjectType, Schema, TypeId};
 use serde_json::Value as Json;
 
+pub(crate) use aggregate::{GroupSlot, Groups, Place, measured};
 pub(crate) use connection::{Connection, ConnectionSlot};
 pub(crate) use entities::Entities;
 pub(crate) use introspect::introspect;
@@ -61,6 +63,7 @@ pub(crate) enum RootValue {
     Answer(Json),
     Row(Option<RowSet>),
     Connection(Box<Connection>),
+    Groups(Box<Groups>),
     Change(Box<Change>),
     Entities(Box<Entities>),
     Failed(GraphqlError),
@@ -129,6 +132,10 @@ async fn resolved(
         }
         Resolve::Entities => {
             Ok(RootValue::Entities(Box::new(entities::entities(session, field).await?)))
+        }
+        Resolve::Aggregate(id) => {
+            let groups = aggregate::aggregate(session, field, *id, &arguments).await?;
+            Ok(RootValue::Groups(Box::new(groups)))
         }
         Resolve::Mutate(change) => {
             session.principal.require(Scope::Write)?;
@@ -203,7 +210,7 @@ impl<'a> Session<'a> {
     /// The error of a field, with the table behind it and who owns it.
     pub(crate) fn blame(&self, field: &PlannedField, error: &Error) -> GraphqlError {
         let id = match &field.resolve {
-            Resolve::ByKey(id) | Resolve::List(id) => Some(*id),
+            Resolve::ByKey(id) | Resolve::List(id) | Resolve::Aggregate(id) => Some(*id),
             Resolve::Mutate(change) => Some(change.type_id),
             Resolve::One(id, reference) | Resolve::Many(id, reference) => {
                 self.target(*id, *reference)

@@ -23,6 +23,7 @@ mod plan;
 mod respond;
 mod source;
 mod tape;
+mod terms;
 pub mod transport;
 mod validate;
 
@@ -31,3 +32,4 @@ pub use error::{GraphqlError, PathPart};
 pub use fetch::service::{CallError, Remote, Service, ServiceCall};
 pub use limits::Limits;
 pub use source::{MediaStore, Root, RootResolver, Source};
+pub use terms::Terms;

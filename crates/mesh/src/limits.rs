@@ -38,6 +38,8 @@ pub struct Limits {
     pub answer_depth: usize,
     /// Items of `errors`.
     pub errors: usize,
+    /// Bytes of an answer.
+    pub response_bytes: usize,
     /// Time for one request.
     pub time: Duration,
     /// Prepared plans that are kept.
@@ -65,6 +67,7 @@ impl Default for Limits {
             answer_bytes: 64 << 20,
             answer_depth: 128,
             errors: 100,
+            response_bytes: 16 << 20,
             time: Duration::from_secs(30),
             plans: 1_000,
             plan_fields: 200_000,

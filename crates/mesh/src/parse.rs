@@ -85,7 +85,7 @@ pub(crate) fn diagnostics(schema: &Schema, errors: &DiagnosticList) -> Vec<Graph
             json.locations.iter().map(|place| (place.line, place.column)).collect();
         let error = GraphqlError::new(kind, &*json.message).located(&locations);
         match similar(schema, &json.message) {
-            Some(name) => error.with("hint", format!("did you mean `{name}`?")),
+            Some(name) => error.suggesting(&name),
             None => error,
         }
     });

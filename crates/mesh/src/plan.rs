@@ -22,7 +22,7 @@ use apollo_compiler::ast::Type;
 use serde_json::{Map, Value as Json};
 
 pub(crate) use explain::explain;
-pub(crate) use resolve::{Backend, Part, Resolve};
+pub(crate) use resolve::{Backend, MeasureKind, Part, Resolve};
 pub(crate) use select::plan;
 
 use crate::input::Variable;

@@ -5,6 +5,7 @@
 //! an error at that place and takes the nearest nullable parent with it: what was written of the
 //! parent is cut off again. Not here: reading of anything.
 
+mod aggregate;
 mod json;
 mod output;
 mod routed;
@@ -66,6 +67,7 @@ fn root_field(writer: &mut Writer<'_>, field: &PlannedField, value: &RootValue) 
             None => writer.null(field, &field.ty),
         },
         RootValue::Connection(connection) => rows::connection(writer, field, connection),
+        RootValue::Groups(groups) => aggregate::groups(writer, field, groups),
         RootValue::Change(change) => rows::change(writer, field, change),
         RootValue::Entities(entities) => rows::entities(writer, field, entities),
     }

@@ -33,17 +33,22 @@ pub async fn current(tx: &mut Tx, topic: &str) -> Result<i64> {
     row.map_or(Ok(0), |row| row.int("counter"))
 }
 
-/// The sum of the counters of several topics, read in a transaction of its own: it grows when any
-/// of them changes.
-pub async fn poll_all(database: &Database, topics: &[&str]) -> Result<i64> {
-    let marks: Vec<String> = (1..=topics.len()).map(|number| format!("${number}")).collect();
-    let sql = format!(
-        "SELECT CAST(COALESCE(SUM(counter), 0) AS BIGINT) AS counter FROM meta_changes \
-         WHERE topic IN ({})",
-        marks.join(", ")
-    );
-    let topics: Vec<Param> = topics.iter().map(|topic| (*topic).into()).collect();
-    database.query_one(&sql, &topics).await?.map_or(Ok(0), |row| row.int("counter"))
+/// The counters of several topics, each by itself and in their order, read as one row.
+pub async fn poll_each<const N: usize>(database: &Database, topics: [&str; N]) -> Result<[i64; N]> {
+    let counter = |number: usize| {
+        format!(
+            "COALESCE((SELECT counter FROM meta_changes WHERE topic = ${number}), 0) AS c{number}"
+        )
+    };
+    let counters: Vec<String> = (1..=N).map(counter).collect();
+    let sql = format!("SELECT {}", counters.join(", "));
+    let mut found = [0; N];
+    if let Some(row) = database.query_one(&sql, &topics.map(Param::from)).await? {
+        for (number, counter) in (1..).zip(&mut found) {
+            *counter = row.int(&format!("c{number}"))?;
+        }
+    }
+    Ok(found)
 }
 
 /// The counter of `topic`, read in a transaction of its own.

@@ -13,6 +13,7 @@
 //! | --- | --- | --- |
 //! | one row | `film(id:, asOf:)`: one argument a key field | |
 //! | many rows | `films(where:, orderBy:, first:, after:, last:, before:, search:, asOf:)` | `filmList` |
+//! | groups of rows | `filmsAggregate(where:, search:, asOf:, groupBy:, having:, orderBy:, first:)` | `filmListAggregate` |
 //! | changes | `createFilm`, `upsertFilm`, `updateFilm`, `deleteFilm` | |
 //! | changes of many | the verb and the list field: `createFilms`, … | `createFilmList`, … |
 //! | without a key | only `appendPlay` and `appendPlays` | `appendPlayList` |
@@ -21,6 +22,7 @@
 //! `similar`, gets a sibling `similarEdges` whose items carry `node` and `distance`. A name from
 //! `@was(name, until)` answers beside the new one as a deprecated field until that day.
 
+mod aggregate;
 mod clash;
 mod input;
 mod names;
@@ -30,6 +32,8 @@ mod sdl;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(crate) use aggregate::type_endings as aggregate_type_endings;
+pub use aggregate::{AggregatePart, numeric_columns, ordered_columns};
 pub use clash::{Clash, RESERVED_TYPES, ReservedNames, clashes, reserved_names};
 pub use names::{Verb, key_field_name, list_field_name, neighbours_field_name};
 pub use sdl::{api_sdl, output_type};
@@ -68,6 +72,8 @@ pub enum QueryField {
     ByKey(TypeId),
     /// A connection over the rows of a table.
     List(TypeId),
+    /// Groups of the rows of a table.
+    Aggregate(TypeId),
 }
 
 /// What a field of `Mutation` stands for.
@@ -96,6 +102,8 @@ pub enum ApiObject {
     Edge(TypeId),
     /// A row with its distance.
     Neighbour(TypeId),
+    /// What is said of a group of rows.
+    Aggregate(TypeId, AggregatePart),
     /// What a change of one row answers.
     Payload(TypeId),
     /// What a change of many rows answers.
@@ -213,6 +221,7 @@ impl Api {
                 names.push((naming.one.clone(), QueryField::ByKey(id)));
             }
             names.push((naming.list.clone(), QueryField::List(id)));
+            names.push((naming.aggregate(), QueryField::Aggregate(id)));
             for (name, field) in names {
                 self.note_earlier(&name, &naming);
                 self.queries.insert(name.into(), field);
@@ -234,6 +243,9 @@ impl Api {
             ("ListPayload", ApiObject::ListPayload(id)),
         ] {
             self.objects.insert(format!("{}{suffix}", object.name).into(), shape);
+        }
+        for (name, shape) in aggregate::objects(&object.name, id) {
+            self.objects.insert(name.into(), shape);
         }
     }
 }

@@ -11,6 +11,7 @@
 #![recursion_limit = "256"]
 
 mod apply;
+mod gate;
 mod http;
 mod maintenance;
 pub mod operations;

@@ -7,6 +7,7 @@
 
 mod connect;
 mod data;
+mod documents;
 mod maintain;
 mod propose;
 mod schemas;
@@ -39,6 +40,9 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("columns", Scope::Read),
     ("compact", Scope::Admin),
     ("connect", Scope::Read),
+    ("documentList", Scope::Admin),
+    ("documentRegister", Scope::Admin),
+    ("documentRemove", Scope::Admin),
     ("explain", Scope::Read),
     ("generate", Scope::Read),
     ("import", Scope::Write),
@@ -95,6 +99,11 @@ async fn dispatch(
         "columns" => answer(data::columns(project, parse(request)?).await?),
         "compact" => answer(maintain::compact(project, parse(request)?, report).await?),
         "connect" => answer(connect::connect(project, principal, parse(request)?).await?),
+        "documentList" => answer(documents::list(project).await?),
+        "documentRegister" => {
+            answer(documents::register(project, principal, parse(request)?).await?)
+        }
+        "documentRemove" => answer(documents::remove(project, parse(request)?).await?),
         "explain" => answer(data::explain(project, principal, parse(request)?).await?),
         "generate" => answer(schemas::generate_deployed(project, parse(request)?)?),
         "import" => answer(data::import(project, principal, parse(request)?, report).await?),
@@ -170,6 +179,7 @@ fn wrong_shape(error: &serde_json::Error) -> Error {
 const WITHOUT_REQUEST: &[&str] = &[
     "applyContract",
     "applyPause",
+    "documentList",
     "pendingPlan",
     "schema",
     "schemaVersions",

@@ -21,6 +21,7 @@ use meta::Database;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::MissedTickBehavior;
 
+use crate::gate::{Gate, documents};
 use crate::s3::credentials::Keys;
 use crate::services::Services;
 use crate::settings::Settings;
@@ -36,8 +37,9 @@ const MIGRATIONS: &[&str] =
 /// Migrations of the journal of applies, which came later.
 const APPLY_MIGRATIONS: &[&str] = apply::PHASES;
 
-/// What every request looks at: the counters of the schema and of the objects' place.
-const TOPICS: &[&str] = &[versions::TOPIC, place::TOPIC];
+/// What every request looks at: the counters of the schema, of the objects' place, and of the registered
+/// documents.
+const TOPICS: [&str; 3] = [versions::TOPIC, place::TOPIC, documents::TOPIC];
 
 /// A node without requests follows the objects' place this often.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -66,9 +68,12 @@ pub struct Project {
     pub place: Place,
     /// The services of the schema.
     pub(crate) services: Services,
+    /// What questions pass before they run.
+    pub(crate) gate: Gate,
     /// Stops with the project.
     _following: Task<()>,
-    cursor_key: [u8; 32],
+    /// What each engine is made with.
+    engine: mesh::Settings,
     live: RwLock<Arc<Live>>,
     fitting: Mutex<HashMap<(String, i64), bool>>,
 }
@@ -112,16 +117,23 @@ impl Project {
         let config = config(&settings, place.objects(), &database, &clock, &rng);
         database.migrate("server", MIGRATIONS).await?;
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;
-        let cursor_key = secrets::get_or_make(&database, &rng, "cursor").await?;
+        database.migrate("server_documents", documents::MIGRATIONS).await?;
+        let engine = mesh::Settings {
+            limits: settings.graphql.limits(),
+            cursor_key: secrets::get_or_make(&database, &rng, "cursor").await?,
+            clock: clock.clone(),
+            ..mesh::Settings::default()
+        };
         let keys = Keys::new(secrets::get_or_make(&database, &rng, "credentials").await?);
-        let counter = meta::changes::poll_all(&database, TOPICS).await?;
+        let gate = Gate::new(&settings.graphql);
+        let counter = gate.follow(meta::changes::poll_each(&database, TOPICS).await?);
         let deployed = versions::current(&database).await?;
         let lake = Lake::open(config, Arc::clone(&deployed.schema)).await?;
         lake.set_learn(learn(database.clone()));
         lake.set_place(place.clone());
         lake.set_budget(settings.maintenance.budget.0);
         let services = Services::open(&folder, &settings, clock.clone(), rng.clone())?;
-        let outside = Outside { lake: &lake, services: &services, clock: &clock, cursor_key };
+        let outside = Outside { lake: &lake, services: &services, engine: &engine };
         let live = Live::of(deployed, outside, counter).await?;
         let following = follow(place.clone(), lake.clone(), node);
         let upgraded = upgraded(&before, &database.versions().await?);
@@ -138,7 +150,8 @@ impl Project {
             _following: following,
             place,
             services,
-            cursor_key,
+            gate,
+            engine,
             live: RwLock::new(Arc::new(live)),
             fitting: Mutex::default(),
         })
@@ -169,21 +182,19 @@ impl Project {
     /// small read of the metadata database; every request starts with it, so that no answer is older
     /// than its own start.
     pub async fn refresh(&self) -> Result<()> {
-        let counter = meta::changes::poll_all(&self.database, TOPICS).await?;
+        let counters = meta::changes::poll_each(&self.database, TOPICS).await?;
+        let counter = self.gate.follow(counters);
         if counter == self.live.read().counter {
             return Ok(());
         }
         self.place.follow().await?;
         let deployed = versions::current(&self.database).await?;
         self.lake.set_schema(Arc::clone(&deployed.schema));
-        let live = Live::of(deployed, self.outside(), counter).await?;
+        let engine = mesh::Settings { clock: self.clock.clone(), ..self.engine.clone() };
+        let outside = Outside { lake: &self.lake, services: &self.services, engine: &engine };
+        let live = Live::of(deployed, outside, counter).await?;
         *self.live.write() = Arc::new(live);
         Ok(())
-    }
-
-    fn outside(&self) -> Outside<'_> {
-        let Project { lake, services, clock, cursor_key, .. } = self;
-        Outside { lake, services, clock, cursor_key: *cursor_key }
     }
 
     /// Whether clients of an earlier version that is not served any more find everything they know
@@ -219,8 +230,7 @@ impl Project {
 struct Outside<'a> {
     lake: &'a Lake,
     services: &'a Services,
-    clock: &'a Clock,
-    cursor_key: [u8; 32],
+    engine: &'a mesh::Settings,
 }
 
 /// Finds the schema of a version that another node has deployed.
@@ -262,14 +272,12 @@ impl Live {
     }
 
     fn new(deployed: Deployed, outside: Outside<'_>, counter: i64) -> Result<Self> {
-        let Outside { lake, services, clock, cursor_key } = outside;
+        let Outside { lake, services, engine } = outside;
         let settings = mesh::Settings {
-            cursor_key,
-            clock: clock.clone(),
             media: Some(Arc::new(LakeMedia(
                 lake.pinned(Arc::clone(&deployed.schema), deployed.version),
             ))),
-            ..mesh::Settings::default()
+            ..engine.clone()
         };
         let schema = Arc::clone(&deployed.schema);
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);

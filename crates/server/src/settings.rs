@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 use base::{Error, Place, Result, Secret, size};
 use serde::Deserialize;
 
+pub mod graphql;
+
+pub use graphql::Graphql;
+
 /// The settings file in a project's folder.
 pub const FILE: &str = "headwater.toml";
 
@@ -25,6 +29,8 @@ pub struct Settings {
     pub server: Server,
     /// Stated bounds.
     pub limits: Limits,
+    /// What `/graphql` answers, and to whom.
+    pub graphql: Graphql,
     /// What runs without being asked.
     pub maintenance: Maintenance,
     /// How services are reached from here, by the names that the schema gives them.
@@ -249,6 +255,7 @@ impl Default for Settings {
             storage: Storage::default(),
             server: Server::default(),
             limits: Limits::default(),
+            graphql: Graphql::default(),
             maintenance: Maintenance::default(),
             sources: BTreeMap::new(),
             secrets: Secrets::default(),
@@ -335,6 +342,7 @@ impl Settings {
             ));
         }
         self.storage.validate()?;
+        self.graphql.validate()?;
         if self.limits.concurrent_requests == 0 {
             return Err("`limits.concurrent_requests` must be at least 1".to_owned());
         }

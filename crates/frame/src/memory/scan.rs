@@ -55,7 +55,20 @@ pub(super) fn scan(
 
 /// How many rows match, whatever the order and the limits.
 pub(super) fn count(table: &MemoryTable, rows: &[Row], request: &ScanRequest) -> Result<u64> {
+    if request.aggregate.is_some() {
+        return Err(Error::invalid("groups of rows are not counted"));
+    }
     Ok(matching(table, rows, request)?.len() as u64)
+}
+
+/// The rows that match, whatever the order and the limits.
+pub(super) fn matching_rows(
+    table: &MemoryTable,
+    rows: &[Row],
+    request: &ScanRequest,
+) -> Result<Vec<Row>> {
+    let found = matching(table, rows, request)?;
+    Ok(found.into_iter().map(|candidate| candidate.row).collect())
 }
 
 fn matching(table: &MemoryTable, rows: &[Row], request: &ScanRequest) -> Result<Vec<Candidate>> {
@@ -109,7 +122,7 @@ fn wanted(table: &MemoryTable, row: &Row, request: &ScanRequest) -> Result<bool>
 }
 
 /// A field's value in a row; more names walk into embedded objects.
-fn value_in(table: &MemoryTable, row: &Row, path: &[String]) -> Result<Value> {
+pub(super) fn value_in(table: &MemoryTable, row: &Row, path: &[String]) -> Result<Value> {
     let (first, rest) =
         path.split_first().ok_or_else(|| Error::internal("a field needs a name"))?;
     let position = table.position(first)?;

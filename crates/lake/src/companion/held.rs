@@ -10,7 +10,7 @@
 //! large new parts are joined and put into lists in the background, and are compared one by one until
 //! then. Not here: which vectors are near (`nearest`).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
@@ -25,6 +25,7 @@ use schema::Metric;
 use super::content::{Content, content_named};
 use super::lists::Lists;
 use super::media::scan;
+use super::places::Fragments;
 use super::vectors::VectorSpace;
 use super::{Companions, HELD_VECTOR_BYTES};
 use crate::lance_store::failed;
@@ -42,7 +43,7 @@ pub(crate) struct VectorSet {
     parts: Vec<Arc<Part>>,
     /// What was read: the manifest of the version, and the fragments of it.
     manifest: String,
-    fragments: BTreeSet<u64>,
+    fragments: Fragments,
 }
 
 /// Vectors that were read together.
@@ -305,15 +306,13 @@ async fn read(
     manifest: String,
 ) -> Result<VectorSet> {
     let wrong = |error| failed("read vectors", error);
-    let fragments: BTreeSet<u64> = dataset.fragments().iter().map(|fragment| fragment.id).collect();
-    let before = before.filter(|before| before.fragments.is_subset(&fragments));
+    let fragments = Fragments::of(dataset);
+    let before = before.filter(|before| before.fragments.lead_to(&fragments));
     let (mut parts, known) = match &before {
         Some(before) => (before.parts.clone(), before.fragments.clone()),
-        None => (Vec::new(), BTreeSet::new()),
+        None => (Vec::new(), Fragments::default()),
     };
-    let new: HashSet<u64> = fragments.difference(&known).copied().collect();
-    let new: Vec<_> =
-        dataset.fragments().iter().filter(|one| new.contains(&one.id)).cloned().collect();
+    let new = known.missing(dataset);
     if !new.is_empty() {
         let rows = new.iter().filter_map(|fragment| fragment.num_rows()).sum();
         let mut part = Part::new(dimension, rows);
@@ -323,7 +322,10 @@ async fn read(
         while let Some(batch) = batches.next().await {
             part.add(&batch.map_err(wrong)?, &parts);
         }
-        parts.push(Arc::new(part));
+        // Fragments that were joined hold what was read before.
+        if part.len() > 0 {
+            parts.push(Arc::new(part));
+        }
     }
     Ok(VectorSet { parts, manifest, fragments })
 }

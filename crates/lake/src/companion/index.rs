@@ -84,7 +84,6 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::Arc;
 
-    use base::Clock;
     use base::rng::Rng;
     use schema::Metric;
 
@@ -93,32 +92,15 @@ mod tests {
     use crate::companion::held::Held;
     use crate::companion::nearest::{Among, by_index, nearest};
     use crate::companion::vectors::append_vectors;
-    use crate::{Config, Limits};
 
     const DIMENSION: usize = 16;
-
-    async fn companions() -> Companions {
-        let config = Config {
-            warehouse: "test".into(),
-            objects: Arc::new(object_store::memory::InMemory::new()),
-            database: meta::Database::open("sqlite::memory:").await.unwrap(),
-            clock: Clock::system(),
-            rng: Rng::seeded(1),
-            limits: Limits::default(),
-            compact: true,
-            tends: true,
-            retain: std::time::Duration::from_secs(7 * 24 * 3600),
-            snapshots: None,
-        };
-        Companions::open(&config).await.unwrap()
-    }
 
     fn vector(rng: &Rng) -> Vec<f32> {
         (0..DIMENSION).map(|_| rng.below(2000) as f32 / 1000.0 - 1.0).collect()
     }
 
     async fn check(metric: Metric) {
-        let companions = companions().await;
+        let companions = Companions::in_memory().await;
         let space = VectorSpace {
             dataset: "_companions/t/own.vectors.lance".into(),
             model: None,

@@ -21,7 +21,7 @@ use crate::lance_store::failed;
 use crate::{Lake, Table};
 
 /// Images that are decoded at once: each may need some hundred MiB.
-const DECODED_AT_ONCE: usize = 2;
+pub(super) const DECODED_AT_ONCE: usize = 2;
 
 /// Which bytes of a medium are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,19 +89,17 @@ impl Lake {
             new.insert(&prepared.hash, prepared);
         }
         let dataset = dataset_name(table);
-        let lance = &self.inner.companions.lance;
-        if let Some(existing) = lance.dataset(&dataset, None, None).await? {
-            let asked: Vec<&str> = new.keys().copied().collect();
-            for hash in known_hashes(&existing, &asked).await? {
-                new.remove(hash.as_str());
-            }
+        let companions = &self.inner.companions;
+        let asked: Vec<&str> = new.keys().copied().collect();
+        if let Some(found) = companions.find(&dataset, &asked).await? {
+            new.retain(|hash, _| !found.has(hash));
         }
         if new.is_empty() {
             return Ok(());
         }
         let mut rows: Vec<&Prepared> = new.into_values().collect();
         rows.sort_by(|left, right| left.hash.cmp(&right.hash));
-        lance.append(&dataset, vec![media_batch(&rows)?]).await
+        companions.lance.append(&dataset, vec![media_batch(&rows)?]).await
     }
 
     async fn store_media_vectors(
@@ -147,40 +145,23 @@ impl Lake {
         if !wellformed {
             return Err(Error::invalid(format!("`{hash}` is no hash of a medium")));
         }
-        let lance = &self.inner.companions.lance;
-        let Some(dataset) = lance.dataset(&dataset_name(table), None, None).await? else {
-            return Ok(None);
-        };
         let column = match variant {
             MediaVariant::Original => "bytes",
             MediaVariant::Thumbnail => "thumbnail",
         };
-        let batches = scan(&dataset, &[column], &format!("hash = '{hash}'")).await?;
-        let row = batches.iter().find(|batch| batch.num_rows() > 0);
-        let bytes = row.and_then(|batch| {
-            let column = batch.column(0).as_binary_opt::<i64>()?;
+        let found = self.inner.companions.find(&dataset_name(table), &[hash]).await?;
+        let Some(found) = found else { return Ok(None) };
+        let row = found.row(hash, column).await?;
+        Ok(row.and_then(|row| {
+            let column = row.column(0).as_binary_opt::<i64>()?;
             Some(Bytes::copy_from_slice(column.value(0)))
-        });
-        Ok(bytes)
+        }))
     }
 }
 
-fn dataset_name(table: &Table) -> String {
+/// Path of the companion with the media of a table.
+pub(super) fn dataset_name(table: &Table) -> String {
     format!("_companions/{}/media.lance", table.id)
-}
-
-/// Which of these hashes a dataset has already.
-pub(crate) async fn known_hashes(dataset: &Arc<Dataset>, hashes: &[&str]) -> Result<Vec<String>> {
-    let mut known = Vec::new();
-    for some in hashes.chunks(512) {
-        let listed: Vec<String> = some.iter().map(|hash| format!("'{hash}'")).collect();
-        let filter = format!("hash IN ({})", listed.join(","));
-        for batch in scan(dataset, &["hash"], &filter).await? {
-            let column = batch.column(0).as_string::<i32>();
-            known.extend(column.iter().flatten().map(str::to_owned));
-        }
-    }
-    Ok(known)
 }
 
 /// The rows of a companion for which a filter holds.

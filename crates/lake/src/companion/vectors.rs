@@ -11,13 +11,13 @@ use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, S
 use arrow::datatypes::{DataType, Field, Float32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Result};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use meta::Param;
 use schema::{Metric, VectorSpec};
 
 use super::Companions;
 use super::content::{hash_of_text, hash_of_vector};
-use super::media::{MediaVariant, known_hashes};
+use super::media::{DECODED_AT_ONCE, MediaVariant};
 use crate::{Lake, Table};
 
 /// Vectors that are made before they are stored.
@@ -69,11 +69,9 @@ pub(crate) async fn append_vectors(
         }
         new.insert(hash, vector);
     }
-    if let Some(dataset) = companions.lance.dataset(&space.dataset, None, None).await? {
-        let asked: Vec<&str> = new.keys().copied().collect();
-        for hash in known_hashes(&dataset, &asked).await? {
-            new.remove(hash.as_str());
-        }
+    let asked: Vec<&str> = new.keys().copied().collect();
+    if let Some(found) = companions.find(&space.dataset, &asked).await? {
+        new.retain(|hash, _| !found.has(hash));
     }
     if new.is_empty() {
         return Ok(());
@@ -226,29 +224,35 @@ impl Lake {
             Error::new(Kind::Corrupt, "a media column has no hashes").caused_by(error)
         })?;
         let hashes: HashSet<String> = hashes.iter().flatten().map(str::to_owned).collect();
-        let mut made = Vec::new();
-        for hash in self.missing(space, hashes).await? {
-            let Some(bytes) = self.media_bytes(table, &hash, MediaVariant::Original).await? else {
-                continue;
-            };
-            let model = Arc::clone(&model);
-            let vector = base::task::blocking("embed-media", move || {
-                let decoded = ::media::decode(&bytes, &::media::Limits::default())?;
-                model.embed_image(&decoded.image)
-            });
-            made.push((hash, vector.await??));
-        }
-        Ok(made)
+        let missing = stream::iter(self.missing(space, hashes).await?);
+        let made = missing.map(|hash| self.media_vector(table, &model, hash));
+        let made = made.buffered(DECODED_AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(made.into_iter().flatten().collect())
+    }
+
+    /// The vector of a medium; nothing when its bytes are not there.
+    async fn media_vector(
+        &self,
+        table: &Table,
+        model: &Arc<::media::Model>,
+        hash: String,
+    ) -> Result<Option<(String, Vec<f32>)>> {
+        let Some(bytes) = self.media_bytes(table, &hash, MediaVariant::Original).await? else {
+            return Ok(None);
+        };
+        let model = Arc::clone(model);
+        let vector = base::task::blocking("embed-media", move || {
+            let decoded = ::media::decode(&bytes, &::media::Limits::default())?;
+            model.embed_image(&decoded.image)
+        });
+        Ok(Some((hash, vector.await??)))
     }
 
     async fn missing(&self, space: &VectorSpace, hashes: HashSet<String>) -> Result<Vec<String>> {
         let mut hashes = hashes;
-        let lance = &self.inner.companions.lance;
-        if let Some(dataset) = lance.dataset(&space.dataset, None, None).await? {
-            let asked: Vec<&str> = hashes.iter().map(String::as_str).collect();
-            for hash in known_hashes(&dataset, &asked).await? {
-                hashes.remove(&hash);
-            }
+        let asked: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        if let Some(found) = self.inner.companions.find(&space.dataset, &asked).await? {
+            hashes.retain(|hash| !found.has(hash));
         }
         let mut missing: Vec<String> = hashes.into_iter().collect();
         missing.sort();

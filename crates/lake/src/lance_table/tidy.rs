@@ -6,9 +6,8 @@
 //! ```
 //!
 //! In: a type. Out: a version that holds the same rows in fewer files, or whose keys an index finds: without
-//! it each write by key looks at all rows. Fragments are joined with those of about their size, so that a
-//! row is written anew as often as its fragment grows by a step. Not here: when (`maintain`), letting old
-//! versions go (`maintain::lance_versions`).
+//! it each write by key looks at all rows. Not here: which fragments are worth joining (`lance_fragments`),
+//! when (`maintain`), letting old versions go (`maintain::lance_versions`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,10 +17,6 @@ use frame::{DataType, Field};
 use futures::FutureExt;
 use lance::Dataset;
 use lance::dataset::CommitBuilder;
-use lance::dataset::index::DatasetIndexRemapperOptions;
-use lance::dataset::optimize::{
-    CompactionOptions, CompactionPlan, TaskData, commit_compaction, plan_compaction,
-};
 use lance::dataset::transaction::{Operation, Transaction};
 use lance::index::DatasetIndexExt;
 use lance_index::IndexType;
@@ -32,15 +27,8 @@ use super::{Note, Work};
 use crate::Lake;
 use crate::commit::contend::contended;
 use crate::lake::object_named;
+use crate::lance_fragments;
 
-/// Rows up to which fragments are of one size; larger ones are left alone.
-const SIZES: [usize; 3] = [4_096, 65_536, 1 << 20];
-/// Fragments of one size that are worth joining without being asked.
-const MANY: usize = 16;
-/// The share of a fragment's rows that were deleted which makes it worth writing anew.
-const DELETED: f32 = 0.1;
-/// Bytes that are joined at once: writers may wait meanwhile.
-const LOT: u64 = 128 << 20;
 /// Rows that need an index of their keys to be found.
 const INDEXED: usize = 10_000;
 /// One in so many rows that the index does not have makes it worth making anew.
@@ -62,7 +50,8 @@ pub(crate) async fn is_due(lake: &Lake, type_name: &str) -> Result<bool> {
     let table = lake.table(type_name).await?;
     let work = Work::new(lake, object, &table);
     let Some(dataset) = work.dataset().await? else { return Ok(false) };
-    let joins = plan(&dataset, false).await.map_err(|error| work.writing(error))?;
+    let joins =
+        lance_fragments::plan(&dataset, false).await.map_err(|error| work.writing(error))?;
     Ok(joins.is_some() || worth_indexing(&work, &dataset).await?)
 }
 
@@ -80,77 +69,14 @@ async fn try_join(lake: &Lake, type_name: &str, asked: bool) -> Result<Joined> {
     let work = Work::new(lake, object, &table);
     let Some(dataset) = work.dataset().await? else { return Ok(Joined::default()) };
     let wrong = |error| work.writing(error);
-    let Some(plan) = plan(&dataset, asked).await.map_err(wrong)? else {
+    let Some(plan) = lance_fragments::plan(&dataset, asked).await.map_err(wrong)? else {
         return Ok(Joined::default());
     };
-    let read = plan.tasks.iter().flat_map(|task| &task.fragments).map(bytes).sum();
-    lake.inner.budget.take(read).await;
-    let mut written = Vec::with_capacity(plan.num_tasks());
-    for task in plan.compaction_tasks() {
-        written.push(task.execute(&dataset).boxed().await.map_err(wrong)?);
-    }
-    let mut dataset = dataset.as_ref().clone();
-    let remap = Arc::new(DatasetIndexRemapperOptions::default());
-    let done = commit_compaction(&mut dataset, written, remap, plan.options()).boxed().await;
-    let done = done.map_err(wrong)?;
+    lake.inner.budget.take(lance_fragments::read_by(&plan)).await;
+    let done = lance_fragments::join(&dataset, &plan).await.map_err(wrong)?;
     let note = Note { operation: "replace", author: "headwater", summary: "compact" };
     work.publish(note, |_| Vec::new()).await?;
     Ok(Joined { removed: done.fragments_removed as u64, added: done.fragments_added as u64 })
-}
-
-/// What is to be joined, if anything.
-async fn plan(dataset: &Dataset, asked: bool) -> lance::Result<Option<CompactionPlan>> {
-    let Some(rows) = worth_joining(dataset, asked) else { return Ok(None) };
-    let options = CompactionOptions {
-        target_rows_per_fragment: rows,
-        materialize_deletions_threshold: if asked { 0.0 } else { DELETED },
-        ..CompactionOptions::default()
-    };
-    let mut plan = plan_compaction(dataset, &options).await?;
-    if !asked {
-        plan.tasks = plan.tasks.into_iter().flat_map(lots).collect();
-    }
-    Ok((!plan.tasks.is_empty()).then_some(plan))
-}
-
-/// Rows below which fragments are to be joined.
-fn worth_joining(dataset: &Dataset, asked: bool) -> Option<usize> {
-    if asked {
-        return SIZES.last().copied();
-    }
-    let small = dataset.fragments().iter().filter(|one| bytes(one) < LOT / 2);
-    let sizes: Vec<usize> = small.filter_map(Fragment::num_rows).collect();
-    SIZES.into_iter().find(|size| sizes.iter().filter(|rows| *rows < size).count() >= MANY)
-}
-
-/// Divides what lies beside each other into parts that are joined while writers wait.
-fn lots(task: TaskData) -> Vec<TaskData> {
-    let mut lots: Vec<Vec<Fragment>> = vec![Vec::new()];
-    let mut held = 0;
-    for fragment in task.fragments {
-        held += bytes(&fragment);
-        match lots.last_mut() {
-            Some(lot) if held <= LOT => lot.push(fragment),
-            _ => {
-                held = bytes(&fragment);
-                lots.push(vec![fragment]);
-            }
-        }
-    }
-    lots.retain(|lot| lot.len() > 1 || lot.iter().any(is_worn));
-    lots.into_iter().map(|fragments| TaskData { fragments }).collect()
-}
-
-/// Whether so many of a fragment's rows were deleted that it is worth writing anew by itself.
-fn is_worn(fragment: &Fragment) -> bool {
-    let deleted = fragment.deletion_file.as_ref().and_then(|file| file.num_deleted_rows);
-    let rows = fragment.physical_rows.unwrap_or(0);
-    deleted.is_some_and(|deleted| deleted as f32 > rows as f32 * DELETED)
-}
-
-/// Bytes of a fragment's files.
-fn bytes(fragment: &Fragment) -> u64 {
-    fragment.files.iter().filter_map(|file| file.file_size_bytes.get()).map(u64::from).sum()
 }
 
 /// Makes the index of a table's key anew when that is worth it; gives whether it was. Of a key of several

@@ -56,10 +56,16 @@ impl Lake {
         if table.format == TableFormat::Lance {
             let keep = keep.or(self.retention_of(table)).unwrap_or(self.config().retain);
             let dataset = dataset_name(table);
-            expired = self.expire_dataset(&dataset, table.lance_version, keep).await?;
+            let (old, kept) = self.old_versions(&dataset, table.lance_version, keep).await?;
+            expired = self.expire_dataset(&dataset, &old, &kept).await?;
         }
         for dataset in self.companions_of(table).await? {
-            self.expire_dataset(&dataset, u64::MAX, COMPANION).await?;
+            let (mut old, kept) = self.old_versions(&dataset, u64::MAX, COMPANION).await?;
+            // What is joined or replaced in a companion never comes back. So no later version names what an
+            // earlier one names and the oldest that stays does not, and that one alone is looked at.
+            let oldest = kept.get(..1).unwrap_or_default();
+            old.retain(|version| oldest.iter().all(|oldest| version < oldest));
+            self.expire_dataset(&dataset, &old, oldest).await?;
         }
         Ok(expired)
     }
@@ -107,21 +113,21 @@ impl Lake {
         Ok((ids(old), ids(kept)))
     }
 
-    async fn expire_dataset(&self, dataset: &str, present: u64, keep: Duration) -> Result<Expired> {
-        let (old, kept) = self.old_versions(dataset, present, keep).await?;
+    /// Lets versions go, and dooms what they name and those that stay do not.
+    async fn expire_dataset(&self, dataset: &str, old: &[u64], stay: &[u64]) -> Result<Expired> {
         if old.is_empty() {
             return Ok(Expired::default());
         }
-        let still = self.needed_by(dataset, &kept).await?;
-        let mut gone = self.needed_by(dataset, &old).await?.files;
-        let folders = self.needed_by_folders(dataset, &old).await?;
+        let still = self.needed_by(dataset, stay).await?;
+        let mut gone = self.needed_by(dataset, old).await?.files;
+        let folders = self.needed_by_folders(dataset, old).await?;
         gone.extend(folders);
         let mut gone: Vec<String> =
             gone.iter().filter(|path| !still.has(dataset, path)).map(Path::to_string).collect();
         gone.sort_unstable();
         let now = self.config().clock.now();
         let mut statements = doomed::statements(&gone, now);
-        for version in &old {
+        for version in old {
             let sql = "DELETE FROM lake_lance_versions WHERE dataset = $1 AND version = $2";
             let number = i64::try_from(*version).unwrap_or(i64::MAX);
             statements.push((sql.to_owned(), vec![dataset.into(), number.into()]));

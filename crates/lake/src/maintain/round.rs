@@ -1,7 +1,7 @@
 //! One round of what is due without being asked.
 //!
 //! ```text
-//! table → turn → compact → expire → text and vector indexes → dead metadata noted → orphans counted → turn given back
+//! table → turn → compact → join companions → expire → text and vector indexes → dead metadata noted → orphans counted → turn given back
 //! all tables → removal of what is doomed or left
 //! ```
 //!
@@ -56,6 +56,8 @@ impl Lake {
         if self.config().compact {
             self.note(table, "compact").await?;
             compact(&self.unpinned(), type_name).await;
+            self.note(table, "join media and vectors").await?;
+            log_failure("join media and vectors", type_name, self.join_companions(table).await);
         }
         self.note(table, "expire").await?;
         log_failure("let old snapshots go", type_name, self.expire(type_name, None).await);
@@ -71,6 +73,18 @@ impl Lake {
         log_failure("look for dead metadata", type_name, self.note_dead(&table).await);
         let bytes = self.left_bytes(&table).await?;
         self.note_end(&table, bytes).await
+    }
+
+    async fn join_companions_when_worth(&self, type_name: &str) -> Result<Tended> {
+        let table = self.table(type_name).await?;
+        if !self.are_companions_scattered(&table).await? {
+            return Ok(Tended::Done);
+        }
+        let Some(turn) = Turn::take(self, "join", &table).await? else {
+            return Ok(Tended::ByAnother);
+        };
+        let joined = self.join_companions(&table).await;
+        turn.end(self).await.and(joined.map(|()| Tended::Done))
     }
 
     async fn tend_vectors(&self, table: &Table) -> Result<()> {
@@ -160,6 +174,9 @@ pub(crate) async fn after_commits(lake: &Lake, type_name: &str) -> Tended {
     let mut tended = Tended::Done;
     if lake.config().compact {
         tended = compact(&lake, type_name).await;
+        let joined = lake.join_companions_when_worth(type_name).await;
+        let joined = unless_gone("join media and vectors", type_name, joined);
+        tended = if joined == Tended::ByAnother { joined } else { tended };
     }
     let expired = lake.expire_when_due(type_name).await;
     let expired = unless_gone("let old snapshots go", type_name, expired);

@@ -16,7 +16,9 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{
     CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
 };
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -33,6 +35,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::columns::{ByFieldId, Columns};
 use super::engine::Engine;
+use super::floats::{FloatReaders, without_nan};
 use super::manifests::{FileEntry, SnapshotFiles};
 use super::prune::{file_statistics, prune};
 
@@ -127,7 +130,7 @@ impl IcebergProvider {
         }
         let files = self.partitioned_files(kept).await?;
         let config =
-            FileScanConfigBuilder::new(self.engine.store_url.clone(), self.source(predicate))
+            FileScanConfigBuilder::new(self.engine.store_url.clone(), self.source(kept, predicate))
                 .with_statistics(self.merged_statistics(&files))
                 .with_file_group(FileGroup::new(files))
                 .with_projection_indices(projection.cloned())?
@@ -165,7 +168,11 @@ impl IcebergProvider {
         footers.try_collect::<()>().await.map_err(outside)
     }
 
-    fn source(&self, predicate: Option<Arc<dyn PhysicalExpr>>) -> Arc<ParquetSource> {
+    fn source(
+        &self,
+        kept: &[Arc<FileEntry>],
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+    ) -> Arc<ParquetSource> {
         let schema = TableSchema::from_file_schema(Arc::clone(&self.columns.schema));
         let readers = CachedParquetFileReaderFactory::new(
             Arc::clone(&self.engine.objects),
@@ -174,11 +181,28 @@ impl IcebergProvider {
         let source = ParquetSource::new(schema)
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true)
-            .with_parquet_file_reader_factory(Arc::new(readers));
+            .with_parquet_file_reader_factory(self.with_true_bounds(kept, Arc::new(readers)));
         Arc::new(match predicate {
             Some(predicate) => source.with_predicate(predicate),
             None => source,
         })
+    }
+
+    /// Readers that give no bounds of floats which may be NaN.
+    fn with_true_bounds(
+        &self,
+        kept: &[Arc<FileEntry>],
+        inner: Arc<dyn ParquetFileReaderFactory>,
+    ) -> Arc<dyn ParquetFileReaderFactory> {
+        let fields = self.columns.schema.fields().iter();
+        if !fields.clone().any(|field| field.data_type().is_floating()) {
+            return inner;
+        }
+        let safe = kept.iter().filter_map(|entry| {
+            let meta = self.engine.object_meta(&entry.file).ok()?;
+            Some((meta.location, Arc::new(without_nan(&entry.file))))
+        });
+        Arc::new(FloatReaders { inner, safe: safe.collect() })
     }
 
     async fn partitioned_files(&self, kept: &[Arc<FileEntry>]) -> DfResult<Vec<PartitionedFile>> {

@@ -3,6 +3,7 @@
 //! ```text
 //! ScanRequest → rows at a snapshot (all | those that match a text | those near a vector)
 //!             → predicate → after → limit by → order → limit → columns by API name
+//!             → predicate → groups (`aggregate`) → having → after → order → limit
 //! ```
 //!
 //! In: one question to one table in API names. Out: batches in the Arrow forms of `frame`. Not here:
@@ -20,10 +21,12 @@ use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::physical_plan::displayable;
 use frame::{BatchStream, ScanRequest, SnapshotRef};
 use futures::{StreamExt, TryStreamExt};
 use schema::{ColumnSpec, ObjectType, TableFormat};
 
+use super::aggregate::schema_of;
 use super::direct;
 use super::engine::{View, iceberg_provider, shared, snapshot_at};
 use super::failure;
@@ -55,6 +58,9 @@ impl frame::Scan for Lake {
 
     async fn count(&self, request: ScanRequest) -> Result<u64> {
         request.principal.require(Scope::Read)?;
+        if request.aggregate.is_some() {
+            return Err(Error::invalid("groups of rows are not counted"));
+        }
         let asked = Asked::new(self, request).await?;
         let rows = asked.rows(self).await?;
         let counted = rows
@@ -91,18 +97,28 @@ impl Lake {
     pub(crate) async fn scan_all(&self, request: ScanRequest) -> Result<(SchemaRef, BatchStream)> {
         request.principal.require(Scope::Read)?;
         let asked = Asked::new(self, request).await?;
-        // On the heap: the futures of all callers would grow by it.
-        if let Some(batch) = Box::pin(direct::answer(self, &asked)).await? {
+        if asked.request.aggregate.is_none()
+            && let Some(batch) = Box::pin(direct::answer(self, &asked)).await?
+        {
             let schema = asked.answer_schema()?;
             let whole = Box::pin(futures::stream::once(async move { Ok(batch) }));
             return Ok((Arc::clone(&schema), conformed(whole, schema)));
         }
-        let rows = asked.rows(self).await?;
-        let plan = asked.arrange(rows)?;
+        let plan = asked.plan(self).await?;
         let state = self.inner.query.session();
         let (_, stream) = self.inner.query.run(&state, &plan).await?;
         let schema = asked.answer_schema()?;
         Ok((Arc::clone(&schema), conformed(stream, schema)))
+    }
+
+    /// How a scan would be planned: the engine's plan, as people read it. Small questions that are
+    /// answered without a plan are shown as if they were planned.
+    pub async fn explain_scan(&self, request: ScanRequest) -> Result<String> {
+        request.principal.require(Scope::Read)?;
+        let plan = Asked::new(self, request).await?.plan(self).await?;
+        let state = self.inner.query.session();
+        let physical = state.create_physical_plan(&plan).await.map_err(failure::of_query)?;
+        Ok(displayable(physical.as_ref()).indent(false).to_string())
     }
 
     /// A table at a state, as DataFusion sees it: physical column names.
@@ -192,18 +208,22 @@ impl Asked {
         rows.filter(predicate).map_err(failure::of_query)
     }
 
+    /// What is asked, as a plan.
+    async fn plan(&self, lake: &Lake) -> Result<LogicalPlan> {
+        let rows = self.rows(lake).await?;
+        match &self.request.aggregate {
+            Some(aggregate) => self.grouped(rows, aggregate),
+            None => self.arrange(rows),
+        }
+    }
+
     fn arrange(&self, rows: LogicalPlanBuilder) -> Result<LogicalPlan> {
         let order = self.order()?;
         let rows = self.skip_to_position(rows, &order)?;
         let rows = self.limit_each(rows, &order)?;
-        let rows = match (order.is_empty(), self.request.limit) {
-            (true, None) => Ok(rows),
-            // The engine cannot sort for no rows.
-            (true, limit) | (false, limit @ Some(0)) => rows.limit(0, limit),
-            (false, limit) => rows.sort_with_limit(order.iter().map(SortKey::to_sort), limit),
-        };
         let columns = self.answer_columns()?;
-        rows.and_then(|rows| rows.project(columns))
+        sorted(rows, &order, self.request.limit)
+            .and_then(|rows| rows.project(columns))
             .and_then(LogicalPlanBuilder::build)
             .map_err(failure::of_query)
     }
@@ -316,6 +336,9 @@ impl Asked {
     }
 
     fn answer_schema(&self) -> Result<SchemaRef> {
+        if let Some(aggregate) = &self.request.aggregate {
+            return Ok(schema_of(&aggregate.columns(&self.request)?));
+        }
         let mut fields = Vec::with_capacity(self.request.fields.len() + 3);
         for name in &self.request.fields {
             let spec = self.spec(name)?;
@@ -327,6 +350,20 @@ impl Asked {
         }
         fields.extend(self.extra_fields());
         Ok(Arc::new(Schema::new(fields)))
+    }
+}
+
+/// The first rows in an order.
+pub(crate) fn sorted(
+    rows: LogicalPlanBuilder,
+    order: &[SortKey],
+    limit: Option<usize>,
+) -> datafusion::common::Result<LogicalPlanBuilder> {
+    match (order.is_empty(), limit) {
+        (true, None) => Ok(rows),
+        // The engine cannot sort for no rows.
+        (true, limit) | (false, limit @ Some(0)) => rows.limit(0, limit),
+        (false, limit) => rows.sort_with_limit(order.iter().map(SortKey::to_sort), limit),
     }
 }
 

@@ -58,7 +58,9 @@ impl Asked {
             && request.order.is_empty()
             && request.limit_by.is_none()
             && request.nearest.is_none()
-            && request.after.is_none();
+            && request.after.is_none()
+            // Of groups the limit counts the groups.
+            && request.aggregate.is_none();
         request.limit.filter(|_| only_score)
     }
 
@@ -66,7 +68,10 @@ impl Asked {
     pub(crate) fn needed_fields(&self) -> Vec<String> {
         let request = &self.request;
         let mut names = self.field_names();
-        names.extend(request.order.iter().map(|order| order.field.as_ref().to_owned()));
+        match &request.aggregate {
+            Some(aggregate) => aggregate.inputs().for_each(|input| fields_of(input, &mut names)),
+            None => names.extend(request.order.iter().map(|order| order.field.as_ref().to_owned())),
+        }
         names.extend(request.limit_by.iter().map(|limit| limit.field.as_ref().to_owned()));
         if let Some(predicate) = &request.predicate {
             fields_of(predicate, &mut names);

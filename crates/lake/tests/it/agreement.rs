@@ -44,7 +44,9 @@ fn value(rng: &Rng, data_type: &DataType) -> Value {
         DataType::Boolean => Value::Boolean(rng.below(2) == 0),
         DataType::Int => Value::Int(*pick(rng, &[0, 1, -1, 2, 7, 40, -300, 2_147_483_647])),
         DataType::Long => Value::Int(*pick(rng, &[0, 1, -1, 3, 9, 1 << 40, i64::MAX, i64::MIN])),
-        DataType::Float => Value::Float(*pick(rng, &[0.0, 1.0, -1.5, 2.5, 0.1, 1e300, -7.25])),
+        DataType::Float => {
+            Value::Float(*pick(rng, &[0.0, 1.0, -1.5, 2.5, 0.1, 1e300, -7.25, f64::NAN]))
+        }
         DataType::String => {
             Value::from(*pick(rng, &["", "a", "Ab", " b ", "äé", "abcabc", "zz top", "%_"]))
         }

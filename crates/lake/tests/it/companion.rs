@@ -1,12 +1,15 @@
 //! Media and vectors beside the rows: what is put in comes out again, and near things are found.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Kind, Principal};
 use bytes::Bytes;
 use frame::{DataType, Nearest, NearestQuery, Scan, ScanRequest, Value};
 use futures::TryStreamExt;
 use lake::{Change, MediaVariant, TableChange};
+use object_store::ObjectStore;
+use object_store::path::Path;
 use schema::plan::Step;
 use schema::{FieldKind, Metric, ObjectType, Schema, VectorSpec};
 
@@ -93,6 +96,43 @@ async fn media_come_out_as_they_went_in_with_a_thumbnail() {
     assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
     let hostile = lab.lake.media("Photo", "image", "' OR 1=1", MediaVariant::Original).await;
     assert_eq!(hostile.unwrap_err().kind(), Kind::InvalidInput);
+}
+
+/// Files with media of photos.
+async fn media_files(lab: &Lab) -> usize {
+    let id = &lab.lake.table("Photo").await.unwrap().id;
+    let folder = Path::from(format!("_companions/{id}/media.lance/data"));
+    let listed = lab.lake.config().objects.list(Some(&folder));
+    listed.try_collect::<Vec<_>>().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn media_that_came_one_by_one_are_joined() {
+    let (lab, _, _) = photos().await;
+    let mut put = Vec::new();
+    for number in 0..20 {
+        let image = bitmap([number, 0, 0], [0, number, 9], 10);
+        let value = lab.lake.put_media("Photo", "image", vec![image.clone()]).await.unwrap();
+        let Ok(Value::Struct(parts)) = &value[0] else { panic!("a struct") };
+        put.push((parts[0].as_str().unwrap().to_owned(), image));
+    }
+    assert_eq!(media_files(&lab).await, 21);
+    lab.lake.maintain().await.unwrap();
+    assert_eq!(media_files(&lab).await, 22, "requests may still read those of before");
+    let like = || NearestQuery::Rows(vec!["p0".into()]);
+    for hours in [0, 2] {
+        lab.clock.advance(hours * 3600 * 1_000_000);
+        lab.lake.maintain().await.unwrap();
+        lab.lake.clean_orphans(Duration::ZERO).await.unwrap();
+        for lake in [&lab.lake, &lab.other(hours as u64 + 2).await] {
+            for (hash, image) in &put {
+                let media = lake.media("Photo", "image", hash, MediaVariant::Original);
+                assert_eq!(media.await.unwrap().0, image);
+            }
+        }
+        assert_eq!(near(&lab, "image", like(), "Photo").await, ["p1"]);
+    }
+    assert_eq!(media_files(&lab).await, 1);
 }
 
 #[tokio::test]

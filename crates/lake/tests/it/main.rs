@@ -1,6 +1,7 @@
 //! The lake as its callers see it, on real folders and a real metadata database.
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
+mod aggregates;
 mod agreement;
 mod change;
 mod commit;

@@ -112,11 +112,11 @@ fn connected(place: &str, name: &str, json: &Json, on_field: &mut OnField<'_>) -
     Ok(Expr::balanced(op, parts).unwrap_or_else(|| constant(name == "and")))
 }
 
-fn constant(holds: bool) -> Expr {
+pub(super) fn constant(holds: bool) -> Expr {
     Expr::literal(Value::Boolean(holds), DataType::Boolean)
 }
 
-fn not(expr: Expr) -> Expr {
+pub(super) fn not(expr: Expr) -> Expr {
     Expr::built(Node::Unary(UnaryOp::Not, Box::new(expr)), DataType::Boolean)
 }
 
@@ -163,7 +163,7 @@ fn operators(path: &[String], data_type: &DataType, json: &Json) -> Result<Optio
     Ok(Expr::balanced(BinaryOp::And, all))
 }
 
-fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
+pub(super) fn operator(field: &Expr, name: &str, json: &Json) -> Result<Expr, String> {
     let item_type = match &field.data_type {
         DataType::List { item, .. } => item,
         scalar => scalar,

@@ -79,6 +79,11 @@ fn work(backend: &Backend, field: &PlannedField) -> Option<String> {
         Resolve::List(id) => {
             format!("scan {}, one page, columns [{columns}]", schema.object(*id).name)
         }
+        Resolve::Aggregate(id) => {
+            let measured = field.selection().map(crate::fetch::measured).unwrap_or_default();
+            let name = &schema.object(*id).name;
+            format!("scan {name} once in groups, measures [{}]", measured.join(", "))
+        }
         Resolve::Mutate(change) => {
             format!("write {}, then read back [{columns}]", schema.object(change.type_id).name)
         }

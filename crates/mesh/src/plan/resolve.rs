@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::{Error, Kind, Result};
 use frame::DataType;
-use schema::api::{Api, ApiObject, MutationField, QueryField};
+use schema::api::{AggregatePart, Api, ApiObject, MutationField, QueryField};
 use schema::{FieldId, FieldKind, Schema, TypeId};
 
 use super::PlannedField;
@@ -44,6 +44,12 @@ pub(crate) enum Resolve {
     Entities,
     /// A connection.
     List(TypeId),
+    /// Groups of rows.
+    Aggregate(TypeId),
+    /// What is measured of a group: rows, or fields in an object.
+    Measure(TypeId, MeasureKind),
+    /// A field of which something is measured.
+    Measured(TypeId, FieldId),
     /// A change.
     Mutate(MutationField),
     /// A part of what a connection, a page, an edge or a payload says.
@@ -64,6 +70,46 @@ pub(crate) enum Resolve {
     Nearest(TypeId, FieldId),
     /// Rows near to this one, with their distances.
     Neighbours(TypeId, FieldId),
+}
+
+/// What is measured of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MeasureKind {
+    Keys,
+    Rows,
+    CountOf,
+    CountDistinct,
+    Min,
+    Max,
+    Sum,
+    Avg,
+    Percentile,
+}
+
+impl MeasureKind {
+    const ALL: [(&'static str, MeasureKind); 9] = [
+        ("keys", MeasureKind::Keys),
+        ("count", MeasureKind::Rows),
+        ("countOf", MeasureKind::CountOf),
+        ("countDistinct", MeasureKind::CountDistinct),
+        ("min", MeasureKind::Min),
+        ("max", MeasureKind::Max),
+        ("sum", MeasureKind::Sum),
+        ("avg", MeasureKind::Avg),
+        ("percentile", MeasureKind::Percentile),
+    ];
+
+    /// The measure that a field of the API gives.
+    pub(crate) fn named(field: &str) -> Option<MeasureKind> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(name, _)| *name == field).map(|(_, kind)| kind)
+    }
+
+    /// The field of the API that gives it.
+    pub(crate) fn name(self) -> &'static str {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// The parts of objects that the API adds.
@@ -93,6 +139,8 @@ impl Backend {
         match api.object(parent)? {
             ApiObject::Query | ApiObject::Mutation => api.root_until(field).cloned(),
             ApiObject::Row(id) => api.field(id, field)?.until.clone(),
+            ApiObject::Aggregate(_, AggregatePart::Group) => None,
+            ApiObject::Aggregate(id, _) => api.field(id, field)?.until.clone(),
             _ => None,
         }
     }
@@ -113,9 +161,16 @@ impl Backend {
                 QueryField::Fingerprint => Resolve::Fingerprint,
                 QueryField::ByKey(id) => Resolve::ByKey(id),
                 QueryField::List(id) => Resolve::List(id),
+                QueryField::Aggregate(id) => Resolve::Aggregate(id),
             }),
             Some(ApiObject::Mutation) => api.mutation(field).map(Resolve::Mutate),
             Some(ApiObject::Row(id)) => return row(schema, api, id, field),
+            Some(ApiObject::Aggregate(id, AggregatePart::Group)) => {
+                MeasureKind::named(field).map(|kind| Resolve::Measure(id, kind))
+            }
+            Some(ApiObject::Aggregate(id, _)) => {
+                api.field(id, field).map(|found| Resolve::Measured(id, found.field))
+            }
             Some(ApiObject::Media) => media(field),
             Some(_) => part(field).map(Resolve::Part),
             None => None,

@@ -1,9 +1,10 @@
 //! The text of a response and its errors: counted, and closed the same way whatever wrote the data.
 
-use base::Kind;
+use base::{Kind, size};
 
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
+use crate::limits::Limits;
 
 /// A response that is being written.
 pub(super) struct Output {
@@ -12,13 +13,29 @@ pub(super) struct Output {
     /// Errors beyond the limit, which are counted only.
     more_errors: usize,
     limit: usize,
+    /// Bytes that the text may have.
+    bytes: usize,
+    /// Whether it had more: nothing of it is sent, and writing ends.
+    is_too_large: bool,
 }
 
 impl Output {
-    /// An empty one that lists so many errors.
-    pub(super) fn new(limit: usize) -> Self {
-        let text = Vec::with_capacity(4096);
-        Output { text, errors: Vec::new(), more_errors: 0, limit }
+    /// An empty one within these limits.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Output {
+            text: Vec::with_capacity(4096),
+            errors: Vec::new(),
+            more_errors: 0,
+            limit: limits.errors,
+            bytes: limits.response_bytes,
+            is_too_large: false,
+        }
+    }
+
+    /// Whether the text became larger than is allowed; it is so for good.
+    pub(super) fn is_too_large(&mut self) -> bool {
+        self.is_too_large |= self.text.len() > self.bytes;
+        self.is_too_large
     }
 
     /// Adds an error; where it is, is asked only when it is listed.
@@ -42,6 +59,9 @@ impl Output {
 
     /// Closes the response; `is_empty` says that every root field is null.
     pub(super) fn finish(mut self, is_empty: bool) -> Response {
+        if self.is_too_large() {
+            return self.too_large();
+        }
         let mut count = self.errors.len();
         if self.more_errors > 0 {
             let message = format!("{} more errors are left out", self.more_errors);
@@ -56,5 +76,17 @@ impl Output {
         self.text.push(b'}');
         let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
         Response { body: self.text, refused: false, timed_out: false, errors: count, stale }
+    }
+
+    /// The answer in the place of one that is larger than is allowed. What the request did is done.
+    fn too_large(self) -> Response {
+        let message =
+            format!("the answer is larger than {}", size::format_bytes(self.bytes as u64));
+        let hint = "ask for fewer rows with `first`, or for fewer fields";
+        let error = GraphqlError::new(Kind::LimitExceeded, message).with("hint", hint);
+        let text = b"{\"data\":null".to_vec();
+        let small =
+            Output { text, errors: vec![error], more_errors: 0, is_too_large: false, ..self };
+        small.finish(true)
     }
 }

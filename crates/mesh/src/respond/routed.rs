@@ -17,9 +17,8 @@ use crate::tape::{At, Cursor, Form, Tape};
 
 /// Writes the whole response.
 pub(crate) fn respond_routed(session: &Session<'_>, route: &Route, answers: Answers) -> Response {
-    let limit = session.engine.settings.limits.errors;
     let (stack, path) = (Vec::with_capacity(64), Vec::with_capacity(16));
-    let output = Output::new(limit);
+    let output = Output::new(&session.engine.settings.limits);
     let mut writer = Routed { session, route, answers, output, stack, path };
     writer.output.text.extend_from_slice(b"{\"data\":");
     let mark = writer.output.text.len();
@@ -113,6 +112,9 @@ impl<'a> Routed<'a> {
 
     /// A value that could not be written is null where its type allows it.
     fn absorb(&mut self, written: Written, ty: &Type, mark: usize) -> Written {
+        if self.output.is_too_large() {
+            return Err(Nulled);
+        }
         if written.is_err() && !ty.is_non_null() {
             self.output.text.truncate(mark);
             self.output.text.extend_from_slice(b"null");

@@ -51,7 +51,7 @@ fn failed(writer: &mut Writer<'_>, field: &PlannedField, error: &GraphqlError) -
 }
 
 /// A stored or computed value.
-fn value(
+pub(super) fn value(
     writer: &mut Writer<'_>,
     field: &PlannedField,
     ty: &Type,

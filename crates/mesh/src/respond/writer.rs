@@ -24,11 +24,7 @@ pub(crate) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(session: &'a Session<'a>) -> Self {
-        Writer {
-            output: Output::new(session.engine.settings.limits.errors),
-            path: Vec::new(),
-            session,
-        }
+        Writer { output: Output::new(&session.engine.settings.limits), path: Vec::new(), session }
     }
 
     pub(crate) fn session(&self) -> &'a Session<'a> {
@@ -124,6 +120,9 @@ impl<'a> Writer<'a> {
 
     /// A value that could not be written is null where its type allows it.
     fn absorb(&mut self, written: Written, ty: &Type, mark: usize) -> Written {
+        if self.output.is_too_large() {
+            return Err(Nulled);
+        }
         if written.is_err() && !ty.is_non_null() {
             self.cut(mark);
             self.text("null");

@@ -78,6 +78,7 @@ pub(crate) struct Counting {
     pub(crate) counts: AtomicUsize,
     pub(crate) broken: parking_lot::Mutex<Option<&'static str>>,
     pub(crate) fields: parking_lot::Mutex<Vec<Vec<Arc<str>>>>,
+    pub(crate) requests: parking_lot::Mutex<Vec<ScanRequest>>,
 }
 
 #[async_trait]
@@ -85,6 +86,7 @@ impl Scan for Counting {
     async fn scan(&self, request: ScanRequest) -> Result<BatchStream> {
         self.scans.fetch_add(1, Ordering::SeqCst);
         self.fields.lock().push(request.fields.clone());
+        self.requests.lock().push(request.clone());
         if *self.broken.lock() == Some(request.table.as_ref()) {
             return Err(base::Error::new(base::Kind::Unavailable, "the disk is on fire"));
         }
@@ -131,6 +133,7 @@ pub(crate) async fn fixture_with(settings: Settings) -> Fixture {
         counts: AtomicUsize::new(0),
         broken: parking_lot::Mutex::new(None),
         fields: parking_lot::Mutex::default(),
+        requests: parking_lot::Mutex::default(),
     });
     let settings =
         Settings { cursor_key: [7; 32], clock: clock.clone(), rng: Rng::seeded(7), ..settings };

@@ -1,5 +1,6 @@
 //! GraphQL over tables in memory and over plain SDL, and calls of services that misbehave.
 
+mod aggregates;
 mod changes;
 mod conformance;
 mod errors;
@@ -18,4 +19,5 @@ mod reference;
 mod route;
 mod scans;
 mod spec;
+mod terms;
 mod transport;

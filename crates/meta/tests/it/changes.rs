@@ -28,6 +28,8 @@ async fn a_counter_grows_with_committed_changes_only() {
         assert_eq!(bump(&database, true).await.unwrap(), 2);
         assert_eq!(changes::poll(&database, "tables").await.unwrap(), 2);
         assert_eq!(changes::poll(&database, "other").await.unwrap(), 0);
+        let all = changes::poll_each(&database, ["other", "tables"]).await.unwrap();
+        assert_eq!(all, [0, 2], "each by itself, in the order of the question");
     })
     .await;
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base::Place;
 
 use super::names::{FINGERPRINT, namings};
-use super::{Verb, neighbours_field_name};
+use super::{Verb, aggregate, neighbours_field_name};
 use crate::{FieldKind, ObjectType, Schema};
 
 /// Types that every API has, or may have once a field needs them.
@@ -21,6 +21,10 @@ pub const RESERVED_TYPES: &[&str] = &[
     "MediaWhere",
     "AsOf",
     "SortDirection",
+    "GroupByValue",
+    "GroupByDate",
+    "GroupByDateTime",
+    "GroupByNumber",
     "Int",
     "Float",
     "String",
@@ -95,11 +99,12 @@ pub fn reserved_names(object: &ObjectType) -> ReservedNames {
     let of_tables =
         ["OrderBy", "Connection", "Edge", "Neighbour", "Payload", "ListPayload", "Update", "Key"];
     names.types.extend(of_tables.map(of_type));
+    names.types.extend(aggregate::type_endings().map(of_type));
     for naming in namings(object) {
         if !table.key.is_empty() {
             names.queries.push(naming.one.clone());
         }
-        names.queries.push(naming.list.clone());
+        names.queries.extend([naming.list.clone(), naming.aggregate()]);
         for verb in Verb::of(table) {
             names.mutations.extend([false, true].map(|many| naming.mutation(*verb, many)));
         }

@@ -50,7 +50,7 @@ pub(super) fn where_input(
 
 /// A field under its present name and under those that still answer, without a place in the
 /// required ones.
-fn field_lines(out: &mut String, field: &FieldDef, type_text: &str) {
+pub(super) fn field_lines(out: &mut String, field: &FieldDef, type_text: &str) {
     let note = deprecation(field.deprecated.as_deref());
     out.push_str(&format!("  {}: {type_text}{note}\n", field.name));
     for (name, until) in answering(&field.was) {
@@ -70,13 +70,18 @@ fn filter_of(schema: &Schema, field: &FieldDef, used: &mut UsedFilters) -> Optio
         return Some(format!("{}Where", schema.object(id).name));
     }
     let (scalar, filter) = scalar_filter(column)?;
-    let list = if filter == Filter::List { "List" } else { "" };
     used.insert((scalar.clone(), filter));
-    Some(format!("{scalar}{list}Where"))
+    Some(filter_name(&scalar, filter))
+}
+
+/// The name of a filter input.
+pub(super) fn filter_name(scalar: &str, filter: Filter) -> String {
+    let list = if filter == Filter::List { "List" } else { "" };
+    format!("{scalar}{list}Where")
 }
 
 /// The scalar or enum that a column's filter is about, and what the filter offers.
-fn scalar_filter(column: &ColumnSpec) -> Option<(String, Filter)> {
+pub(super) fn scalar_filter(column: &ColumnSpec) -> Option<(String, Filter)> {
     let scalar = |data_type: &DataType| graphql_type(data_type, Some(column), None);
     match &column.data_type {
         DataType::List { item, .. } => {
@@ -105,9 +110,8 @@ fn scalar_filter(column: &ColumnSpec) -> Option<(String, Filter)> {
 /// The inputs of [`UsedFilters`].
 pub(super) fn filter_inputs(out: &mut String, used: &UsedFilters) {
     for (scalar, filter) in used {
-        let list = if *filter == Filter::List { "List" } else { "" };
         describe(out, "", Some(&filter_description(scalar, *filter)));
-        out.push_str(&format!("input {scalar}{list}Where {{\n"));
+        out.push_str(&format!("input {} {{\n", filter_name(scalar, *filter)));
         let one: &[&str] = match filter {
             Filter::Text => {
                 &["eq", "ne", "lt", "lte", "gt", "gte", "contains", "startsWith", "endsWith"]

@@ -56,6 +56,11 @@ pub(super) struct Naming {
 }
 
 impl Naming {
+    /// The name of the field that gives groups.
+    pub(super) fn aggregate(&self) -> String {
+        format!("{}Aggregate", self.list)
+    }
+
     /// The name of a mutation: the verb, then the type or the list field.
     pub(super) fn mutation(&self, verb: Verb, many: bool) -> String {
         let subject =

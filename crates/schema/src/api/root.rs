@@ -3,7 +3,7 @@
 use super::input::{key_columns, key_type};
 use super::names::{FINGERPRINT, Naming, namings};
 use super::sdl::{connection_size, deprecation, describe, is_searchable, renamed};
-use super::{DEFAULT_PAGE, Verb};
+use super::{DEFAULT_PAGE, Verb, aggregate};
 use crate::{ObjectType, Schema};
 
 /// `type Query`.
@@ -24,6 +24,7 @@ pub(super) fn query(out: &mut String, schema: &Schema) {
             // With a `plural` the list field has had no other name.
             if naming.earlier.is_none() || table.plural.is_none() {
                 list_field(out, object, &naming, &note);
+                aggregate::root_field(out, object, &naming, &note);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use frame::DataType;
 
+use super::aggregate::aggregate_types;
 use super::input::{
     Filter, UsedFilters, filter_inputs, key_input, order_input, row_input, update_input,
     where_input,
@@ -28,6 +29,7 @@ pub fn api_sdl(schema: &Schema) -> String {
         row_input(&mut out, schema, object);
         if object.table().is_some() {
             table_types(&mut out, schema, object);
+            aggregate_types(&mut out, object, &mut used);
         }
     }
     schema.enums.values().for_each(|enumeration| enum_type(&mut out, enumeration));
@@ -228,7 +230,7 @@ fn list_size(size: &ListSize) -> String {
 }
 
 /// The `@listSize` that the API gives of itself.
-fn slices(arguments: &[&str], sized: &[&str], assumed: &str) -> String {
+pub(super) fn slices(arguments: &[&str], sized: &[&str], assumed: &str) -> String {
     let quote =
         |names: &[&str]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let sized =

@@ -189,6 +189,10 @@ fn names_of_the_api_lead_back_to_the_model() {
     assert_eq!((api.root_until("films"), api.root_until("createFilms")), (None, None));
     assert_eq!(api.query("playList"), Some(QueryField::List(TypeId(1))));
     assert_eq!(api.query("play"), None);
+    assert_eq!(api.query("filmsAggregate"), Some(QueryField::Aggregate(TypeId(0))));
+    assert_eq!(api.query("playListAggregate"), Some(QueryField::Aggregate(TypeId(1))));
+    let sums = ApiObject::Aggregate(TypeId(1), AggregatePart::Sums);
+    assert_eq!(api.object("PlayAggregateSums"), Some(sums));
     let many = MutationField { type_id: TypeId(1), verb: Verb::Append, many: true };
     assert_eq!(api.mutation("appendPlayList"), Some(many));
     assert_eq!(api.mutation("createPlay"), None);
@@ -215,6 +219,17 @@ fn clashing_names_are_found() {
             object("FilmEdge", ObjectKind::Embedded, vec![stored("x", DataType::Int, true)]),
         ],
         &["the API of `Film` needs the type `FilmEdge`, which is taken by `FilmEdge`"],
+    );
+    check(
+        vec![
+            film(),
+            object("FilmHaving", ObjectKind::Embedded, vec![stored("x", DataType::Int, true)]),
+        ],
+        &["the API of `Film` needs the type `FilmHaving`, which is taken by `FilmHaving`"],
+    );
+    check(
+        vec![film(), object("Play", table(Some("filmsAggregate"), &[]), vec![id("filmId")])],
+        &["the API of `Play` needs the query field `filmsAggregate`, which is taken by `Film`"],
     );
     check(
         vec![object("PageInfo", ObjectKind::Embedded, vec![stored("or", DataType::Int, true)])],

@@ -2,7 +2,10 @@
 //!
 //! In: a schema. Out: one module without dependencies, for Python 3.10 and later: an `Enum` for every
 //! enum and a dataclass for every type, each with `from_json` and `to_json` for what travels as text
-//! (`Long`, `Decimal`, `Date`, `DateTime`, `UUID`, `Bytes`). Not here: a client.
+//! (`Long`, `Decimal`, `Date`, `DateTime`, `UUID`, `Bytes`), and for groups of a table's rows. Not here: a
+//! client.
+
+mod aggregate;
 
 use std::fmt::Write as _;
 
@@ -96,6 +99,9 @@ pub fn python(schema: &Schema) -> Vec<GeneratedFile> {
     for object in schema.types.values() {
         let attributes = attributes(schema, object);
         dataclass(&mut text, &object.name, object.description.as_deref(), &attributes);
+        if object.table().is_some() {
+            aggregate::dataclasses(&mut text, schema, object);
+        }
     }
     vec![GeneratedFile { path: "rows.py".to_owned(), text }]
 }

@@ -91,10 +91,11 @@ impl Taken {
     fn take(&mut self, type_name: &str, plural: Option<&str>) -> bool {
         let lower = |name: String| name.to_lowercase();
         let mut types = vec![lower(type_name.to_owned())];
-        types.extend(DERIVED.map(|ending| lower(format!("{type_name}{ending}"))));
+        let endings = DERIVED.into_iter().chain(crate::api::aggregate_type_endings());
+        types.extend(endings.map(|ending| lower(format!("{type_name}{ending}"))));
         let one = key_field_name(type_name);
         let list = plural.map_or_else(|| format!("{one}List"), str::to_owned);
-        let mut roots = vec![one.clone(), list.clone()];
+        let mut roots = vec![one.clone(), list.clone(), format!("{list}Aggregate")];
         for verb in ["create", "upsert", "update", "delete", "append"] {
             for subject in [&one, &list] {
                 roots.push(format!("{verb}{subject}"));

@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::respond::refuse;
+use super::routes::is_json;
 use super::{App, Shared};
 
 /// Bytes of the headers of a request. The library below has a limit of its own, several times as large,
@@ -89,6 +90,21 @@ fn permission() -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Headers that a browser sends for a page of another site only after it has asked for leave.
+const ASKED_FOR: [&str; 4] =
+    ["authorization", "headwater-preflight", "apollo-require-preflight", "x-apollo-operation-name"];
+
+/// Whether somebody meant to send this question by `GET`, or a page of another site could have made a
+/// browser send it: with a picture, a script or a link, no `Origin` comes along.
+pub(super) fn is_deliberate(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    // `none` is somebody who typed the address.
+    if matches!(site, Some(b"same-origin" | b"none")) {
+        return true;
+    }
+    ASKED_FOR.iter().any(|name| headers.contains_key(*name)) || is_json(headers)
 }
 
 fn is_our_host(app: &App, host: Option<&str>) -> bool {

@@ -25,6 +25,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::limit::RequestBodyLimitLayer;
 
+pub(super) use operations::is_json;
+
 use super::respond::{late, refuse};
 use super::{Shared, events, guard, worded};
 
@@ -32,8 +34,15 @@ use super::{Shared, events, guard, worded};
 pub(super) fn router(app: Shared) -> Router {
     let body = usize::try_from(app.project.settings.limits.request_body.0).unwrap_or(usize::MAX);
     let upload = usize::try_from(app.project.settings.limits.upload_body.0).unwrap_or(usize::MAX);
-    let small = Router::new()
+    let settings = &app.project.settings;
+    let question = settings.graphql.request_bytes.0.min(settings.limits.request_body.0);
+    let question = usize::try_from(question).unwrap_or(usize::MAX);
+    let questions = Router::new()
         .route("/graphql", post(graphql::post).get(graphql::get))
+        .layer(DefaultBodyLimit::max(question))
+        .layer(RequestBodyLimitLayer::new(question))
+        .layer(middleware::from_fn_with_state(app.clone(), bound));
+    let small = Router::new()
         .route("/system", post(graphql::system))
         .route("/export", post(data::export))
         .route("/media/{type}/{field}/{hash}", get(media::get))
@@ -53,7 +62,8 @@ pub(super) fn router(app: Shared) -> Router {
     let large = Router::new()
         .route("/import", post(data::import))
         .layer(RequestBodyLimitLayer::new(upload));
-    small
+    questions
+        .merge(small)
         .merge(operations)
         .merge(large)
         .fallback(get(ui::asset))

@@ -18,17 +18,20 @@ const LONGEST: usize = 4096;
 /// Passes answers on; words those refusals that have none.
 pub(super) async fn words(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let asked = format!("{} {}", request.method(), request.uri().path());
-    let is_upload = request.uri().path() == "/import";
+    let path = request.uri().path();
+    let (is_upload, is_question) = (path == "/import", path == "/graphql");
     let response = next.run(request).await;
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(&response) {
         return response;
     }
-    let limits = &app.project.settings.limits;
+    let (limits, graphql) = (&app.project.settings.limits, &app.project.settings.graphql);
     let (name, size) = if is_upload {
-        ("upload_body", limits.upload_body)
+        ("limits.upload_body", limits.upload_body)
+    } else if is_question && graphql.request_bytes.0 < limits.request_body.0 {
+        ("graphql.request_bytes", graphql.request_bytes)
     } else {
-        ("request_body", limits.request_body)
+        ("limits.request_body", limits.request_body)
     };
     let allowed = response.headers().get(header::ALLOW).cloned();
     let mut answer = match status {
@@ -36,7 +39,7 @@ pub(super) async fn words(State(app): State<Shared>, request: Request, next: Nex
             status,
             Kind::LimitExceeded.code(),
             format!("the body is larger than {}", format_bytes(size.0)),
-            &format!("send less, or raise `limits.{name}`"),
+            &format!("send less, or raise `{name}`"),
         ),
         StatusCode::METHOD_NOT_ALLOWED => {
             let hint = "the header `Allow` of this answer names the methods that are";

@@ -33,15 +33,7 @@ pub(super) async fn query(
     principal: &Principal,
     request: QueryRequest,
 ) -> Result<Value, ErrorBody> {
-    let live = project.live();
-    let request = mesh::Request {
-        query: request.query,
-        operation_name: request.operation_name,
-        variables: request.variables.unwrap_or_default(),
-        principal: principal.clone(),
-        headers: Arc::default(),
-    };
-    let answer = live.engine.execute(request).await;
+    let answer = project.gate.ask(project, &request.into(), principal).await?;
     Ok(answer.json()?)
 }
 

@@ -1,7 +1,9 @@
 //! What travels about rows: importing, exporting, asking, snapshots.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 /// Import files. A local import reads `source` itself; over HTTP the bytes are the request's body.
@@ -98,6 +100,51 @@ pub struct QueryRequest {
     pub operation_name: Option<String>,
     /// Values of its variables.
     pub variables: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A request of GraphQL over HTTP: a document, or the name of one that the server has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GraphqlRequest {
+    /// The document.
+    pub query: Option<String>,
+    /// The id of a registered document.
+    pub document_id: Option<String>,
+    /// Which operation of it.
+    pub operation_name: Option<String>,
+    /// Values of its variables.
+    pub variables: Option<serde_json::Map<String, serde_json::Value>>,
+    /// `persistedQuery` names a document that was sent before; others are passed over.
+    pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl From<QueryRequest> for GraphqlRequest {
+    fn from(request: QueryRequest) -> Self {
+        GraphqlRequest {
+            query: Some(request.query),
+            operation_name: request.operation_name,
+            variables: request.variables,
+            ..GraphqlRequest::default()
+        }
+    }
+}
+
+impl GraphqlRequest {
+    /// The request for the engine, of the document that was found.
+    pub(crate) fn of(
+        &self,
+        document: String,
+        principal: base::Principal,
+        headers: Arc<HeaderMap>,
+    ) -> mesh::Request {
+        mesh::Request {
+            query: document,
+            operation_name: self.operation_name.clone(),
+            variables: self.variables.clone().unwrap_or_default(),
+            principal,
+            headers,
+        }
+    }
 }
 
 /// A SQL query.

@@ -109,6 +109,78 @@ pub struct TokenInfo {
     pub secret: Option<String>,
 }
 
+/// Register documents of a client.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DocumentRegisterRequest {
+    /// Which program sends them; empty when nobody says.
+    #[serde(default)]
+    pub client: String,
+    /// The documents.
+    pub documents: Vec<DocumentText>,
+}
+
+/// A document to register.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DocumentText {
+    /// Where it stands: a file's name, for messages.
+    pub file: String,
+    /// The document, as clients send it.
+    pub text: String,
+    /// The SHA-256 of the text, when the client's tools have written it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// What a registration did.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentRegisterAnswer {
+    /// Whose documents.
+    pub client: String,
+    /// Documents that are new.
+    pub registered: u64,
+    /// Documents that this client had registered before.
+    pub known: u64,
+}
+
+/// A registered document.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentInfo {
+    /// The SHA-256 of its text, in hexadecimal.
+    pub id: String,
+    /// The names of its operations; empty when its only one has none.
+    pub name: String,
+    /// Which program sends it.
+    pub client: String,
+    /// How long its text is.
+    pub bytes: u64,
+    /// Who registered it.
+    pub author: String,
+    /// When.
+    pub at: String,
+}
+
+/// Remove registered documents: those of these ids, of a client, or of both.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct DocumentRemoveRequest {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// Whose.
+    pub client: Option<String>,
+}
+
+/// What a removal did.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentRemoveAnswer {
+    /// How many are gone.
+    pub removed: u64,
+}
+
 /// Make or read a backup; paths are the server's own.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

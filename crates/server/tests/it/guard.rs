@@ -111,11 +111,47 @@ fn a_body_that_a_form_could_send_is_refused() {
 }
 
 #[test]
+fn a_question_by_get_that_a_foreign_page_could_send_is_refused() {
+    let lab = Lab::new().with_items();
+    let query = crate::lab::encoded("{ items { totalCount } }");
+    let ask =
+        |headers: &[(&str, &str)]| lab.send(&format!("GET /graphql?query={query}"), headers, b"");
+    let site = |site| ("sec-fetch-site", site);
+    // A picture, a script or a link: a browser of today says so, one of yesterday says nothing.
+    for foreign in [&[][..], &[site("cross-site")], &[site("same-site")], &[site("")]] {
+        check_refused(&ask(foreign), 403, "DENIED", "a page of another site");
+        // A content type that forms can send needs no leave either.
+        let form = [foreign, &[("content-type", "text/plain")]].concat();
+        check_refused(&ask(&form), 403, "DENIED", "a page of another site");
+    }
+    let meant = [
+        &[site("same-origin")][..],
+        &[site("none")],
+        &[("headwater-preflight", "1")],
+        &[("apollo-require-preflight", "true")],
+        &[("content-type", "application/json"), site("cross-site")],
+    ];
+    for headers in meant {
+        let answer = ask(headers);
+        assert_eq!(
+            (answer.status, &answer.json()["data"]["items"]["totalCount"]),
+            (200, &json!(3))
+        );
+    }
+    // A page of another origin is refused whatever else it sends.
+    let origin = ("origin", "https://evil.example");
+    let answer = ask(&[origin, ("headwater-preflight", "1")]);
+    check_refused(&answer, 403, "DENIED", "may not call this server");
+}
+
+#[test]
 fn a_mutation_by_get_is_refused_and_changes_nothing() {
     let lab = Lab::new().with_items();
     let mutation = crate::lab::encoded(r#"mutation { deleteItem(id: "a") { count } }"#);
-    let answer = lab.get(&format!("/graphql?query={mutation}"));
+    let line = format!("GET /graphql?query={mutation}");
+    let answer = lab.send(&line, &[("headwater-preflight", "1")], b"");
     check_refused(&answer, 405, "INVALID_INPUT", "cannot be asked for with GET");
+    assert_eq!(answer.header("allow"), Some("POST"));
     assert_eq!(lab.rows("SELECT count(*) FROM items"), json!([["3"]]));
 }
 

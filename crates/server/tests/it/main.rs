@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a test that fails")]
 
 mod applies;
+mod audit;
 mod backends;
 mod change;
 mod client;
 mod credentials;
 mod data;
+mod documents;
 mod graphql;
 mod guard;
 mod house;
@@ -19,7 +21,9 @@ mod noise;
 mod operations;
 mod phases;
 mod ratings;
+mod safety;
 mod scenarios;
+mod security;
 mod services;
 mod settings;
 mod stores;

@@ -14,6 +14,11 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "backup" => (json!({}), "INVALID_INPUT", "missing field `folder`"),
         "columns" | "compact" | "snapshots" => (of_type, "NOT_FOUND", "Nobody"),
         "connect" => (json!({"table": "nowhere"}), "NOT_FOUND", "there is no table `nowhere`"),
+        "documentRegister" => {
+            let documents = json!([{"file": "a.graphql", "text": "{ nobody }"}]);
+            (json!({ "documents": documents }), "INVALID_INPUT", "1 document is faulty")
+        }
+        "documentRemove" => (json!({}), "INVALID_INPUT", "give ids, a client, or both"),
         "explain" => (json!({}), "INVALID_INPUT", "either `query` or `sql`"),
         "generate" => (json!({"target": "cobol"}), "INVALID_INPUT", "nothing generates `cobol`"),
         "import" => (json!({}), "INVALID_INPUT", "`POST /import`"),
@@ -27,8 +32,8 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "tokenRevoke" => (json!({"id": "nobody"}), "NOT_FOUND", "there is no token `nobody`"),
         "undo" => (json!({"expectedBase": "x"}), "STALE", "changed since it was planned"),
         "undoPlan" => (json!({"dryRun": "x"}), "INVALID_INPUT", "wrong shape"),
-        "applyContract" | "applyPause" | "pendingPlan" | "schema" | "schemaVersions" | "status"
-        | "tables" | "tokenList" | "upgrade" => {
+        "applyContract" | "applyPause" | "documentList" | "pendingPlan" | "schema"
+        | "schemaVersions" | "status" | "tables" | "tokenList" | "upgrade" => {
             (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request")
         }
         other => panic!("`{other}` has no bad request here"),
@@ -62,6 +67,9 @@ fn every_operation_does_its_work() {
             "backup" => json!({ "folder": backup }),
             "columns" | "snapshots" | "compact" => json!({"typeName": "Item"}),
             "connect" => json!({"table": "shop.items"}),
+            "documentRegister" => json!({"client": "web", "documents": [
+                {"file": "a.graphql", "text": "{ items { totalCount } }"}]}),
+            "documentRemove" => json!({"client": "web"}),
             "explain" => json!({"sql": "SELECT id FROM items"}),
             "generate" => json!({"target": "typescript"}),
             "migrateStore" => json!({ "to": "elsewhere" }),

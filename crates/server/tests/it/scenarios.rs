@@ -21,7 +21,7 @@ fn read(path: &Path) -> String {
 async fn call(project: &Project, operation: &str, request: Value) -> Value {
     operations::call(project, &Principal::local(), operation, request, &mut |_| {})
         .await
-        .unwrap_or_else(|error| panic!("{operation}: {}", error.message))
+        .unwrap_or_else(|error| panic!("{operation}: {}: {:?}", error.message, error.causes))
 }
 
 /// The fixture's schema with its tables in a format. Lance tables offer no text search.

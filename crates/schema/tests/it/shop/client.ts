@@ -26,8 +26,12 @@ export interface QueryShape {
   product: Branch<ProductShape, Maybe<One>, { id: string | number; asOf?: AsOf | null }>;
   /** All wanted `Product`, 50 a page unless `first` or `last` says otherwise. */
   products: Branch<ProductConnectionShape, Maybe<One>, { where?: ProductWhere | null; orderBy?: ReadonlyArray<ProductOrderBy> | null; first?: number | null; after?: string | null; last?: number | null; before?: string | null; search?: string | null; asOf?: AsOf | null }>;
+  /** What is measured of all wanted `Product`, or of each group of them when `groupBy` is given. Without `first` all groups come, and more than the limit of a page are an error. */
+  productsAggregate: Branch<ProductAggregateShape, Maybe<Many<One>>, { where?: ProductWhere | null; search?: string | null; asOf?: AsOf | null; groupBy?: ReadonlyArray<ProductGroupBy> | null; having?: ProductHaving | null; orderBy?: ReadonlyArray<ProductAggregateOrderBy> | null; first?: number | null }>;
   /** All wanted `Order`, 50 a page unless `first` or `last` says otherwise. */
   orders: Branch<OrderConnectionShape, Maybe<One>, { where?: OrderWhere | null; orderBy?: ReadonlyArray<OrderOrderBy> | null; first?: number | null; after?: string | null; last?: number | null; before?: string | null; asOf?: AsOf | null }>;
+  /** What is measured of all wanted `Order`, or of each group of them when `groupBy` is given. Without `first` all groups come, and more than the limit of a page are an error. */
+  ordersAggregate: Branch<OrderAggregateShape, Maybe<Many<One>>, { where?: OrderWhere | null; asOf?: AsOf | null; groupBy?: ReadonlyArray<OrderGroupBy> | null; having?: OrderHaving | null; orderBy?: ReadonlyArray<OrderAggregateOrderBy> | null; first?: number | null }>;
   /** The fingerprint of the schema that answers. */
   schemaFingerprint: Leaf<string>;
 }
@@ -204,6 +208,174 @@ export interface ProductListPayloadShape {
 }
 export type ProductListPayload = Values<ProductListPayloadShape>;
 
+/** A group of `Product`, and what is measured of its rows. */
+export interface ProductAggregateShape {
+  __typename: Leaf<"ProductAggregate">;
+  /** What the rows of the group share: the fields of `groupBy`. */
+  keys: Branch<ProductAggregateValuesShape, One>;
+  /** Rows of the group. */
+  count: Leaf<Long>;
+  /** Rows that have a value. */
+  countOf: Branch<ProductAggregateCountsShape, One>;
+  /** Different values. */
+  countDistinct: Branch<ProductAggregateCountsShape, One>;
+  /** The least values; null when no row has one. */
+  min: Branch<ProductAggregateValuesShape, One>;
+  /** The greatest values; null when no row has one. */
+  max: Branch<ProductAggregateValuesShape, One>;
+  /** The sums of the values; null when no row has one. */
+  sum: Branch<ProductAggregateSumsShape, One>;
+  /** The means of the values; null when no row has one. */
+  avg: Branch<ProductAggregateAveragesShape, One>;
+  /** The value below which the share `p` of the values lies, from 0 to 1, interpolated between its two neighbours; null when no row has one. */
+  percentile: Branch<ProductAggregatePercentilesShape, One, { p: number }>;
+}
+export type ProductAggregate = Values<ProductAggregateShape>;
+
+/** Values of the fields of `Product`. */
+export interface ProductAggregateValuesShape {
+  __typename: Leaf<"ProductAggregateValues">;
+  id: Leaf<string | null>;
+  name: Leaf<string | null>;
+  price: Leaf<Decimal | null>;
+  sold: Leaf<Long | null>;
+  weight: Leaf<number | null>;
+}
+export type ProductAggregateValues = Values<ProductAggregateValuesShape>;
+
+/** A count for each field of `Product`. */
+export interface ProductAggregateCountsShape {
+  __typename: Leaf<"ProductAggregateCounts">;
+  id: Leaf<Long | null>;
+  name: Leaf<Long | null>;
+  price: Leaf<Long | null>;
+  sold: Leaf<Long | null>;
+  weight: Leaf<Long | null>;
+}
+export type ProductAggregateCounts = Values<ProductAggregateCountsShape>;
+
+/** A sum for each numeric field of `Product`. */
+export interface ProductAggregateSumsShape {
+  __typename: Leaf<"ProductAggregateSums">;
+  price: Leaf<Decimal | null>;
+  sold: Leaf<Decimal | null>;
+  weight: Leaf<number | null>;
+}
+export type ProductAggregateSums = Values<ProductAggregateSumsShape>;
+
+/** A mean for each numeric field of `Product`. */
+export interface ProductAggregateAveragesShape {
+  __typename: Leaf<"ProductAggregateAverages">;
+  price: Leaf<Decimal | null>;
+  sold: Leaf<number | null>;
+  weight: Leaf<number | null>;
+}
+export type ProductAggregateAverages = Values<ProductAggregateAveragesShape>;
+
+/** A percentile for each numeric field of `Product`. */
+export interface ProductAggregatePercentilesShape {
+  __typename: Leaf<"ProductAggregatePercentiles">;
+  price: Leaf<number | null>;
+  sold: Leaf<number | null>;
+  weight: Leaf<number | null>;
+}
+export type ProductAggregatePercentiles = Values<ProductAggregatePercentilesShape>;
+
+/** One thing that `Product` are grouped by: exactly one field is given. */
+export interface ProductGroupBy {
+  id?: GroupByValue | null;
+  name?: GroupByValue | null;
+  price?: GroupByNumber | null;
+  sold?: GroupByNumber | null;
+  weight?: GroupByNumber | null;
+}
+
+/** One sort key of groups of `Product`: exactly one measure of one field. */
+export interface ProductAggregateOrderBy {
+  keys?: ProductOrderBy | null;
+  count?: SortDirection | null;
+  countOf?: ProductOrderBy | null;
+  countDistinct?: ProductOrderBy | null;
+  min?: ProductOrderBy | null;
+  max?: ProductOrderBy | null;
+  sum?: ProductNumberOrderBy | null;
+  avg?: ProductNumberOrderBy | null;
+  percentile?: ProductPercentileOrderBy | null;
+}
+
+/** One numeric field of `Product`: exactly one is given. */
+export interface ProductNumberOrderBy {
+  price?: SortDirection | null;
+  sold?: SortDirection | null;
+  weight?: SortDirection | null;
+}
+
+/** A percentile of a field of `Product` to sort by. */
+export interface ProductPercentileOrderBy {
+  p: number;
+  of: ProductNumberOrderBy;
+}
+
+/** Which groups of `Product` are wanted: all given conditions hold. */
+export interface ProductHaving {
+  and?: ReadonlyArray<ProductHaving> | null;
+  or?: ReadonlyArray<ProductHaving> | null;
+  not?: ProductHaving | null;
+  count?: LongWhere | null;
+  countOf?: ProductHavingCounts | null;
+  countDistinct?: ProductHavingCounts | null;
+  min?: ProductHavingValues | null;
+  max?: ProductHavingValues | null;
+  sum?: ProductHavingSums | null;
+  avg?: ProductHavingAverages | null;
+  percentile?: ProductHavingPercentile | null;
+}
+
+/** Conditions on measures of `Product`: all given ones hold. */
+export interface ProductHavingValues {
+  id?: IDWhere | null;
+  name?: StringWhere | null;
+  price?: DecimalWhere | null;
+  sold?: LongWhere | null;
+  weight?: FloatWhere | null;
+}
+
+/** Conditions on measures of `Product`: all given ones hold. */
+export interface ProductHavingCounts {
+  id?: LongWhere | null;
+  name?: LongWhere | null;
+  price?: LongWhere | null;
+  sold?: LongWhere | null;
+  weight?: LongWhere | null;
+}
+
+/** Conditions on measures of `Product`: all given ones hold. */
+export interface ProductHavingSums {
+  price?: DecimalWhere | null;
+  sold?: DecimalWhere | null;
+  weight?: FloatWhere | null;
+}
+
+/** Conditions on measures of `Product`: all given ones hold. */
+export interface ProductHavingAverages {
+  price?: DecimalWhere | null;
+  sold?: FloatWhere | null;
+  weight?: FloatWhere | null;
+}
+
+/** Conditions on measures of `Product`: all given ones hold. */
+export interface ProductHavingPercentiles {
+  price?: FloatWhere | null;
+  sold?: FloatWhere | null;
+  weight?: FloatWhere | null;
+}
+
+/** Conditions on a percentile of fields of `Product`. */
+export interface ProductHavingPercentile {
+  p: number;
+  of: ProductHavingPercentiles;
+}
+
 export interface SizeShape {
   __typename: Leaf<"Size">;
   width: Leaf<number>;
@@ -294,6 +466,100 @@ export interface OrderEdgeShape {
   cursor: Leaf<string>;
 }
 export type OrderEdge = Values<OrderEdgeShape>;
+
+/** A group of `Order`, and what is measured of its rows. */
+export interface OrderAggregateShape {
+  __typename: Leaf<"OrderAggregate">;
+  /** What the rows of the group share: the fields of `groupBy`. */
+  keys: Branch<OrderAggregateValuesShape, One>;
+  /** Rows of the group. */
+  count: Leaf<Long>;
+  /** Rows that have a value. */
+  countOf: Branch<OrderAggregateCountsShape, One>;
+  /** Different values. */
+  countDistinct: Branch<OrderAggregateCountsShape, One>;
+  /** The least values; null when no row has one. */
+  min: Branch<OrderAggregateValuesShape, One>;
+  /** The greatest values; null when no row has one. */
+  max: Branch<OrderAggregateValuesShape, One>;
+}
+export type OrderAggregate = Values<OrderAggregateShape>;
+
+/** Values of the fields of `Order`. */
+export interface OrderAggregateValuesShape {
+  __typename: Leaf<"OrderAggregateValues">;
+  id: Leaf<UUID | null>;
+  productId: Leaf<string | null>;
+  at: Leaf<DateTime | null>;
+  due: Leaf<Date | null>;
+  state: Leaf<State | null>;
+  receipt: Leaf<Bytes | null>;
+}
+export type OrderAggregateValues = Values<OrderAggregateValuesShape>;
+
+/** A count for each field of `Order`. */
+export interface OrderAggregateCountsShape {
+  __typename: Leaf<"OrderAggregateCounts">;
+  id: Leaf<Long | null>;
+  productId: Leaf<Long | null>;
+  at: Leaf<Long | null>;
+  due: Leaf<Long | null>;
+  state: Leaf<Long | null>;
+  receipt: Leaf<Long | null>;
+}
+export type OrderAggregateCounts = Values<OrderAggregateCountsShape>;
+
+/** One thing that `Order` are grouped by: exactly one field is given. */
+export interface OrderGroupBy {
+  id?: GroupByValue | null;
+  productId?: GroupByValue | null;
+  at?: GroupByDateTime | null;
+  due?: GroupByDate | null;
+  state?: GroupByValue | null;
+  receipt?: GroupByValue | null;
+}
+
+/** One sort key of groups of `Order`: exactly one measure of one field. */
+export interface OrderAggregateOrderBy {
+  keys?: OrderOrderBy | null;
+  count?: SortDirection | null;
+  countOf?: OrderOrderBy | null;
+  countDistinct?: OrderOrderBy | null;
+  min?: OrderOrderBy | null;
+  max?: OrderOrderBy | null;
+}
+
+/** Which groups of `Order` are wanted: all given conditions hold. */
+export interface OrderHaving {
+  and?: ReadonlyArray<OrderHaving> | null;
+  or?: ReadonlyArray<OrderHaving> | null;
+  not?: OrderHaving | null;
+  count?: LongWhere | null;
+  countOf?: OrderHavingCounts | null;
+  countDistinct?: OrderHavingCounts | null;
+  min?: OrderHavingValues | null;
+  max?: OrderHavingValues | null;
+}
+
+/** Conditions on measures of `Order`: all given ones hold. */
+export interface OrderHavingValues {
+  id?: UUIDWhere | null;
+  productId?: IDWhere | null;
+  at?: DateTimeWhere | null;
+  due?: DateWhere | null;
+  state?: StateWhere | null;
+  receipt?: BytesWhere | null;
+}
+
+/** Conditions on measures of `Order`: all given ones hold. */
+export interface OrderHavingCounts {
+  id?: LongWhere | null;
+  productId?: LongWhere | null;
+  at?: LongWhere | null;
+  due?: LongWhere | null;
+  state?: LongWhere | null;
+  receipt?: LongWhere | null;
+}
 
 /** Where an order stands. */
 export type State = "OPEN" | "SHIPPED";
@@ -464,6 +730,39 @@ export type SortDirection =
   /** Largest first. */
   | "DESC";
 
+/** What of a field decides the group of a row. */
+export type GroupByValue =
+  /** Its value; rows without one are a group too. */
+  | "VALUE";
+
+/** What of a day decides the group of a row. */
+export type GroupByDate =
+  /** The day itself. */
+  | "VALUE"
+  /** The first of January. */
+  | "YEAR"
+  /** The first of the month. */
+  | "MONTH";
+
+/** What of a moment decides the group of a row; years, months and days are those of UTC. */
+export type GroupByDateTime =
+  /** The moment itself. */
+  | "VALUE"
+  /** The beginning of the year. */
+  | "YEAR"
+  /** The beginning of the month. */
+  | "MONTH"
+  /** Midnight. */
+  | "DAY"
+  /** The full hour. */
+  | "HOUR";
+
+/** What of a number decides the group of a row: `{}` is the number itself. */
+export interface GroupByNumber {
+  /** The lower bound of its bucket of this width; one bucket begins at 0. */
+  bucket?: string | number | null;
+}
+
 /** An older state: exactly one of the fields is given. */
 export interface AsOf {
   /** The state at this moment. */
@@ -571,7 +870,9 @@ const FIELDS = {
   Query: {
     product: ["Product", { id: "ID!", asOf: "AsOf" }],
     products: ["ProductConnection", { where: "ProductWhere", orderBy: "[ProductOrderBy!]", first: "Int", after: "String", last: "Int", before: "String", search: "String", asOf: "AsOf" }],
+    productsAggregate: ["ProductAggregate", { where: "ProductWhere", search: "String", asOf: "AsOf", groupBy: "[ProductGroupBy!]", having: "ProductHaving", orderBy: "[ProductAggregateOrderBy!]", first: "Int" }],
     orders: ["OrderConnection", { where: "OrderWhere", orderBy: "[OrderOrderBy!]", first: "Int", after: "String", last: "Int", before: "String", asOf: "AsOf" }],
+    ordersAggregate: ["OrderAggregate", { where: "OrderWhere", asOf: "AsOf", groupBy: "[OrderGroupBy!]", having: "OrderHaving", orderBy: "[OrderAggregateOrderBy!]", first: "Int" }],
     schemaFingerprint: ["", {}],
   },
   Mutation: {
@@ -630,6 +931,46 @@ const FIELDS = {
     snapshot: ["", {}],
     replayed: ["", {}],
   },
+  ProductAggregate: {
+    keys: ["ProductAggregateValues", {}],
+    count: ["", {}],
+    countOf: ["ProductAggregateCounts", {}],
+    countDistinct: ["ProductAggregateCounts", {}],
+    min: ["ProductAggregateValues", {}],
+    max: ["ProductAggregateValues", {}],
+    sum: ["ProductAggregateSums", {}],
+    avg: ["ProductAggregateAverages", {}],
+    percentile: ["ProductAggregatePercentiles", { p: "Float!" }],
+  },
+  ProductAggregateValues: {
+    id: ["", {}],
+    name: ["", {}],
+    price: ["", {}],
+    sold: ["", {}],
+    weight: ["", {}],
+  },
+  ProductAggregateCounts: {
+    id: ["", {}],
+    name: ["", {}],
+    price: ["", {}],
+    sold: ["", {}],
+    weight: ["", {}],
+  },
+  ProductAggregateSums: {
+    price: ["", {}],
+    sold: ["", {}],
+    weight: ["", {}],
+  },
+  ProductAggregateAverages: {
+    price: ["", {}],
+    sold: ["", {}],
+    weight: ["", {}],
+  },
+  ProductAggregatePercentiles: {
+    price: ["", {}],
+    sold: ["", {}],
+    weight: ["", {}],
+  },
   Size: {
     width: ["", {}],
     class: ["", {}],
@@ -653,6 +994,30 @@ const FIELDS = {
   OrderEdge: {
     node: ["Order", {}],
     cursor: ["", {}],
+  },
+  OrderAggregate: {
+    keys: ["OrderAggregateValues", {}],
+    count: ["", {}],
+    countOf: ["OrderAggregateCounts", {}],
+    countDistinct: ["OrderAggregateCounts", {}],
+    min: ["OrderAggregateValues", {}],
+    max: ["OrderAggregateValues", {}],
+  },
+  OrderAggregateValues: {
+    id: ["", {}],
+    productId: ["", {}],
+    at: ["", {}],
+    due: ["", {}],
+    state: ["", {}],
+    receipt: ["", {}],
+  },
+  OrderAggregateCounts: {
+    id: ["", {}],
+    productId: ["", {}],
+    at: ["", {}],
+    due: ["", {}],
+    state: ["", {}],
+    receipt: ["", {}],
   },
   PageInfo: {
     hasNextPage: ["", {}],
@@ -856,9 +1221,17 @@ export class Client extends Transport {
   async products<const Asked extends Selection<Below<QueryShape, "products">>>(args: { where?: ProductWhere | null; orderBy?: ReadonlyArray<ProductOrderBy> | null; first?: number | null; after?: string | null; last?: number | null; before?: string | null; search?: string | null; asOf?: AsOf | null }, select: Asked & Known<Below<QueryShape, "products">, Asked>): Promise<Answer<QueryShape, "products", Asked>> {
     return this.field("query", "products", args, select as object);
   }
+  /** What is measured of all wanted `Product`, or of each group of them when `groupBy` is given. Without `first` all groups come, and more than the limit of a page are an error. */
+  async productsAggregate<const Asked extends Selection<Below<QueryShape, "productsAggregate">>>(args: { where?: ProductWhere | null; search?: string | null; asOf?: AsOf | null; groupBy?: ReadonlyArray<ProductGroupBy> | null; having?: ProductHaving | null; orderBy?: ReadonlyArray<ProductAggregateOrderBy> | null; first?: number | null }, select: Asked & Known<Below<QueryShape, "productsAggregate">, Asked>): Promise<Answer<QueryShape, "productsAggregate", Asked>> {
+    return this.field("query", "productsAggregate", args, select as object);
+  }
   /** All wanted `Order`, 50 a page unless `first` or `last` says otherwise. */
   async orders<const Asked extends Selection<Below<QueryShape, "orders">>>(args: { where?: OrderWhere | null; orderBy?: ReadonlyArray<OrderOrderBy> | null; first?: number | null; after?: string | null; last?: number | null; before?: string | null; asOf?: AsOf | null }, select: Asked & Known<Below<QueryShape, "orders">, Asked>): Promise<Answer<QueryShape, "orders", Asked>> {
     return this.field("query", "orders", args, select as object);
+  }
+  /** What is measured of all wanted `Order`, or of each group of them when `groupBy` is given. Without `first` all groups come, and more than the limit of a page are an error. */
+  async ordersAggregate<const Asked extends Selection<Below<QueryShape, "ordersAggregate">>>(args: { where?: OrderWhere | null; asOf?: AsOf | null; groupBy?: ReadonlyArray<OrderGroupBy> | null; having?: OrderHaving | null; orderBy?: ReadonlyArray<OrderAggregateOrderBy> | null; first?: number | null }, select: Asked & Known<Below<QueryShape, "ordersAggregate">, Asked>): Promise<Answer<QueryShape, "ordersAggregate", Asked>> {
+    return this.field("query", "ordersAggregate", args, select as object);
   }
   /** The fingerprint of the schema that answers. */
   async schemaFingerprint(args: NoArgs = {}): Promise<string> {

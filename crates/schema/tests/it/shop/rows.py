@@ -177,6 +177,180 @@ class Product:
 
 
 @dataclass(kw_only=True)
+class ProductAggregateValues:
+    id: str | None = None
+    name: str | None = None
+    price: Decimal | None = None
+    sold: int | None = None
+    weight: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProductAggregateValues:
+        """Reads a row of an answer."""
+        return cls(
+            id=_maybe(_same)(data.get("id")),
+            name=_maybe(_same)(data.get("name")),
+            price=_maybe(_decimal)(data.get("price")),
+            sold=_maybe(int)(data.get("sold")),
+            weight=_maybe(float)(data.get("weight")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "id": _maybe(_same)(self.id),
+            "name": _maybe(_same)(self.name),
+            "price": _maybe(_decimal_text)(self.price),
+            "sold": _maybe(str)(self.sold),
+            "weight": _maybe(_same)(self.weight),
+        }
+
+
+@dataclass(kw_only=True)
+class ProductAggregateCounts:
+    id: int | None = None
+    name: int | None = None
+    price: int | None = None
+    sold: int | None = None
+    weight: int | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProductAggregateCounts:
+        """Reads a row of an answer."""
+        return cls(
+            id=_maybe(int)(data.get("id")),
+            name=_maybe(int)(data.get("name")),
+            price=_maybe(int)(data.get("price")),
+            sold=_maybe(int)(data.get("sold")),
+            weight=_maybe(int)(data.get("weight")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "id": _maybe(str)(self.id),
+            "name": _maybe(str)(self.name),
+            "price": _maybe(str)(self.price),
+            "sold": _maybe(str)(self.sold),
+            "weight": _maybe(str)(self.weight),
+        }
+
+
+@dataclass(kw_only=True)
+class ProductAggregateSums:
+    price: Decimal | None = None
+    sold: Decimal | None = None
+    weight: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProductAggregateSums:
+        """Reads a row of an answer."""
+        return cls(
+            price=_maybe(_decimal)(data.get("price")),
+            sold=_maybe(_decimal)(data.get("sold")),
+            weight=_maybe(float)(data.get("weight")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "price": _maybe(_decimal_text)(self.price),
+            "sold": _maybe(_decimal_text)(self.sold),
+            "weight": _maybe(_same)(self.weight),
+        }
+
+
+@dataclass(kw_only=True)
+class ProductAggregateAverages:
+    price: Decimal | None = None
+    sold: float | None = None
+    weight: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProductAggregateAverages:
+        """Reads a row of an answer."""
+        return cls(
+            price=_maybe(_decimal)(data.get("price")),
+            sold=_maybe(float)(data.get("sold")),
+            weight=_maybe(float)(data.get("weight")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "price": _maybe(_decimal_text)(self.price),
+            "sold": _maybe(_same)(self.sold),
+            "weight": _maybe(_same)(self.weight),
+        }
+
+
+@dataclass(kw_only=True)
+class ProductAggregatePercentiles:
+    price: float | None = None
+    sold: float | None = None
+    weight: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProductAggregatePercentiles:
+        """Reads a row of an answer."""
+        return cls(
+            price=_maybe(float)(data.get("price")),
+            sold=_maybe(float)(data.get("sold")),
+            weight=_maybe(float)(data.get("weight")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "price": _maybe(_same)(self.price),
+            "sold": _maybe(_same)(self.sold),
+            "weight": _maybe(_same)(self.weight),
+        }
+
+
+@dataclass(kw_only=True)
+class ProductAggregate:
+    keys: ProductAggregateValues | None = None
+    count: int | None = None
+    count_of: ProductAggregateCounts | None = None
+    count_distinct: ProductAggregateCounts | None = None
+    min: ProductAggregateValues | None = None
+    max: ProductAggregateValues | None = None
+    sum: ProductAggregateSums | None = None
+    avg: ProductAggregateAverages | None = None
+    percentile: ProductAggregatePercentiles | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProductAggregate:
+        """Reads a row of an answer."""
+        return cls(
+            keys=_maybe(ProductAggregateValues.from_json)(data.get("keys")),
+            count=_maybe(int)(data.get("count")),
+            count_of=_maybe(ProductAggregateCounts.from_json)(data.get("countOf")),
+            count_distinct=_maybe(ProductAggregateCounts.from_json)(data.get("countDistinct")),
+            min=_maybe(ProductAggregateValues.from_json)(data.get("min")),
+            max=_maybe(ProductAggregateValues.from_json)(data.get("max")),
+            sum=_maybe(ProductAggregateSums.from_json)(data.get("sum")),
+            avg=_maybe(ProductAggregateAverages.from_json)(data.get("avg")),
+            percentile=_maybe(ProductAggregatePercentiles.from_json)(data.get("percentile")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "keys": _maybe(ProductAggregateValues.to_json)(self.keys),
+            "count": _maybe(str)(self.count),
+            "countOf": _maybe(ProductAggregateCounts.to_json)(self.count_of),
+            "countDistinct": _maybe(ProductAggregateCounts.to_json)(self.count_distinct),
+            "min": _maybe(ProductAggregateValues.to_json)(self.min),
+            "max": _maybe(ProductAggregateValues.to_json)(self.max),
+            "sum": _maybe(ProductAggregateSums.to_json)(self.sum),
+            "avg": _maybe(ProductAggregateAverages.to_json)(self.avg),
+            "percentile": _maybe(ProductAggregatePercentiles.to_json)(self.percentile),
+        }
+
+
+@dataclass(kw_only=True)
 class Size:
     width: int
     class_: str | None = None
@@ -230,5 +404,104 @@ class Order:
             "state": _value(self.state),
             "receipt": _maybe(_bytes_text)(self.receipt),
             "product": _maybe(Product.to_json)(self.product),
+        }
+
+
+@dataclass(kw_only=True)
+class OrderAggregateValues:
+    id: UUID | None = None
+    product_id: str | None = None
+    at: datetime | None = None
+    due: date | None = None
+    state: State | None = None
+    receipt: bytes | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> OrderAggregateValues:
+        """Reads a row of an answer."""
+        return cls(
+            id=_maybe(UUID)(data.get("id")),
+            product_id=_maybe(_same)(data.get("productId")),
+            at=_maybe(_datetime)(data.get("at")),
+            due=_maybe(date.fromisoformat)(data.get("due")),
+            state=_maybe(State)(data.get("state")),
+            receipt=_maybe(_bytes)(data.get("receipt")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "id": _maybe(str)(self.id),
+            "productId": _maybe(_same)(self.product_id),
+            "at": _maybe(_datetime_text)(self.at),
+            "due": _maybe(date.isoformat)(self.due),
+            "state": _maybe(_value)(self.state),
+            "receipt": _maybe(_bytes_text)(self.receipt),
+        }
+
+
+@dataclass(kw_only=True)
+class OrderAggregateCounts:
+    id: int | None = None
+    product_id: int | None = None
+    at: int | None = None
+    due: int | None = None
+    state: int | None = None
+    receipt: int | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> OrderAggregateCounts:
+        """Reads a row of an answer."""
+        return cls(
+            id=_maybe(int)(data.get("id")),
+            product_id=_maybe(int)(data.get("productId")),
+            at=_maybe(int)(data.get("at")),
+            due=_maybe(int)(data.get("due")),
+            state=_maybe(int)(data.get("state")),
+            receipt=_maybe(int)(data.get("receipt")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "id": _maybe(str)(self.id),
+            "productId": _maybe(str)(self.product_id),
+            "at": _maybe(str)(self.at),
+            "due": _maybe(str)(self.due),
+            "state": _maybe(str)(self.state),
+            "receipt": _maybe(str)(self.receipt),
+        }
+
+
+@dataclass(kw_only=True)
+class OrderAggregate:
+    keys: OrderAggregateValues | None = None
+    count: int | None = None
+    count_of: OrderAggregateCounts | None = None
+    count_distinct: OrderAggregateCounts | None = None
+    min: OrderAggregateValues | None = None
+    max: OrderAggregateValues | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> OrderAggregate:
+        """Reads a row of an answer."""
+        return cls(
+            keys=_maybe(OrderAggregateValues.from_json)(data.get("keys")),
+            count=_maybe(int)(data.get("count")),
+            count_of=_maybe(OrderAggregateCounts.from_json)(data.get("countOf")),
+            count_distinct=_maybe(OrderAggregateCounts.from_json)(data.get("countDistinct")),
+            min=_maybe(OrderAggregateValues.from_json)(data.get("min")),
+            max=_maybe(OrderAggregateValues.from_json)(data.get("max")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Writes the row as the API takes it."""
+        return {
+            "keys": _maybe(OrderAggregateValues.to_json)(self.keys),
+            "count": _maybe(str)(self.count),
+            "countOf": _maybe(OrderAggregateCounts.to_json)(self.count_of),
+            "countDistinct": _maybe(OrderAggregateCounts.to_json)(self.count_distinct),
+            "min": _maybe(OrderAggregateValues.to_json)(self.min),
+            "max": _maybe(OrderAggregateValues.to_json)(self.max),
         }
 

@@ -1,101 +1,137 @@
 //! `/graphql`, as the GraphQL-over-HTTP specification says, and `/system`, the administration.
+//!
+//! In: a request by `POST` or, for questions, by `GET`. Out: an answer in the media type that the client
+//! takes. Not here: which document is meant and what it may cost (`gate`).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use base::{Error, Principal, Result};
-use mesh::Request;
+use base::{Error, Kind, Result};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::super::authenticate::principal;
-use super::super::respond::{failure, refuse};
+use super::super::authenticate::{caller, principal};
+use super::super::guard::is_deliberate;
+use super::super::respond::status;
 use super::super::{App, Shared};
 use super::operations::{is_json, json, not_json};
+use crate::gate::{Answer, Bill, Caller, Document, Gate};
 use crate::operations;
-use crate::wire::{ErrorBody, QueryRequest};
+use crate::project::Live;
+use crate::wire::{ErrorBody, GraphqlRequest};
 
 /// The media type that tells errors of the request from errors inside the answer.
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
-pub(super) async fn post(State(app): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    answer_post(&app, &headers, &body, Which::Project).await
+pub(super) async fn post(
+    State(app): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let request = match read(&headers, &body) {
+        Ok(request) => request,
+        Err(refused) => return refused,
+    };
+    let asked = async {
+        let caller = caller(&app, &headers, peer.ip()).await?;
+        answer(&app, &headers, &caller, &request, &Method::POST).await
+    };
+    answered(&headers, asked.await)
 }
 
 pub(super) async fn system(State(app): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    answer_post(&app, &headers, &body, Which::System).await
+    let request = match read(&headers, &body) {
+        Ok(request) => request,
+        Err(refused) => return refused,
+    };
+    let answer = async {
+        let principal = principal(&app, &headers).await?;
+        let query = request.query.clone().ok_or_else(|| Error::invalid("there is no `query`"))?;
+        app.project.refresh().await?;
+        Ok::<_, Error>(app.system.execute(request.of(query, principal, Arc::default())).await)
+    };
+    match answer.await {
+        Ok(answer) => respond(&headers, answer, None),
+        Err(error) => failed(&headers, ErrorBody::from(&error)),
+    }
 }
 
-/// Which engine is asked.
-#[derive(Clone, Copy)]
-enum Which {
-    Project,
-    System,
-}
-
-async fn answer_post(app: &App, headers: &HeaderMap, body: &[u8], which: Which) -> Response {
+/// The request in a body.
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<GraphqlRequest, Response> {
     if !is_json(headers) {
-        return not_json();
+        return Err(not_json());
     }
-    match json(body).and_then(operations::parse) {
-        Ok(request) => execute(app, headers, request, which).await,
-        Err(error) => failure(Error::from(error).hint("send `{\"query\": \"{ … }\"}`").into()),
-    }
+    let hint = "send `{\"query\": \"{ … }\"}`";
+    let request = json(body).and_then(|body| match body {
+        Value::Array(_) => {
+            Err(Error::invalid("the body is a list, and requests are answered one by one").into())
+        }
+        body => operations::parse(body),
+    });
+    request.map_err(|error| failed(headers, Error::from(error).hint(hint).into()))
 }
 
 /// Parameters of a question by `GET`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     query: Option<String>,
+    document_id: Option<String>,
     operation_name: Option<String>,
     variables: Option<String>,
+    extensions: Option<String>,
+}
+
+impl Parameters {
+    fn is_empty(&self) -> bool {
+        self.query.is_none() && self.document_id.is_none() && self.extensions.is_none()
+    }
+
+    fn request(self) -> Result<GraphqlRequest> {
+        let object = |name: &str, text: Option<String>| {
+            let parsed = text.as_deref().map(serde_json::from_str).transpose();
+            parsed.map_err(|error| Error::invalid(format!("`{name}` is no JSON object: {error}")))
+        };
+        Ok(GraphqlRequest {
+            variables: object("variables", self.variables)?,
+            extensions: object("extensions", self.extensions)?,
+            query: self.query,
+            document_id: self.document_id,
+            operation_name: self.operation_name,
+        })
+    }
 }
 
 pub(super) async fn get(
     State(app): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
 ) -> Response {
-    let Some(query) = parameters.query else {
+    if parameters.is_empty() {
         if accepts(&headers, "text/html") {
             return Redirect::to("/#/explore").into_response();
         }
-        return failure(
-            Error::invalid("there is no `query`")
-                .hint("send it with POST, or as a parameter")
-                .into(),
-        );
-    };
-    let variables = match parameters.variables.as_deref().map(serde_json::from_str).transpose() {
-        Ok(variables) => variables,
-        Err(error) => {
-            return failure(
-                Error::invalid(format!("`variables` is no JSON object: {error}")).into(),
-            );
-        }
-    };
-    // Who asks is settled first: a stranger's documents are not planned, and take no plan's place.
-    let principal = match principal(&app, &headers).await {
-        Ok(principal) => principal,
-        Err(error) => return failure(ErrorBody::from(&error)),
-    };
-    let live = app.project.live();
-    let asked = wanted_schema(&headers).ok().flatten();
-    let asked = asked.and_then(|version| live.version(version).ok());
-    let engine = &asked.unwrap_or(live.as_ref()).engine;
-    if engine.is_mutation(&query, parameters.operation_name.as_deref()) {
-        return refuse(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "INVALID_INPUT",
-            "a mutation cannot be asked for with GET".to_owned(),
-            "send it with POST",
-        );
+        let missing = Error::invalid("there is no `query`");
+        return failed(&headers, missing.hint("send it with POST, or as a parameter").into());
     }
-    let request = QueryRequest { query, operation_name: parameters.operation_name, variables };
-    answered(&headers, answer(&app, &headers, principal, request, Which::Project).await)
+    // Who asks is settled first: a stranger's documents are not planned, and take no plan's place.
+    let asked = async {
+        let caller = caller(&app, &headers, peer.ip()).await?;
+        if !is_deliberate(&headers) {
+            let error = Error::new(Kind::Denied, "a page of another site could have sent this");
+            return Err(error.hint("send the header `Headwater-Preflight: 1` along, or use POST"));
+        }
+        let request = parameters.request()?;
+        answer(&app, &headers, &caller, &request, &Method::GET).await
+    };
+    answered(&headers, asked.await)
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -103,21 +139,6 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.contains(kind))
-}
-
-async fn execute(app: &App, headers: &HeaderMap, request: QueryRequest, which: Which) -> Response {
-    let answer = match principal(app, headers).await {
-        Ok(principal) => answer(app, headers, principal, request, which).await,
-        Err(error) => Err(error),
-    };
-    answered(headers, answer)
-}
-
-fn answered(headers: &HeaderMap, answer: Result<mesh::Response>) -> Response {
-    match answer {
-        Ok(answer) => respond(headers, answer),
-        Err(error) => failure(ErrorBody::from(&error)),
-    }
 }
 
 /// The header by which a client says which version of the schema it was generated from.
@@ -133,69 +154,132 @@ fn wanted_schema(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(text.trim()).filter(|text| !text.is_empty()))
 }
 
+/// What became of a request: an answer, or a refusal that is no answer of GraphQL.
+enum Outcome {
+    Answered(Answer),
+    Refused(Response),
+}
+
 async fn answer(
     app: &App,
     headers: &HeaderMap,
-    principal: Principal,
-    request: QueryRequest,
-    which: Which,
-) -> Result<mesh::Response> {
-    app.project.refresh().await?;
+    caller: &Caller,
+    request: &GraphqlRequest,
+    method: &Method,
+) -> Result<Outcome> {
+    let (project, gate) = (&app.project, &app.project.gate);
+    project.refresh().await?;
+    let bill = match gate.begin(caller, project.clock.now()) {
+        Ok(bill) => bill,
+        Err(refused) => return Ok(Outcome::Answered(refused)),
+    };
+    let document = match gate.document(&project.database, request, caller).await? {
+        Ok(document) => document,
+        Err(refused) => return Ok(Outcome::Answered(refused)),
+    };
     let wanted = wanted_schema(headers)?;
-    let live = app.project.live();
-    // Only services hear of them, by rules that name them.
-    let has_services = !live.deployed.schema.services.is_empty()
-        || live.before.as_ref().is_some_and(|live| !live.deployed.schema.services.is_empty());
-    let client = if has_services { Arc::new(headers.clone()) } else { Arc::default() };
-    let request = || Request {
-        query: request.query.clone(),
-        operation_name: request.operation_name.clone(),
-        variables: request.variables.clone().unwrap_or_default(),
-        principal: principal.clone(),
-        headers: Arc::clone(&client),
-    };
-    let answered = match (which, wanted) {
-        (Which::System, _) => app.system.execute(request()).await,
-        (Which::Project, Some(version)) => {
-            let served = live.version(version).ok();
-            let served = match served {
-                Some(served) => served,
-                None if app.project.still_fits(version).await? => live.as_ref(),
-                None => live.version(version)?,
-            };
-            served.engine.execute(request()).await
-        }
-        (Which::Project, None) => live.engine.execute(request()).await,
-    };
-    if wanted.is_some() || !answered.stale {
-        return Ok(answered);
+    let live = project.live();
+    let served = served(app, &live, wanted).await?;
+    let name = request.operation_name.as_deref();
+    if *method == Method::GET && served.engine.is_mutation(&document.text, name) {
+        return Ok(Outcome::Refused(no_mutation(headers)));
+    }
+    let question = Question { gate, request, caller, document, bill };
+    let answered = question.ask(served).await;
+    if wanted.is_some() || !answered.response.stale {
+        return Ok(Outcome::Answered(answered));
     }
     // A newer schema took the place of the one that the request began on, and the old one went
     // out of service before the request was done; nothing of it was done, so it is asked again.
-    app.project.refresh().await?;
-    match which {
-        Which::System => Ok(answered),
-        Which::Project => Ok(app.project.live().engine.execute(request()).await),
+    project.refresh().await?;
+    Ok(Outcome::Answered(question.ask(&project.live()).await))
+}
+
+/// A request whose document is found.
+struct Question<'a> {
+    gate: &'a Gate,
+    request: &'a GraphqlRequest,
+    caller: &'a Caller,
+    document: Document,
+    bill: Bill<'a>,
+}
+
+impl Question<'_> {
+    async fn ask(&self, live: &Live) -> Answer {
+        let Caller { principal, headers, .. } = self.caller;
+        let document = self.document.text.clone();
+        let request = self.request.of(document, principal.clone(), Arc::clone(headers));
+        self.gate.execute(&live.engine, request, self.document.keep(), &self.bill).await
     }
 }
 
-fn respond(headers: &HeaderMap, answer: mesh::Response) -> Response {
+/// The version of the schema that answers a client.
+async fn served<'a>(app: &App, live: &'a Live, wanted: Option<&str>) -> Result<&'a Live> {
+    let Some(version) = wanted else { return Ok(live) };
+    match live.version(version) {
+        Ok(served) => Ok(served),
+        Err(_) if app.project.still_fits(version).await? => Ok(live),
+        Err(error) => Err(error),
+    }
+}
+
+fn no_mutation(headers: &HeaderMap) -> Response {
+    let error = Error::invalid("a mutation cannot be asked for with GET").hint("send it with POST");
+    let mut response = failed_as(headers, StatusCode::METHOD_NOT_ALLOWED, &error.into());
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+fn answered(headers: &HeaderMap, outcome: Result<Outcome>) -> Response {
+    let answer = match outcome {
+        Ok(Outcome::Answered(answer)) => answer,
+        Ok(Outcome::Refused(response)) => return response,
+        Err(error) => return failed(headers, ErrorBody::from(&error)),
+    };
+    let mut response = respond(headers, answer.response, answer.status);
+    if let Some(wait) = answer.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+    response
+}
+
+fn respond(headers: &HeaderMap, answer: mesh::Response, own: Option<u16>) -> Response {
     let is_graphql = accepts(headers, GRAPHQL_RESPONSE);
     let kind = if is_graphql {
         "application/graphql-response+json; charset=utf-8"
     } else {
         "application/json; charset=utf-8"
     };
-    let status = match (is_graphql, answer.refused, answer.timed_out) {
+    let own = own.and_then(|own| StatusCode::from_u16(own).ok());
+    let status = own.unwrap_or(match (is_graphql, answer.refused, answer.timed_out) {
         (true, true, _) => StatusCode::BAD_REQUEST,
         // Nothing is wrong with the request, and what it had begun may have been done.
         (true, _, true) => StatusCode::GATEWAY_TIMEOUT,
         // Plain JSON clients expect 200 whenever the answer is a GraphQL one.
         _ => StatusCode::OK,
-    };
+    });
     let mut response = (status, answer.body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+/// A failure that is no answer of GraphQL, in the form that the client takes.
+fn failed(headers: &HeaderMap, body: ErrorBody) -> Response {
+    failed_as(headers, status(&body.code), &body)
+}
+
+fn failed_as(headers: &HeaderMap, status: StatusCode, body: &ErrorBody) -> Response {
+    if !accepts(headers, GRAPHQL_RESPONSE) {
+        return (status, Json(body)).into_response();
+    }
+    let message = [std::slice::from_ref(&body.message), &body.causes].concat().join(": ");
+    let mut extensions = json!({ "code": body.code });
+    if let Some(hint) = &body.hint {
+        extensions["hint"] = hint.as_str().into();
+    }
+    let answer = json!({ "errors": [{ "message": message, "extensions": extensions }] });
+    let kind = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
+    (status, [(header::CONTENT_TYPE, kind)], answer.to_string()).into_response()
 }
 
 #[cfg(test)]
@@ -206,7 +290,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accepted))]);
         let answer =
             mesh::Response { body: Vec::new(), refused, timed_out, errors: 1, stale: false };
-        assert_eq!(respond(&headers, answer).status().as_u16(), status, "{accepted}");
+        assert_eq!(respond(&headers, answer, None).status().as_u16(), status, "{accepted}");
     }
 
     #[test]

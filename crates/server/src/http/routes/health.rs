@@ -32,7 +32,8 @@ pub(super) async fn metrics(State(app): State<Shared>, headers: HeaderMap) -> Re
         Err(error) => return failure(error.into()),
     };
     let sources = render_sources(&app.project.services.health());
-    let page = app.metrics.render() + &render_debt(&debt) + &sources;
+    let gate = app.project.gate.render();
+    let page = app.metrics.render() + &gate + &render_debt(&debt) + &sources;
     let mut response = page.into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -76,7 +76,7 @@ pub(super) fn json(body: &[u8]) -> Result<Value, ErrorBody> {
 }
 
 /// Whether the body says that it is JSON: a page of another site cannot send that without asking.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value
             .split(';')
