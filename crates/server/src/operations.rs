@@ -63,6 +63,7 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("undo", Scope::Admin),
     ("undoPlan", Scope::Read),
     ("upgrade", Scope::Admin),
+    ("usage", Scope::Read),
 ];
 
 /// Carries an operation out.
@@ -108,8 +109,8 @@ async fn dispatch(
         "generate" => answer(schemas::generate_deployed(project, parse(request)?)?),
         "import" => answer(data::import(project, principal, parse(request)?, report).await?),
         "migrateStore" => answer(maintain::migrate(project, parse(request)?, report).await?),
-        "pendingPlan" => answer(schemas::pending_plan(project)?),
-        "plan" => answer(schemas::plan(project, parse(request)?)?),
+        "pendingPlan" => answer(schemas::pending_plan(project).await?),
+        "plan" => answer(schemas::plan(project, parse(request)?).await?),
         "query" => data::query(project, principal, parse(request)?).await,
         "rollback" => answer(maintain::rollback(project, principal, parse(request)?).await?),
         "schema" => answer(schemas::deployed(project)),
@@ -127,6 +128,7 @@ async fn dispatch(
         "undo" => answer(schemas::undo(project, principal, parse(request)?, report).await?),
         "undoPlan" => answer(schemas::undo_plan(project, parse(request)?).await?),
         "upgrade" => answer(maintain::upgrade(project)),
+        "usage" => answer(schemas::usage(project, parse(request)?).await?),
         _ => Err(unknown(operation)),
     }
 }
