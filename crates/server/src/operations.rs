@@ -11,6 +11,7 @@ mod documents;
 mod maintain;
 mod propose;
 mod schemas;
+mod sources;
 
 use base::{Error, Principal, Scope};
 use futures::FutureExt;
@@ -54,6 +55,7 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("schema", Scope::Read),
     ("schemaVersions", Scope::Read),
     ("snapshots", Scope::Read),
+    ("sources", Scope::Read),
     ("sql", Scope::Read),
     ("status", Scope::Read),
     ("tables", Scope::Read),
@@ -116,6 +118,7 @@ async fn dispatch(
         "schema" => answer(schemas::deployed(project)),
         "schemaVersions" => answer(schemas::versions(project).await?),
         "snapshots" => answer(maintain::snapshots(project, parse(request)?).await?),
+        "sources" => answer(sources::sources(project)),
         "sql" => answer(data::sql(project, principal, parse(request)?).await?),
         "status" => answer(maintain::status(project).await?),
         "tables" => answer(maintain::tables(project).await?),
@@ -185,6 +188,7 @@ const WITHOUT_REQUEST: &[&str] = &[
     "pendingPlan",
     "schema",
     "schemaVersions",
+    "sources",
     "status",
     "tables",
     "tokenList",

@@ -68,11 +68,22 @@ export function usage(days: number) {
   });
 }
 
+/** Reads how the services of the schema do. */
+export function sources() {
+  return system.sources({}, {
+    name: true, owner: true, url: true, calls: true, answered: true, retries: true, retriesRefused: true, breaker: true, breakerOpened: true,
+    inFlight: true, queued: true, connections: true, cacheHits: true, cacheMisses: true, cacheStale: true, bytesSent: true, bytesReceived: true,
+    p50Millis: true, p95Millis: true, p99Millis: true, latency: { upToMillis: true, calls: true },
+    errors: { timeout: true, connect: true, refused: true, protocol: true, tooLarge: true, status: true, cancelled: true },
+  });
+}
+
 export type Deployed = Awaited<ReturnType<typeof deployed>>;
 export type DeployedType = Deployed["types"][number];
 export type DeployedField = DeployedType["fields"][number];
 export type DeployedModule = Deployed["modules"][number];
 export type PendingPlan = Awaited<ReturnType<typeof pendingPlan>>;
+export type SourceInfo = Awaited<ReturnType<typeof sources>>[number];
 export type Usage = Awaited<ReturnType<typeof usage>>;
 export type UsageOf = Usage["coordinates"][number];
 export type TableInfo = Awaited<ReturnType<typeof tables>>[number];

@@ -34,7 +34,7 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "undoPlan" => (json!({"dryRun": "x"}), "INVALID_INPUT", "wrong shape"),
         "usage" => (json!({"days": 0}), "INVALID_INPUT", "`days` is 0"),
         "applyContract" | "applyPause" | "documentList" | "pendingPlan" | "schema"
-        | "schemaVersions" | "status" | "tables" | "tokenList" | "upgrade" => {
+        | "schemaVersions" | "sources" | "status" | "tables" | "tokenList" | "upgrade" => {
             (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request")
         }
         other => panic!("`{other}` has no bad request here"),
