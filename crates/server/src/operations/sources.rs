@@ -76,7 +76,9 @@ pub(super) fn breaker(state: Option<BreakerState>) -> &'static str {
 
 fn buckets(latency: &Latency) -> Vec<LatencyBucket> {
     let ends = BUCKETS.iter().map(|end| Some(*end as f64 / 1e3)).chain([None]);
-    ends.zip(latency.counts).map(|(up_to_millis, calls)| LatencyBucket { up_to_millis, calls }).collect()
+    ends.zip(latency.counts)
+        .map(|(up_to_millis, calls)| LatencyBucket { up_to_millis, calls })
+        .collect()
 }
 
 /// The time below which this share of the calls ended, in milliseconds, as far as buckets tell: calls are
