@@ -19,7 +19,7 @@ export function Times({ of }: { of: SourceInfo["latency"] }) {
   return (
     <figure className="times">
       <figcaption className="faint">Time of a call</figcaption>
-      <svg viewBox={`0 0 ${shown.length * BAR * 2} ${HEIGHT + 26}`} role="img" aria-label={shown.map((bucket, index) => `${label(index)}: ${plural(bucket.calls, "call")}`).join("; ")}>
+      <svg width={shown.length * BAR * 2} viewBox={`0 0 ${shown.length * BAR * 2} ${HEIGHT + 26}`} role="img" aria-label={shown.map((bucket, index) => `${label(index)}: ${plural(bucket.calls, "call")}`).join("; ")}>
         {shown.map((bucket, index) => {
           const height = bucket.calls === 0 ? 0 : Math.max(2, (HEIGHT * bucket.calls) / most);
           return (

@@ -72,7 +72,7 @@ function All({ of, days }: { of: Everything; days: number }) {
 function TypePanel({ type, days }: { type: Fields; days: number }) {
   return (
     <Panel title={type.name} aside={type.owner && <span className="faint">{type.owner}</span>} isFlush>
-      <div className="scroll">
+      <div className="scroll" role="region" aria-label={`Use of ${type.name}`} tabIndex={0}>
         <table className="table usage">
           <thead>
             <tr>
@@ -111,7 +111,7 @@ function One({ of, coordinate, days }: { of: UsageOf | undefined; coordinate: st
   }
   return (
     <Panel title={plural(of.requests, "request")} aside={of.owner && <span className="faint">{of.owner}</span>} isFlush>
-      <div className="scroll">
+      <div className="scroll" role="region" aria-label={`Who uses ${coordinate}`} tabIndex={0}>
         <table className="table">
           <thead>
             <tr>
