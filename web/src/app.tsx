@@ -5,6 +5,8 @@ import { Icon, type IconName } from "./design/parts/icon";
 import { LakePage } from "./pages/lake/lake";
 import { OverviewPage } from "./pages/overview/overview";
 import { SchemaPage } from "./pages/schema/schema";
+import { SourcesPage } from "./pages/sources/sources";
+import { UsagePage } from "./pages/usage/usage";
 import { href, type Place, usePlace } from "./router";
 import { choose, type Theme, useTheme } from "./theme";
 import { TokenButton } from "./token-dialog";
@@ -17,6 +19,8 @@ const PAGES: { name: string; label: string; icon: IconName }[] = [
   { name: "schema", label: "Schema", icon: "graph" },
   { name: "explore", label: "Explore", icon: "terminal" },
   { name: "lake", label: "Lake", icon: "layers" },
+  { name: "sources", label: "Sources", icon: "link" },
+  { name: "usage", label: "Usage", icon: "pulse" },
 ];
 
 export function App() {
@@ -63,6 +67,10 @@ function pageOf(here: string, place: Place): ReactNode {
       return <Suspense fallback={<div className="page"><Bones rows={8} /></div>}><ExplorePage place={place} /></Suspense>;
     case "lake":
       return <LakePage place={place} />;
+    case "sources":
+      return <SourcesPage />;
+    case "usage":
+      return <UsagePage place={place} />;
     default:
       return (
         <Empty title="There is no such page" actions={<a className="button" href={href(["overview"])}>Go to the overview</a>}>

@@ -1,7 +1,7 @@
 /** Every page with data, light and dark, wide and at phone width. */
 import { after, before, describe, test } from "node:test";
 import { inspect, launch, open, visit } from "./browser.mjs";
-import { fullProject, serve } from "./project.mjs";
+import { ask, fullProject, serve } from "./project.mjs";
 
 /** A place, and text that is there only when the page shows its data. */
 const PAGES = [
@@ -18,6 +18,9 @@ const PAGES = [
   ["pictures", "/lake/Photo", ".grid img"],
   ["columns", "/lake/Film/columns", "tbody >> text=title"],
   ["snapshots", "/lake/Film/snapshots", "text=present"],
+  ["usage", "/usage", ".unused >> text=Film.genres"],
+  ["usage of a field", "/usage/Film.title", "td >> text=Titles"],
+  ["usage of nothing", "/usage/Film.genres", "text=Nobody asked for it"],
 ];
 
 const LOOKS = [
@@ -30,6 +33,8 @@ let project, server, browser;
 before(async () => {
   project = await fullProject();
   [server, browser] = await Promise.all([serve(project), launch()]);
+  await ask(server, "web/3.1", "query Titles { films { nodes { title year } } }");
+  await ask(server, "etl", "{ films { nodes { title } } }");
 });
 after(async () => {
   await browser?.close();

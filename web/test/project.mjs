@@ -53,6 +53,14 @@ export async function serve(project, ...options) {
   return { url, stop: async () => { child.kill("SIGTERM"); await ended; } };
 }
 
+/** Asks as a program would that says what it is. */
+export async function ask(server, client, query) {
+  const headers = { "content-type": "application/json", "headwater-client": client };
+  const answer = await fetch(`${server.url}/graphql`, { method: "POST", headers, body: JSON.stringify({ query }) });
+  const { errors } = await answer.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+}
+
 /** Adds rows of text to a table. */
 export async function importText(project, typeName, name, head, lines) {
   const file = join(project.folder, name);

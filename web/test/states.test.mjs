@@ -18,6 +18,8 @@ test("an empty project says on each page what to do", async () => {
     ["/explore", "There is nothing to ask for yet"],
     ["/lake", "There is no table yet"],
     ["/lake/Film", "There is no such table"],
+    ["/sources", "The tables answer alone"],
+    ["/usage", "Nobody asked anything yet"],
   ];
   for (const [place, title] of pages) {
     await visit(opened.page, place);

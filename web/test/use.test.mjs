@@ -131,6 +131,10 @@ test("explore runs what a table suggests", async () => {
   await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
   await page.getByText("FilmConnection").waitFor();
   await inspect(opened, "explore documentation");
+  await page.getByRole("button", { name: "Show Plan" }).click();
+  await page.getByRole("button", { name: "Explain", exact: true }).click();
+  await page.locator(".explain pre >> text=films").first().waitFor();
+  await inspect(opened, "explore plan");
   await opened.close();
 });
 

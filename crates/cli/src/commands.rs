@@ -24,6 +24,7 @@ pub(crate) mod token;
 pub(crate) mod undo;
 pub(crate) mod up;
 pub(crate) mod upgrade;
+pub(crate) mod usage;
 
 use crate::arguments::{Arguments, Command};
 use crate::printer::{Outcome, Printer};
@@ -54,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
         Command::Restore(options) => backup::restore(global, options, printer).await,
         Command::MigrateStore(options) => migrate_store::run(global, options, printer).await,
         Command::Upgrade => upgrade::run(global, printer).await,
+        Command::Usage(options) => usage::run(global, options, printer).await,
         Command::Documents(command) => documents::run(global, command, printer).await,
         Command::Token(command) => token::run(global, command, printer).await,
     }

@@ -37,6 +37,7 @@ use crate::commit::contend::contended;
 use crate::commit::delta::Delta;
 use crate::commit::retry::Attempts;
 use crate::commit::snapshot;
+use crate::companion::vectors::Making;
 use crate::lake::Lake;
 use crate::lance_table;
 use crate::table::Table;
@@ -211,7 +212,14 @@ impl<'a> Context<'a> {
             Step::BuildVectors { type_name, field } => {
                 let table = self.preview(type_name).await?;
                 // Writers do not wait for an index: what it lacks is searched without it.
-                self.lake.build_vectors(&table, self.after(type_name)?, field, !all).await
+                let progress = |rows, of| self.progress(rows, of);
+                // Who holds the table neither rests nor pauses: writers wait.
+                let mut making = match all {
+                    true => Making::silent(),
+                    false => Making::new(&progress, self.control.between),
+                };
+                let object = self.after(type_name)?;
+                self.lake.build_vectors(&table, object, field, !all, &mut making).await
             }
             _ => Ok(()),
         }

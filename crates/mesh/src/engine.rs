@@ -29,6 +29,7 @@ use crate::plan::{Backend, Plan, explain, plan};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
 use crate::terms::Terms;
+use crate::usage::Usage;
 use crate::{api_schema, parse, validate};
 
 /// What an engine can be told beside its schema and its source.
@@ -347,6 +348,18 @@ impl Engine {
         Ok(names)
     }
 
+    /// What an operation uses of the API.
+    ///
+    /// # Errors
+    /// What is wrong with the document.
+    pub fn usage(
+        &self,
+        text: &str,
+        operation_name: Option<&str>,
+    ) -> std::result::Result<Arc<Usage>, Vec<GraphqlError>> {
+        Ok(Arc::clone(&self.prepare(text, operation_name)?.usage))
+    }
+
     /// Shows how a request would be run, and its cost, without running it. What is too dear to run is
     /// shown, too: one explains a request to make it cheaper.
     pub fn explain(&self, request: &Request) -> Result<String> {
@@ -400,6 +413,7 @@ impl Engine {
         if let Err(error) = allowed.and_then(terms.charge) {
             return Response::refusal(&[error]);
         }
+        (terms.used)(&plan.usage);
         let session = Session::new(self, plan, variables, request.principal, request.headers);
         if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
             let answers = service::run(&session, route, services).await;

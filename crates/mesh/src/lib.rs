@@ -25,6 +25,7 @@ mod source;
 mod tape;
 mod terms;
 pub mod transport;
+mod usage;
 mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
@@ -33,3 +34,4 @@ pub use fetch::service::{CallError, Remote, Service, ServiceCall};
 pub use limits::Limits;
 pub use source::{MediaStore, Root, RootResolver, Source};
 pub use terms::Terms;
+pub use usage::Usage;

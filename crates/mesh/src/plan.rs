@@ -26,6 +26,7 @@ pub(crate) use resolve::{Backend, MeasureKind, Part, Resolve};
 pub(crate) use select::plan;
 
 use crate::input::Variable;
+use crate::usage::Usage;
 use arguments::Arguments;
 
 /// A prepared operation.
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) route: Option<route::Route>,
     /// The same document as the tables' engine plans it, where it asks them alone.
     pub(crate) direct: Option<Arc<Plan>>,
+    /// What the operation uses of the API.
+    pub(crate) usage: Arc<Usage>,
 }
 
 /// The fields that are asked of objects of one type.

@@ -3,10 +3,13 @@
 //! In: a plan, or what is wrong with a document. Out: whether the plan may run, and what the caller is
 //! told. Not here: who the caller is; `server` knows, and says it in these terms.
 
+use std::sync::Arc;
+
 use base::Kind;
 
 use crate::error::GraphqlError;
 use crate::plan::Plan;
+use crate::usage::Usage;
 
 /// The terms of one request. By default everything is allowed and costs nothing, as for the owner of the
 /// machine.
@@ -18,11 +21,13 @@ pub struct Terms<'a> {
     pub suggestions: bool,
     /// Takes the static cost of an operation that is about to run, or says why it must not run.
     pub charge: &'a (dyn Fn(f64) -> Result<(), GraphqlError> + Sync),
+    /// Hears what an operation uses that is about to run.
+    pub used: &'a (dyn Fn(&Arc<Usage>) + Sync),
 }
 
 impl Default for Terms<'_> {
     fn default() -> Self {
-        Terms { introspection: true, suggestions: true, charge: &|_| Ok(()) }
+        Terms { introspection: true, suggestions: true, charge: &|_| Ok(()), used: &|_| {} }
     }
 }
 

@@ -6,7 +6,7 @@
 mod one_of;
 mod stream;
 mod variables;
-mod walk;
+pub(crate) mod walk;
 
 use std::collections::HashSet;
 

@@ -200,6 +200,11 @@ impl Change {
 
 /// Every change from `old` to `new`, in a fixed order.
 pub fn diff(old: &Schema, new: &Schema) -> Vec<Change> {
+    attributed(old, new).0
+}
+
+/// Every change, and what of the API may hurt callers, with the position of the change behind it.
+pub(crate) fn attributed(old: &Schema, new: &Schema) -> (Vec<Change>, Vec<(usize, ApiChange)>) {
     let pairing = Pairing::of(old, new);
     let mut changes = Vec::new();
     enums::changes(old, new, &mut changes);
@@ -216,6 +221,6 @@ pub fn diff(old: &Schema, new: &Schema) -> Vec<Change> {
     }
     tables::name_clashes(&pairing, &mut changes);
     services::changes(old, new, &mut changes);
-    wire::weigh(&pairing, &mut changes);
-    changes
+    let laid = wire::weigh(&pairing, &mut changes);
+    (changes, laid)
 }

@@ -23,6 +23,7 @@ pub mod load;
 pub mod model;
 pub mod plan;
 pub mod propose;
+pub mod usage;
 
 pub use compile::{Inspection, canonical, compile, inspect};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};

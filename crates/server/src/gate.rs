@@ -23,6 +23,7 @@ use meta::Database;
 
 use crate::project::Project;
 use crate::settings::graphql::{self, Documents as Mode};
+use crate::usage::{Asker, Usages};
 use crate::wire::GraphqlRequest;
 use budget::{Budgets, Client};
 use documents::Documents;
@@ -47,6 +48,8 @@ pub(crate) struct Caller {
     pub(crate) is_known: bool,
     /// What the request said beside its body.
     pub(crate) headers: Arc<HeaderMap>,
+    /// Which program it is.
+    pub(crate) asker: Asker,
 }
 
 impl Caller {
@@ -56,7 +59,9 @@ impl Caller {
             true => Client::Owner,
             false => Client::Subject(principal.subject.clone()),
         };
-        Caller { principal: principal.clone(), client, is_known: true, headers: Arc::default() }
+        let asker = Asker::named(&principal.subject, "");
+        let (principal, headers) = (principal.clone(), Arc::default());
+        Caller { principal, client, is_known: true, headers, asker }
     }
 }
 
@@ -97,6 +102,8 @@ pub(crate) struct Gate {
     unregistered: AtomicU64,
     over_budget: AtomicU64,
     logged: Persisted,
+    /// What was asked, by whom.
+    pub(crate) usages: Usages,
 }
 
 impl Gate {
@@ -110,6 +117,7 @@ impl Gate {
             documents: Documents::default(),
             unregistered: AtomicU64::new(0),
             over_budget: AtomicU64::new(0),
+            usages: Usages::default(),
             settings: settings.clone(),
         }
     }
@@ -213,8 +221,8 @@ impl Gate {
         caller: &'a Caller,
         now: Timestamp,
     ) -> Result<Bill<'a>, Answer> {
-        let (is_paid, wait) = (AtomicBool::new(false), OnceLock::new());
-        let bill = Bill { gate: self, caller, now, is_paid, wait };
+        let (is_paid, is_noted) = (AtomicBool::new(false), AtomicBool::new(false));
+        let bill = Bill { gate: self, caller, now, is_paid, is_noted, wait: OnceLock::new() };
         match bill.spend(REQUEST_COST, 0.0) {
             Ok(()) => Ok(bill),
             Err(error) => Err(bill.answer(Answer::refusal(&error).response)),
@@ -230,11 +238,13 @@ impl Gate {
         bill: &Bill<'_>,
     ) -> Answer {
         let charge = |cost| bill.charge(cost);
+        let used = |usage: &Arc<mesh::Usage>| bill.note(usage);
         let is_known = bill.caller.is_known;
         let terms = Terms {
             introspection: self.settings.introspection.has(is_known),
             suggestions: self.settings.suggestions.has(is_known),
             charge: &charge,
+            used: &used,
         };
         let text = keep.map(|hash| (hash, request.query.as_str().into()));
         let response = engine.execute_on(request, &terms).await;
@@ -275,6 +285,7 @@ impl Gate {
         let counters = [
             ("unregistered_total", "counter", self.unregistered.load(Ordering::Relaxed)),
             ("over_budget_total", "counter", self.over_budget.load(Ordering::Relaxed)),
+            ("usage_missed_total", "counter", self.usages.missed()),
             ("budgets", "gauge", self.budgets.clients() as u64),
             ("persisted_bytes", "gauge", self.persisted.bytes() as u64),
         ];
@@ -298,10 +309,20 @@ pub(crate) struct Bill<'a> {
     caller: &'a Caller,
     now: Timestamp,
     is_paid: AtomicBool,
+    is_noted: AtomicBool,
     wait: OnceLock<Duration>,
 }
 
 impl Bill<'_> {
+    /// Counts what the operation uses. What is said of the API alone is not its use.
+    fn note(&self, usage: &Arc<mesh::Usage>) {
+        let is_counted =
+            self.gate.settings.usage && !usage.coordinates.is_empty() && !self.caller.asker.is_ui();
+        if is_counted && !self.is_noted.swap(true, Ordering::Relaxed) {
+            self.gate.usages.count(usage, &self.caller.asker, self.now);
+        }
+    }
+
     fn charge(&self, cost: f64) -> Result<(), GraphqlError> {
         if self.is_paid.swap(true, Ordering::Relaxed) {
             return Ok(());

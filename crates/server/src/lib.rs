@@ -23,6 +23,7 @@ mod services;
 pub mod settings;
 mod stores;
 pub mod tokens;
+mod usage;
 mod versions;
 pub mod wire;
 

@@ -16,9 +16,12 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Between two removals of what is due.
 const REMOVAL: Duration = Duration::from_secs(60);
 
-/// Maintains the tables until the handles are dropped.
-pub(crate) fn start(project: &Arc<Project>) -> [Task<()>; 2] {
-    [rounds(Arc::clone(project)), removals(Arc::clone(project))]
+/// Between two writes of what was asked.
+const USAGE: Duration = Duration::from_secs(60);
+
+/// Maintains the tables, and writes down what was asked, until the handles are dropped.
+pub(crate) fn start(project: &Arc<Project>) -> [Task<()>; 3] {
+    [rounds(Arc::clone(project)), removals(Arc::clone(project)), usage(Arc::clone(project))]
 }
 
 /// Makes rounds. Compaction follows commits by itself; rounds find what was left.
@@ -50,6 +53,25 @@ fn removals(project: Arc<Project>) -> Task<()> {
             }
         }
     })
+}
+
+/// Writes down what was asked.
+fn usage(project: Arc<Project>) -> Task<()> {
+    task::spawn("write usage", async move {
+        let mut ticks = ticks(USAGE);
+        loop {
+            ticks.tick().await;
+            write_usage(&project).await;
+        }
+    })
+}
+
+/// Writes down what was asked since the last time; what cannot be written now is written later.
+pub(crate) async fn write_usage(project: &Project) {
+    let written = project.gate.usages.write(&project.database, project.clock.now()).await;
+    if let Err(error) = written {
+        tracing::warn!(%error, "failed to write down what was asked");
+    }
 }
 
 /// Ticks, the first after a period; a late one delays those after it.

@@ -11,6 +11,7 @@ mod documents;
 mod maintain;
 mod propose;
 mod schemas;
+mod sources;
 
 use base::{Error, Principal, Scope};
 use futures::FutureExt;
@@ -54,6 +55,7 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("schema", Scope::Read),
     ("schemaVersions", Scope::Read),
     ("snapshots", Scope::Read),
+    ("sources", Scope::Read),
     ("sql", Scope::Read),
     ("status", Scope::Read),
     ("tables", Scope::Read),
@@ -63,6 +65,7 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("undo", Scope::Admin),
     ("undoPlan", Scope::Read),
     ("upgrade", Scope::Admin),
+    ("usage", Scope::Read),
 ];
 
 /// Carries an operation out.
@@ -108,13 +111,14 @@ async fn dispatch(
         "generate" => answer(schemas::generate_deployed(project, parse(request)?)?),
         "import" => answer(data::import(project, principal, parse(request)?, report).await?),
         "migrateStore" => answer(maintain::migrate(project, parse(request)?, report).await?),
-        "pendingPlan" => answer(schemas::pending_plan(project)?),
-        "plan" => answer(schemas::plan(project, parse(request)?)?),
+        "pendingPlan" => answer(schemas::pending_plan(project).await?),
+        "plan" => answer(schemas::plan(project, parse(request)?).await?),
         "query" => data::query(project, principal, parse(request)?).await,
         "rollback" => answer(maintain::rollback(project, principal, parse(request)?).await?),
         "schema" => answer(schemas::deployed(project)),
         "schemaVersions" => answer(schemas::versions(project).await?),
         "snapshots" => answer(maintain::snapshots(project, parse(request)?).await?),
+        "sources" => answer(sources::sources(project)),
         "sql" => answer(data::sql(project, principal, parse(request)?).await?),
         "status" => answer(maintain::status(project).await?),
         "tables" => answer(maintain::tables(project).await?),
@@ -127,6 +131,7 @@ async fn dispatch(
         "undo" => answer(schemas::undo(project, principal, parse(request)?, report).await?),
         "undoPlan" => answer(schemas::undo_plan(project, parse(request)?).await?),
         "upgrade" => answer(maintain::upgrade(project)),
+        "usage" => answer(schemas::usage(project, parse(request)?).await?),
         _ => Err(unknown(operation)),
     }
 }
@@ -183,6 +188,7 @@ const WITHOUT_REQUEST: &[&str] = &[
     "pendingPlan",
     "schema",
     "schemaVersions",
+    "sources",
     "status",
     "tables",
     "tokenList",

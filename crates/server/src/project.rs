@@ -26,7 +26,7 @@ use crate::s3::credentials::Keys;
 use crate::services::Services;
 use crate::settings::Settings;
 use crate::versions::{self, Deployed};
-use crate::{apply, secrets, stores, tokens};
+use crate::{apply, secrets, stores, tokens, usage};
 
 /// Folder of a project that holds what Headwater writes.
 pub const STATE: &str = ".headwater";
@@ -118,6 +118,7 @@ impl Project {
         database.migrate("server", MIGRATIONS).await?;
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;
         database.migrate("server_documents", documents::MIGRATIONS).await?;
+        database.migrate("server_usage", usage::MIGRATIONS).await?;
         let engine = mesh::Settings {
             limits: settings.graphql.limits(),
             cursor_key: secrets::get_or_make(&database, &rng, "cursor").await?,

@@ -68,11 +68,19 @@ impl Services {
     pub(crate) fn of(&self, schema: &Schema) -> Result<Vec<Arc<dyn Service>>> {
         let mut clients = self.clients.lock();
         clients.retain(|client| client.transport.strong_count() > 0);
+        for name in self.reached.keys().filter(|name| schema.service_named(name).is_none()) {
+            tracing::warn!("`[sources.{name}]` of headwater.toml names no service of the schema");
+        }
         let services = schema.services.iter().map(|service| {
             let transport = self.client(&mut clients, &service.source)?;
             Ok(Arc::new(Remote::new(transport, service.source.ttl)) as Arc<dyn Service>)
         });
         services.collect()
+    }
+
+    /// Where a source is reached.
+    pub(crate) fn address(&self, spec: &SourceSpec) -> String {
+        self.settings(spec).url
     }
 
     /// How the sources do now, by name; of a source that two versions reach in two ways, both, the

@@ -22,7 +22,10 @@ export function deployed() {
 export function pendingPlan() {
   return system.pendingPlan({}, {
     base: true, target: true, isEmpty: true, losses: true, rendered: true,
-    changes: { path: true, message: true, storage: true, wire: true },
+    changes: {
+      path: true, message: true, storage: true, wire: true,
+      usage: { days: true, requests: true, consumers: { client: true, version: true, operations: true, requests: true } },
+    },
     steps: { text: true, storage: true, destroys: true },
   });
 }
@@ -57,11 +60,32 @@ export function columns(typeName: string) {
   return system.columns({ typeName }, { name: true, typeText: true, nulls: true, distinct: true, minimum: true, maximum: true });
 }
 
+/** Reads who asked what of the API in the last days. */
+export function usage(days: number) {
+  return system.usage({ days }, {
+    days: true,
+    coordinates: { coordinate: true, owner: true, requests: true, by: { client: true, version: true, operation: true, requests: true, daysAgo: true } },
+  });
+}
+
+/** Reads how the services of the schema do. */
+export function sources() {
+  return system.sources({}, {
+    name: true, owner: true, url: true, calls: true, answered: true, retries: true, retriesRefused: true, breaker: true, breakerOpened: true,
+    inFlight: true, queued: true, connections: true, cacheHits: true, cacheMisses: true, cacheStale: true, bytesSent: true, bytesReceived: true,
+    p50Millis: true, p95Millis: true, p99Millis: true, latency: { upToMillis: true, calls: true },
+    errors: { timeout: true, connect: true, refused: true, protocol: true, tooLarge: true, status: true, cancelled: true },
+  });
+}
+
 export type Deployed = Awaited<ReturnType<typeof deployed>>;
 export type DeployedType = Deployed["types"][number];
 export type DeployedField = DeployedType["fields"][number];
 export type DeployedModule = Deployed["modules"][number];
 export type PendingPlan = Awaited<ReturnType<typeof pendingPlan>>;
+export type SourceInfo = Awaited<ReturnType<typeof sources>>[number];
+export type Usage = Awaited<ReturnType<typeof usage>>;
+export type UsageOf = Usage["coordinates"][number];
 export type TableInfo = Awaited<ReturnType<typeof tables>>[number];
 export type Status = Awaited<ReturnType<typeof status>>;
 export type SnapshotInfo = Awaited<ReturnType<typeof snapshots>>[number];

@@ -1,7 +1,7 @@
 //! `headwater check`: reports everything that is wrong with the schema.
 
 use base::size::counted;
-use server::wire::{CheckAnswer, PlanAnswer, PlanRequest, SchemaText};
+use server::wire::{CheckAnswer, PlanAnswer, PlanChange, PlanRequest, SchemaText};
 
 use crate::arguments::Global;
 use crate::printer::{Outcome, Printer};
@@ -13,6 +13,9 @@ pub(crate) struct Options {
     /// Also fail when clients of the deployed API would break.
     #[arg(long, value_name = "WHAT", value_parser = ["deployed"])]
     against: Option<String>,
+    /// Of changes that would break clients, only those count that take away what was used in the last 30 days.
+    #[arg(long, requires = "against")]
+    used: bool,
 }
 
 pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) -> Outcome {
@@ -22,7 +25,7 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
         printer.remark(&warning.rendered);
     }
     if options.against.is_some() {
-        against_deployed(global, text, printer).await?;
+        against_deployed(global, text, options.used, printer).await?;
     }
     let folder = project_folder(global)?.join("schema");
     let here = std::env::current_dir().unwrap_or_default();
@@ -46,22 +49,51 @@ fn summary(answer: &CheckAnswer, folder: &str) -> String {
     )
 }
 
-async fn against_deployed(global: &Global, schema: SchemaText, printer: &Printer) -> Outcome {
+async fn against_deployed(
+    global: &Global,
+    schema: SchemaText,
+    used: bool,
+    printer: &Printer,
+) -> Outcome {
     let target = Target::open(global).await?;
     let plan: PlanAnswer = target.call("plan", &PlanRequest { schema }).await?;
-    let breaking: Vec<_> = plan.changes.iter().filter(|change| change.wire == "breaking").collect();
+    let (unused, breaking): (Vec<_>, Vec<_>) = plan
+        .changes
+        .iter()
+        .filter(|change| change.wire == "breaking")
+        .partition(|change| used && is_unused(change));
+    for change in unused {
+        printer.remark(&format!("{}: {}, which nobody used", change.path, change.message));
+    }
     if breaking.is_empty() {
         printer.remark("no change would break a client of the deployed API");
         return Ok(());
     }
-    let lines: Vec<String> =
-        breaking.iter().map(|change| format!("{}: {}", change.path, change.message)).collect();
+    let lines: Vec<String> = breaking.iter().map(|change| told(change)).collect();
     Err(crate::printer::Failure::user(
         format!(
-            "{} changes would break clients of the deployed API: {}",
-            breaking.len(),
+            "{} would break clients of the deployed API: {}",
+            counted(breaking.len() as u64, "change"),
             lines.join("; ")
         ),
         "keep the old name with `@was`, or deprecate the field first",
     ))
+}
+
+/// Whether it is known that nobody used what the change takes away.
+fn is_unused(change: &PlanChange) -> bool {
+    change.usage.as_ref().is_some_and(|usage| usage.requests == 0)
+}
+
+/// The change, and whom it breaks.
+fn told(change: &PlanChange) -> String {
+    let text = format!("{}: {}", change.path, change.message);
+    let Some(usage) = change.usage.as_ref().filter(|usage| usage.requests > 0) else { return text };
+    let clients: Vec<String> = usage
+        .consumers
+        .iter()
+        .map(|consumer| format!("{} {}", consumer.client, consumer.version).trim().to_owned())
+        .collect();
+    let requests = counted(usage.requests, "request");
+    format!("{text} ({requests} by {})", clients.join(", "))
 }

@@ -9,7 +9,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use schema::ObjectType;
 
-use super::vectors::VectorSpace;
+use super::vectors::{Making, VectorSpace};
 use crate::{Lake, Table};
 
 impl Lake {
@@ -28,6 +28,7 @@ impl Lake {
         object: &ObjectType,
         field: &str,
         index: bool,
+        making: &mut Making<'_>,
     ) -> Result<()> {
         let def = object.fields.get(field);
         let parts = def.and_then(|def| Some((def.column()?, def.vector.as_ref()?)));
@@ -35,7 +36,7 @@ impl Lake {
             Error::not_found(format!("field `{field}` of `{}` has no vectors", object.name))
         })?;
         let space = VectorSpace::of(table, spec);
-        self.make_missing_vectors(table, object, &space, &column.column, None).await?;
+        self.make_missing_vectors(table, object, &space, &column.column, None, making).await?;
         match index {
             true => self.inner.companions.tend_index(&space).await,
             false => Ok(()),

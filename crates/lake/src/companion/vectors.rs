@@ -11,6 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, S
 use arrow::datatypes::{DataType, Field, Float32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Result};
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use meta::Param;
 use schema::{Metric, VectorSpec};
@@ -18,6 +19,7 @@ use schema::{Metric, VectorSpec};
 use super::Companions;
 use super::content::{hash_of_text, hash_of_vector};
 use super::media::{DECODED_AT_ONCE, MediaVariant};
+use crate::steps::Between;
 use crate::{Lake, Table};
 
 /// Vectors that are made before they are stored.
@@ -98,6 +100,38 @@ fn batch_of(rows: &[(&str, &[f32])], dimension: usize) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::new(schema), arrays).map_err(wrong)
 }
 
+/// The way of a work that makes vectors, for whoever waits for it.
+pub(crate) struct Making<'a> {
+    progress: &'a (dyn Fn(u64, u64) + Send + Sync),
+    between: Between<'a>,
+    done: u64,
+    /// Rows that are to be looked at; 0 when that is not known.
+    pub(crate) of: u64,
+}
+
+impl<'a> Making<'a> {
+    /// `progress` hears how many rows were looked at, of how many; `between` is asked after some, and may
+    /// end the work there: what was made stays.
+    pub(crate) fn new(
+        progress: &'a (dyn Fn(u64, u64) + Send + Sync),
+        between: Between<'a>,
+    ) -> Making<'a> {
+        Making { progress, between, done: 0, of: 0 }
+    }
+
+    /// Nobody hears of it.
+    pub(crate) fn silent() -> Making<'static> {
+        let between = &|_: u64| -> BoxFuture<'static, Result<()>> { Box::pin(async { Ok(()) }) };
+        Making::new(&|_, _| {}, between)
+    }
+
+    async fn made(&mut self, rows: u64) -> Result<()> {
+        self.done += rows;
+        (self.progress)(self.done, self.of);
+        (self.between)(rows).await
+    }
+}
+
 /// Contents of one data file whose vectors may be missing.
 pub(crate) struct FileContents {
     /// The file's location.
@@ -157,6 +191,7 @@ impl Lake {
         table: &Table,
         space: &VectorSpace,
         mut contents: FileContents,
+        making: &mut Making<'_>,
     ) -> Result<()> {
         let companions = &self.inner.companions;
         let _turn = companions.making.lock().await;
@@ -167,6 +202,7 @@ impl Lake {
                 let column = batch.column(0).slice(from, rows);
                 let made = self.vectors_of(table, space, &column).await?;
                 append_vectors(companions, space, made).await?;
+                making.made(rows as u64).await?;
                 from += rows;
             }
         }

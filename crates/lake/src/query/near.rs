@@ -35,7 +35,7 @@ use super::values::to_scalar;
 use crate::companion::content::{content_hash, content_named, name_of};
 use crate::companion::held::{Held, Position, VectorSet, subset};
 use crate::companion::nearest::{Among, Near, by_index, nearest};
-use crate::companion::vectors::{FileContents, VectorSpace};
+use crate::companion::vectors::{FileContents, Making, VectorSpace};
 use crate::{Lake, Table, lance_table};
 
 /// Rows that a filter may leave for all of them to be compared.
@@ -87,9 +87,10 @@ impl Lake {
         space: &VectorSpace,
         name: &str,
         at: Option<SnapshotRef>,
+        making: &mut Making<'_>,
     ) -> Result<()> {
         if table.format == TableFormat::Lance {
-            return self.make_missing_of_version(table, object, space, name, at).await;
+            return self.make_missing_of_version(table, object, space, name, at, making).await;
         }
         let engine = &self.inner.query;
         let provider = iceberg_provider(engine, table, Some(object), at, View::Current).await?;
@@ -98,12 +99,12 @@ impl Lake {
         let files: Vec<String> =
             provider.files.data.iter().map(|entry| key(entry.file.file_path())).collect();
         let seen = self.inner.companions.seen_files(space, &files).await?;
-        for (entry, file) in provider.files.data.iter().zip(files) {
-            if seen.contains(&file) {
-                continue;
-            }
+        let entries = provider.files.data.iter().zip(files);
+        let missing: Vec<_> = entries.filter(|(_, file)| !seen.contains(file)).collect();
+        making.of = missing.iter().map(|(entry, _)| entry.file.record_count()).sum();
+        for (entry, file) in missing {
             let column = rows_of(engine, &provider.columns, entry, &[index], None).await?;
-            self.make_vectors(table, space, FileContents { file, column }).await?;
+            self.make_vectors(table, space, FileContents { file, column }, making).await?;
         }
         Ok(())
     }
@@ -118,6 +119,7 @@ impl Lake {
         space: &VectorSpace,
         name: &str,
         at: Option<SnapshotRef>,
+        making: &mut Making<'_>,
     ) -> Result<()> {
         let version = lance_table::version_at(self, table, at).await?;
         let file = format!("{}@{version}#{name}", lance_table::dataset_name(table));
@@ -135,7 +137,7 @@ impl Lake {
             .map_err(failure::of_query)?;
         let state = self.inner.query.session();
         let (_, contents) = self.inner.query.run(&state, &plan).await?;
-        self.make_vectors(table, space, FileContents { file, column: contents }).await
+        self.make_vectors(table, space, FileContents { file, column: contents }, making).await
     }
 }
 
@@ -164,7 +166,9 @@ impl<'a> Searched<'a> {
         let column = def.column().map(|c| c.column.as_ref().to_owned()).unwrap_or_default();
         let space = VectorSpace::of(&asked.table, spec);
         let at = asked.request.at;
-        lake.make_missing_vectors(&asked.table, &asked.object, &space, &column, at).await?;
+        let mut making = Making::silent();
+        let (table, object) = (&asked.table, &asked.object);
+        lake.make_missing_vectors(table, object, &space, &column, at, &mut making).await?;
         let held = lake.inner.companions.held(&space).await?;
         Ok(Searched { lake, asked, nearest, column, space, held })
     }

@@ -81,6 +81,7 @@ mod tests {
             earlier,
             route: None,
             direct: None,
+            usage: Arc::default(),
         })
     }
 

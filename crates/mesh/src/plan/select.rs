@@ -20,6 +20,7 @@ use super::{Inner, Plan, PlannedField, Resolve, Selection};
 use crate::error::GraphqlError;
 use crate::input::{Variable, Variables, literal};
 use crate::limits::Limits;
+use crate::usage::usage;
 use crate::validate::ValidDocument;
 
 /// Everything that holds still while one document is planned, and what was counted.
@@ -66,8 +67,9 @@ pub(crate) fn plan(
         planner.selection(&root_type, &[(&operation.selection_set, &Guard::default())], 1)?;
     let (fields, earlier) = (planner.fields, planner.earlier);
     let is_mutation = operation.is_mutation();
+    let usage = Arc::new(usage(schema, valid));
     let mut plan =
-        Plan { is_mutation, variables, root, fields, earlier, route: None, direct: None };
+        Plan { is_mutation, variables, root, fields, earlier, route: None, direct: None, usage };
     if let Backend::Graph(atlas) = backend {
         let budget = Budget { calls: limits.calls, steps: limits.selections };
         plan.route = Some(route(atlas, &plan, &budget)?);

@@ -25,7 +25,7 @@ pub(super) fn refusal(
 }
 
 /// Every selection below a set, with the set that it stands in.
-pub(super) fn each_selection<'a>(
+pub(crate) fn each_selection<'a>(
     set: &'a SelectionSet,
     visit: &mut impl FnMut(&'a SelectionSet, &'a Selection),
 ) {
@@ -40,7 +40,7 @@ pub(super) fn each_selection<'a>(
 }
 
 /// The fragments that a selection set spreads, and those that they spread.
-pub(super) fn fragments<'a>(
+pub(crate) fn fragments<'a>(
     document: &'a ExecutableDocument,
     set: &'a SelectionSet,
 ) -> HashSet<&'a Name> {

@@ -28,6 +28,8 @@ pub struct ApiChange {
     pub aspect: Aspect,
     /// The change in one sentence, without a full stop.
     pub message: String,
+    /// Whether it is felt by whoever leaves the thing out: by all who use what it belongs to.
+    pub when_absent: bool,
 }
 
 /// What about a thing of an API changed.
@@ -97,7 +99,19 @@ impl Differ {
         message: impl Into<String>,
     ) {
         let (path, message) = (path.into(), message.into());
-        self.changes.push(ApiChange { path, effect, aspect, message });
+        self.changes.push(ApiChange { path, effect, aspect, message, when_absent: false });
+    }
+
+    /// A change of something that may be left out, which is felt where it is.
+    fn push_absent(
+        &mut self,
+        path: impl Into<String>,
+        effect: WireEffect,
+        aspect: Aspect,
+        message: impl Into<String>,
+    ) {
+        let (path, message) = (path.into(), message.into());
+        self.changes.push(ApiChange { path, effect, aspect, message, when_absent: true });
     }
 
     fn description(&mut self, path: &str, old: Option<&Node<str>>, new: Option<&Node<str>>) {
@@ -280,7 +294,7 @@ impl Differ {
             let path = format!("{owner}.{}", after.name);
             let effect = if after.is_required() { WireEffect::Breaking } else { optional_added };
             let message = format!("argument `{path}: {}` is added", after.ty);
-            self.push(path, effect, Aspect::Argument, message);
+            self.push_absent(path, effect, Aspect::Argument, message);
         }
     }
 
@@ -296,13 +310,16 @@ impl Differ {
             |value: &InputValueDefinition| value.default_value.as_ref().map(ToString::to_string);
         if text(old) != text(new) {
             let message = format!("the default of `{path}` changes");
-            self.push(path, WireEffect::Dangerous, aspect, message);
+            self.push_absent(path, WireEffect::Dangerous, aspect, message);
         }
         if old.ty != new.ty {
             let safe = inputs_fit(&old.ty, &new.ty);
             let effect = if safe { WireEffect::Safe } else { WireEffect::Breaking };
             let message = format!("`{path}` changes from `{}` to `{}`", old.ty, new.ty);
-            self.push(path, effect, aspect, message);
+            match new.is_required() && !old.is_required() {
+                true => self.push_absent(path, effect, aspect, message),
+                false => self.push(path, effect, aspect, message),
+            }
         }
         self.usages(path, &usages(old.directives.iter()), &usages(new.directives.iter()));
     }
@@ -327,7 +344,7 @@ impl Differ {
                 (Some(_), _) => WireEffect::Dangerous,
             };
             let message = format!("input field `{path}: {}` is added", after.ty);
-            self.push(path, effect, Aspect::Shape, message);
+            self.push_absent(path, effect, Aspect::Shape, message);
         }
     }
 

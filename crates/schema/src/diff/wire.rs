@@ -20,8 +20,13 @@ mod services;
 
 use services::Services;
 
-/// Sets the wire effects of all changes, and adds changes for what none of them owns.
-pub(super) fn weigh(pairing: &Pairing<'_>, changes: &mut Vec<Change>) {
+/// A change of the API, with the position of the change that it is laid to.
+pub(super) type Laid = (usize, ApiChange);
+
+/// Sets the wire effects of all changes, and adds changes for what none of them owns. Gives every change of
+/// the API that may hurt, with the change behind it.
+pub(super) fn weigh(pairing: &Pairing<'_>, changes: &mut Vec<Change>) -> Vec<Laid> {
+    let mut laid = Vec::new();
     let api = diff_derived(&served_sdl(pairing.old), &served_sdl(pairing.new));
     let owners = Owners::of(pairing);
     let mut services = Services::of(pairing.old, pairing.new, changes);
@@ -33,14 +38,21 @@ pub(super) fn weigh(pairing: &Pairing<'_>, changes: &mut Vec<Change>) {
         let chosen = coordinate
             .and_then(|(owner, member)| choose(changes, &owner, member.as_deref(), change.aspect));
         match chosen {
-            Some(position) => lay(&mut changes[position], &change),
+            Some(position) => {
+                lay(&mut changes[position], &change);
+                laid.push((position, change));
+            }
             None if services.take_of_type(&change) => {}
-            None if change.effect >= WireEffect::Dangerous => lay_at_shared(changes, &change),
+            None if change.effect >= WireEffect::Dangerous => {
+                laid.push((lay_at_shared(changes, &change), change));
+            }
             // What comes beside what there was needs no line of its own.
             None => {}
         }
     }
-    services.lay(changes);
+    services.lay(changes, &mut laid);
+    laid.retain(|(_, change)| change.effect >= WireEffect::Dangerous);
+    laid
 }
 
 fn lay(change: &mut Change, api: &ApiChange) {
@@ -50,19 +62,21 @@ fn lay(change: &mut Change, api: &ApiChange) {
     }
 }
 
-/// A change of what several types share is a change of its own, one for each type of the API.
-fn lay_at_shared(changes: &mut Vec<Change>, api: &ApiChange) {
+/// A change of what several types share is a change of its own, one for each type of the API; gives its
+/// position.
+fn lay_at_shared(changes: &mut Vec<Change>, api: &ApiChange) -> usize {
     let name = api.path.split('.').next().unwrap_or(&api.path);
-    let known = |change: &&mut Change| change.kind == ChangeKind::Api && change.path == name;
-    if let Some(change) = changes.iter_mut().find(known) {
-        lay(change, api);
-        return;
+    let known = |change: &Change| change.kind == ChangeKind::Api && change.path == name;
+    if let Some(position) = changes.iter().position(known) {
+        lay(&mut changes[position], api);
+        return position;
     }
     let place = Place { file: "the API".to_owned(), line: 0, column: 0 };
     let message = format!("`{name}` of the API goes or changes with its last use");
     let mut change = Change::new(ChangeKind::Api, name, &place, message);
     lay(&mut change, api);
     changes.push(change);
+    changes.len() - 1
 }
 
 /// The change that best explains a change of the API at this type and member.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::words::count;
 use super::{Plan, PlannedStep, Step};
 use crate::diff::{Change, ChangeKind, Generated, Mark, StorageEffect, WireEffect};
+use crate::usage::Weights;
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -21,6 +22,11 @@ const RESET: &str = "\x1b[0m";
 impl Plan {
     /// The plan as a terminal shows it.
     pub fn render(&self, color: bool) -> String {
+        self.render_weighed(color, &Weights::default())
+    }
+
+    /// The same, with whom each change hurts.
+    pub fn render_weighed(&self, color: bool, weights: &Weights) -> String {
         let paint = Paint { color };
         let mut text = String::new();
         let (base, target) = (short(&self.base), short(&self.target));
@@ -31,8 +37,11 @@ impl Plan {
         }
         let head = format!("\n     {:<10}  {:<9}  change", "storage", "wire");
         let _ = writeln!(text, "{}", paint.with(DIM, &head));
-        for change in &self.changes {
+        for (position, change) in self.changes.iter().enumerate() {
             paint.change(&mut text, change);
+            if let Some(told) = weights.told(position) {
+                paint.below(&mut text, &paint.used(&told, weights.is_used(position)));
+            }
         }
         if !self.steps.is_empty() {
             let head = format!("\n     {:<10}  {:<9}  step", "storage", "wire");
@@ -234,6 +243,10 @@ impl Paint {
             WireEffect::Breaking => RED,
         };
         self.with(style, &format!("{effect:<9}"))
+    }
+
+    fn used(&self, text: &str, is_used: bool) -> String {
+        self.with(if is_used { YELLOW } else { DIM }, text)
     }
 
     fn change(&self, text: &mut String, change: &Change) {

@@ -22,3 +22,4 @@ mod random;
 mod random_sources;
 mod reference;
 mod services;
+mod usage;

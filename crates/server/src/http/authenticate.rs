@@ -10,6 +10,7 @@ use super::App;
 use crate::gate::Caller;
 use crate::gate::budget::Client;
 use crate::tokens;
+use crate::usage::Asker;
 
 /// Who asks a question, and who pays for it: whom the token speaks for, the owner of the machine, or, where
 /// a proxy stands in front, whoever is behind it.
@@ -23,13 +24,14 @@ pub(super) async fn caller(app: &App, headers: &HeaderMap, peer: IpAddr) -> Resu
     } else {
         Client::Owner
     };
+    let asker = Asker::of(headers, &principal.subject);
     let is_known = !matches!(client, Client::Address(_));
     let live = app.project.live();
     let has_services = !live.deployed.schema.services.is_empty()
         || live.before.as_ref().is_some_and(|live| !live.deployed.schema.services.is_empty());
     // Only services hear of them, by rules that name them.
     let headers = if has_services { Arc::new(headers.clone()) } else { Arc::default() };
-    Ok(Caller { principal, client, is_known, headers })
+    Ok(Caller { principal, client, is_known, headers, asker })
 }
 
 /// The header with the token. PyIceberg 0.12 writes a missing token out in a way of its own.

@@ -32,8 +32,9 @@ pub struct Serving {
     is_tls: bool,
     handle: Handle<SocketAddr>,
     task: Task<std::io::Result<()>>,
+    project: Arc<Project>,
     /// Stops with the server.
-    _maintenance: [Task<()>; 2],
+    _maintenance: [Task<()>; 3],
 }
 
 /// Starts to serve. Errors: `Denied` when the settings would expose the project; `Io` when the
@@ -47,7 +48,7 @@ pub async fn serve(project: Project) -> Result<Serving> {
     let is_tls = tls.is_some();
     let project = Arc::new(project);
     let maintenance = maintenance::start(&project);
-    let app = Arc::new(app(project, &settings, address)?);
+    let app = Arc::new(app(Arc::clone(&project), &settings, address)?);
     let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let server_handle = handle.clone();
@@ -63,7 +64,7 @@ pub async fn serve(project: Project) -> Result<Serving> {
             task::spawn("serve http", async move { server.serve(service).await })
         }
     };
-    Ok(Serving { address, is_tls, handle, task, _maintenance: maintenance })
+    Ok(Serving { address, is_tls, handle, task, project, _maintenance: maintenance })
 }
 
 /// A client that sends the head of its request too slowly is let go.
@@ -163,7 +164,7 @@ impl Serving {
     /// Lets requests in flight finish, for a stated time, and stops.
     pub async fn stop(self) -> Result<()> {
         self.handle.graceful_shutdown(Some(GRACE));
-        self.task.await?.map_err(Error::from)
+        self.ended().await
     }
 
     /// Serves until Ctrl-C or SIGTERM, then stops gracefully.
@@ -173,9 +174,16 @@ impl Serving {
             signal().await;
             handle.graceful_shutdown(Some(GRACE));
         });
-        let result = self.task.await?.map_err(Error::from);
+        let result = self.ended().await;
         drop(signals);
         result
+    }
+
+    /// Waits for the end, and writes down what was asked until then.
+    async fn ended(self) -> Result<()> {
+        let result = self.task.await;
+        maintenance::write_usage(&self.project).await;
+        result?.map_err(Error::from)
     }
 }
 

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use lake::backup::BackupReport;
 use lake::place::{self, MoveReport, Phase};
 use lake::{Snapshot, Table};
-use mesh::transport::{BreakerState, Health};
+use mesh::transport::Health;
 use parking_lot::Mutex;
 
 use super::Report;
@@ -57,13 +57,7 @@ fn source(health: &Health) -> SourceState {
         failed: health.errors.all(),
         mean_millis: if ended == 0 { 0.0 } else { millis / ended as f64 },
         in_flight: (health.in_flight + health.queued) as u64,
-        breaker: match health.breaker {
-            None => "off",
-            Some(BreakerState::Closed) => "closed",
-            Some(BreakerState::Open) => "open",
-            Some(BreakerState::HalfOpen) => "half open",
-        }
-        .to_owned(),
+        breaker: super::sources::breaker(health.breaker).to_owned(),
     }
 }
 

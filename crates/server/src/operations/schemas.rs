@@ -6,16 +6,18 @@ use base::{Error, Principal};
 use schema::Schema;
 use schema::load::Sources;
 use schema::plan::{Plan, PlannedStep, Step};
+use schema::usage::Weights;
 
 use super::Report;
 use crate::apply::{self, Pace};
 use crate::project::Project;
-use crate::versions;
 use crate::wire::{
-    self, ApplyAnswer, ApplyRequest, ApplyState, CheckAnswer, ErrorBody, FieldInfo, GenerateAnswer,
-    GenerateRequest, ModuleInfo, PlanAnswer, PlanChange, PlanRequest, PlanStep, SchemaAnswer,
-    SchemaText, SchemaVersion, TypeInfo, UndoRequest,
+    self, ApplyAnswer, ApplyRequest, ApplyState, ChangeConsumer, ChangeUsage, CheckAnswer,
+    ErrorBody, FieldInfo, GenerateAnswer, GenerateRequest, ModuleInfo, PlanAnswer, PlanChange,
+    PlanRequest, PlanStep, SchemaAnswer, SchemaText, SchemaVersion, TypeInfo, UndoRequest,
+    UsageAnswer, UsageRequest,
 };
+use crate::{maintenance, usage, versions};
 
 /// Compiles a text, or says everything that is wrong with it.
 fn compile(text: &SchemaText) -> Result<Arc<Schema>, ErrorBody> {
@@ -80,15 +82,39 @@ fn generate_from(schema: &Schema, target: &str) -> Result<GenerateAnswer, ErrorB
     Ok(GenerateAnswer { files: files.into_iter().map(|file| (file.path, file.text)).collect() })
 }
 
-pub(super) fn plan(project: &Project, request: PlanRequest) -> Result<PlanAnswer, ErrorBody> {
+pub(super) async fn plan(project: &Project, request: PlanRequest) -> Result<PlanAnswer, ErrorBody> {
     let wanted = compile(&request.schema)?;
-    Ok(plan_answer(&apply::plan_steps(&project.live().deployed.schema, &wanted)?))
+    let deployed = Arc::clone(&project.live().deployed.schema);
+    let plan = apply::plan_steps(&deployed, &wanted)?;
+    Ok(plan_answer(&plan, &weights(project, &deployed, &wanted).await?))
+}
+
+/// Whom the changes from one schema to the other hurt, by what was asked of all nodes.
+async fn weights(project: &Project, old: &Schema, new: &Schema) -> Result<Weights, Error> {
+    maintenance::write_usage(project).await;
+    let asked = usage::read(&project.database, project.clock.now(), usage::WEIGHED).await?;
+    Ok(schema::usage::weigh(old, new, &asked))
+}
+
+/// What was asked, and by whom.
+pub(super) async fn usage(
+    project: &Project,
+    request: UsageRequest,
+) -> Result<UsageAnswer, ErrorBody> {
+    let days = request.days.unwrap_or(usage::WEIGHED);
+    if !(1..=usage::DAYS).contains(&days) {
+        let text = format!("`days` is {days}, and usage is kept for 1 to {} days", usage::DAYS);
+        return Err(Error::invalid(text).into());
+    }
+    maintenance::write_usage(project).await;
+    let asked = usage::read(&project.database, project.clock.now(), days).await?;
+    Ok(usage::shown::shown(&project.live().deployed.schema, &asked, &request))
 }
 
 /// Plans what the files of the project's own schema folder would change.
-pub(super) fn pending_plan(project: &Project) -> Result<PlanAnswer, ErrorBody> {
+pub(super) async fn pending_plan(project: &Project) -> Result<PlanAnswer, ErrorBody> {
     let sources = schema::load::read_folder(&project.schema_folder())?;
-    plan(project, PlanRequest { schema: SchemaText::from(&sources) })
+    plan(project, PlanRequest { schema: SchemaText::from(&sources) }).await
 }
 
 pub(super) async fn apply(
@@ -131,7 +157,8 @@ pub(super) async fn contract(
 pub(super) async fn undo_plan(project: &Project, _: UndoRequest) -> Result<PlanAnswer, ErrorBody> {
     let deployed = versions::current(&project.database).await?;
     let earlier = versions::before(&project.database, deployed.version).await?;
-    Ok(plan_answer(&apply::plan_undo(&deployed.schema, &earlier.schema)?))
+    let plan = apply::plan_undo(&deployed.schema, &earlier.schema)?;
+    Ok(plan_answer(&plan, &weights(project, &deployed.schema, &earlier.schema).await?))
 }
 
 pub(super) async fn undo(
@@ -152,11 +179,11 @@ fn apply_answer(project: &Project, applied: &apply::Applied) -> ApplyAnswer {
         fingerprint: project.live().deployed.schema.fingerprint.to_string(),
         steps: applied.steps,
         resumed: applied.resumed,
-        plan: plan_answer(&applied.plan),
+        plan: plan_answer(&applied.plan, &Weights::default()),
     }
 }
 
-fn plan_answer(plan: &Plan) -> PlanAnswer {
+fn plan_answer(plan: &Plan, weights: &Weights) -> PlanAnswer {
     PlanAnswer {
         base: plan.base.to_string(),
         target: plan.target.to_string(),
@@ -164,11 +191,13 @@ fn plan_answer(plan: &Plan) -> PlanAnswer {
         changes: plan
             .changes
             .iter()
-            .map(|change| PlanChange {
+            .enumerate()
+            .map(|(position, change)| PlanChange {
                 path: change.path.clone(),
                 message: change.message.clone(),
                 storage: change.storage.name().to_owned(),
                 wire: change.wire.name().to_owned(),
+                usage: change_usage(weights, position),
             })
             .collect(),
         steps: plan
@@ -182,8 +211,21 @@ fn plan_answer(plan: &Plan) -> PlanAnswer {
             })
             .collect(),
         losses: plan.steps.iter().filter_map(loss_name).collect(),
-        rendered: plan.render(false),
+        rendered: plan.render_weighed(false, weights),
     }
+}
+
+/// Whom a change hurts; nothing when it hurts nobody, or nothing was counted.
+fn change_usage(weights: &Weights, position: usize) -> Option<ChangeUsage> {
+    let affected = weights.of.get(position)?.as_ref().filter(|_| weights.days > 0)?;
+    let consumers = affected.consumers.iter().map(|consumer| ChangeConsumer {
+        client: consumer.client.clone(),
+        version: consumer.version.clone(),
+        operations: consumer.operations.clone(),
+        requests: consumer.requests,
+    });
+    let (days, requests) = (weights.days, affected.requests);
+    Some(ChangeUsage { days, requests, consumers: consumers.collect() })
 }
 
 /// The name by which `--allow-destructive` allows a step's loss: the type or the field.

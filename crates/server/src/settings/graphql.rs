@@ -63,6 +63,8 @@ pub struct Graphql {
     pub suggestions: Audience,
     /// Which documents are answered.
     pub documents: Documents,
+    /// Whether it is counted who asks what: changes are weighed by it.
+    pub usage: bool,
     /// Bytes of documents that clients sent once and then name by their hash; with 0 none are kept.
     pub persisted_bytes: Size,
     /// What a client may spend.
@@ -133,6 +135,7 @@ impl Default for Graphql {
             introspection: Audience::SignedIn,
             suggestions: Audience::SignedIn,
             documents: Documents::Off,
+            usage: true,
             persisted_bytes: Size(8 << 20),
             budget: Budget::default(),
         }

@@ -73,6 +73,82 @@ pub struct PlanChange {
     pub storage: String,
     /// `none`, `safe`, `dangerous`, `breaking`.
     pub wire: String,
+    /// Whom it hurts; nothing when it hurts nobody, or nothing was counted yet.
+    #[serde(default)]
+    pub usage: Option<ChangeUsage>,
+}
+
+/// Whom a change hurts, by what was asked.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ChangeUsage {
+    /// The days that were counted.
+    pub days: u64,
+    /// Requests that used what changes.
+    pub requests: u64,
+    /// Who made them, the most eager first.
+    pub consumers: Vec<ChangeConsumer>,
+}
+
+/// One version of a client.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ChangeConsumer {
+    /// Its name.
+    pub client: String,
+    /// Its version; empty when it says none.
+    pub version: String,
+    /// The operations that used it; of one without a name, the empty one.
+    pub operations: Vec<String>,
+    /// Its requests.
+    pub requests: u64,
+}
+
+/// Ask what was used.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct UsageRequest {
+    /// A type, a field or an argument of the API: `Film`, `Film.title`, `Query.films.first`; everything
+    /// when left out.
+    pub coordinate: Option<String>,
+    /// The last days, the present one included; 30 when left out, 90 at most.
+    pub days: Option<i64>,
+}
+
+/// What was used.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UsageAnswer {
+    /// The days that were counted; 0 when nothing was.
+    pub days: u64,
+    /// By coordinate.
+    pub coordinates: Vec<UsageOf>,
+}
+
+/// How one coordinate of the API was used.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UsageOf {
+    /// `Film.title`.
+    pub coordinate: String,
+    /// The team that owns it; empty for what teams share and for what services declare.
+    pub owner: String,
+    /// Requests that used it.
+    pub requests: u64,
+    /// Who used it, by client, version and operation.
+    pub by: Vec<UsageBy>,
+}
+
+/// One operation of one version of a client.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageBy {
+    /// The client.
+    pub client: String,
+    /// Its version; empty when it says none.
+    pub version: String,
+    /// The operation; empty when it has no name.
+    pub operation: String,
+    /// Requests.
+    pub requests: u64,
+    /// How many days ago it was asked last.
+    pub days_ago: u64,
 }
 
 /// Ask for credentials for the files of one table.

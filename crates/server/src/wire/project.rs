@@ -50,6 +50,87 @@ pub struct SourceState {
     pub breaker: String,
 }
 
+/// A service, as the process that answers has seen it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceInfo {
+    /// `@source(name:)`.
+    pub name: String,
+    /// The team that owns its module.
+    pub owner: String,
+    /// Where it is reached.
+    pub url: String,
+    /// Calls that were asked for since the process began to use the service.
+    pub calls: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// Those that were not, by kind.
+    pub errors: SourceErrors,
+    /// Tries beyond the first.
+    pub retries: u64,
+    /// Tries that the retry budget did not pay for.
+    pub retries_refused: u64,
+    /// `closed` when calls are sent, `open` when none is, `half open` when one at a time is, to try;
+    /// `off` without a breaker.
+    pub breaker: String,
+    /// How often the breaker opened.
+    pub breaker_opened: u64,
+    /// Calls that run now.
+    pub in_flight: u64,
+    /// Calls that wait for a place now.
+    pub queued: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Calls that an earlier answer served within its time to live.
+    pub cache_hits: u64,
+    /// Calls with a time to live that none did.
+    pub cache_misses: u64,
+    /// Calls that failed and were served by an older answer.
+    pub cache_stale: u64,
+    /// Bytes of bodies that were sent.
+    pub bytes_sent: u64,
+    /// Bytes of bodies that were received, as they travelled.
+    pub bytes_received: u64,
+    /// The median of the times of calls, in milliseconds; nothing without calls.
+    pub p50_millis: Option<f64>,
+    /// The time below which 95 of a hundred calls ended.
+    pub p95_millis: Option<f64>,
+    /// The time below which 99 of a hundred calls ended.
+    pub p99_millis: Option<f64>,
+    /// Calls by how long they took, quickest first.
+    pub latency: Vec<LatencyBucket>,
+}
+
+/// Calls of a service that were not answered, by kind.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceErrors {
+    /// Out of time.
+    pub timeout: u64,
+    /// Not reached.
+    pub connect: u64,
+    /// Not sent: the breaker is open, or too many wait.
+    pub refused: u64,
+    /// Not HTTP, not whole, not the right type.
+    pub protocol: u64,
+    /// Beyond a limit.
+    pub too_large: u64,
+    /// A status that is a failure.
+    pub status: u64,
+    /// Given up by who asked, or because the service was taken away.
+    pub cancelled: u64,
+}
+
+/// Calls that took about so long.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencyBucket {
+    /// The upper end in milliseconds; nothing for the last one, which has none.
+    pub up_to_millis: Option<f64>,
+    /// Calls.
+    pub calls: u64,
+}
+
 /// What maintenance owes to a table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

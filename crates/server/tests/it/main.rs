@@ -30,3 +30,4 @@ mod stores;
 mod system_client;
 mod tls;
 mod tokens;
+mod usage;

@@ -32,8 +32,9 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "tokenRevoke" => (json!({"id": "nobody"}), "NOT_FOUND", "there is no token `nobody`"),
         "undo" => (json!({"expectedBase": "x"}), "STALE", "changed since it was planned"),
         "undoPlan" => (json!({"dryRun": "x"}), "INVALID_INPUT", "wrong shape"),
+        "usage" => (json!({"days": 0}), "INVALID_INPUT", "`days` is 0"),
         "applyContract" | "applyPause" | "documentList" | "pendingPlan" | "schema"
-        | "schemaVersions" | "status" | "tables" | "tokenList" | "upgrade" => {
+        | "schemaVersions" | "sources" | "status" | "tables" | "tokenList" | "upgrade" => {
             (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request")
         }
         other => panic!("`{other}` has no bad request here"),

@@ -15,6 +15,7 @@ import { Page } from "../../design/parts/layout";
 import { Bones, Empty, Loaded } from "../../design/parts/states";
 import type { Place } from "../../router";
 import { useTheme } from "../../theme";
+import { EXPLAIN } from "./explain";
 import { useReach } from "./reach";
 import "./explore.css";
 
@@ -22,6 +23,9 @@ const WELCOME = `# Ctrl-Enter runs the query.
 # Ctrl-Space completes names.
 # Escape leaves the editor.
 `;
+
+/** Panes beside GraphiQL's own. */
+const PLUGINS = [EXPLAIN];
 
 interface Found {
   schema: GraphQLSchema;
@@ -65,6 +69,7 @@ function Editor({ found, query }: { found: Found; query: string | null }) {
         {...(query ? { query } : {})}
         forcedTheme={shown}
         isHeadersEditorEnabled={false}
+        plugins={PLUGINS}
       >
         <GraphiQL.Logo><Ready tell={setReady} /></GraphiQL.Logo>
       </GraphiQL>

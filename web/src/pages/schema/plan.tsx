@@ -48,6 +48,7 @@ function PlanSteps({ plan }: { plan: PendingPlan }) {
                   {change.storage !== "none" && <Badge tone={STORAGE[change.storage] ?? "plain"}>storage: {change.storage}</Badge>}
                   {change.wire !== "none" && <Badge tone={WIRE[change.wire] ?? "plain"}>API: {change.wire}</Badge>}
                 </p>
+                {change.usage && <Hurt of={change.usage} />}
               </li>
             ))}
           </ul>
@@ -56,4 +57,27 @@ function PlanSteps({ plan }: { plan: PendingPlan }) {
       <p className="faint mono plan-base">{plan.base.slice(0, 12)} → {plan.target.slice(0, 12)} · run <code>headwater apply</code> to carry it out</p>
     </>
   );
+}
+
+/** Whom a change hurts, by what was asked. */
+function Hurt({ of }: { of: NonNullable<PendingPlan["changes"][number]["usage"]> }) {
+  const days = plural(of.days, "day");
+  if (of.requests === 0) return <p className="faint change-use">Nobody used it in {days}.</p>;
+  return (
+    <div className="change-use">
+      <p><Badge tone="warn">Used</Badge> by {plural(of.requests, "request")} in {days}:</p>
+      <ul>
+        {of.consumers.map((consumer) => (
+          <li key={`${consumer.client} ${consumer.version}`}>
+            <strong>{consumer.client}</strong> {consumer.version} <span className="faint">{plural(consumer.requests, "request")}{named(consumer.operations)}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function named(operations: string[]): string {
+  const known = operations.filter((name) => name !== "");
+  return known.length ? ` by ${known.join(", ")}` : "";
 }

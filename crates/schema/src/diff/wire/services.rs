@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, OperationType};
 
+use super::Laid;
 use crate::compile::sdl;
 use crate::diff::{ApiChange, Change, ChangeKind, WireEffect};
 use crate::model::{Schema, ServiceModule};
@@ -66,7 +67,7 @@ impl Services {
     }
 
     /// Lays what callers see at the doors of the services, the worst first.
-    pub(super) fn lay(self, changes: &mut [Change]) {
+    pub(super) fn lay(self, changes: &mut [Change], laid: &mut Vec<Laid>) {
         for Changed { position, mut seen, .. } in self.changed {
             let change = &mut changes[position];
             seen.sort_by_key(|api| std::cmp::Reverse(api.effect));
@@ -76,8 +77,9 @@ impl Services {
                 // because the change itself names nothing.
                 let told = change.kind == ChangeKind::SourceSdl;
                 if told || api.effect >= WireEffect::Dangerous {
-                    change.wire_reasons.push(api.message);
+                    change.wire_reasons.push(api.message.clone());
                 }
+                laid.push((position, api));
             }
         }
     }
