@@ -91,6 +91,7 @@ fn the_api_describes_itself() {
 fn every_root_field_of_the_administration_answers() {
     let lab = Lab::new().with_items();
     let snapshot = lab.call("snapshots", json!({"typeName": "Item"})).done()[0]["id"].clone();
+    lab.post("/graphql", &json!({"query": "query Ids { items { nodes { id } } }"}));
     let query = "query($type: String!) {
         status { version schemaVersion fingerprint pendingChanges metadata bytes running tables { typeName rows files } }
         schema { version modules { name owner file text types } types { name key fields { name kind typeText search } } }
@@ -100,6 +101,8 @@ fn every_root_field_of_the_administration_answers() {
         snapshots(typeName: $type) { id at operation rows bytes files author summary current }
         columns(typeName: $type) { name typeText nulls distinct minimum maximum }
         sql(sql: \"SELECT id FROM items ORDER BY id\", limit: 1) { columns rows truncated millis }
+        usage(coordinate: \"Item\", days: 7) { days coordinates { coordinate owner requests by { client version operation requests daysAgo } } }
+        sources { name owner url calls answered breaker p50Millis latency { upToMillis calls } errors { timeout connect } }
         explain(sql: \"SELECT id FROM items\") { text }
     }";
     let answer =
@@ -113,6 +116,12 @@ fn every_root_field_of_the_administration_answers() {
     assert_eq!((&data["sql"]["rows"], &data["sql"]["truncated"]), (&json!([["a"]]), &json!(true)));
     assert_eq!(data["snapshots"][0]["id"], snapshot);
     assert_eq!(data["columns"][0]["name"], "id");
+    assert_eq!(
+        data["usage"],
+        json!({"days": 1, "coordinates": [{"coordinate": "Item.id", "owner": "shop",
+        "requests": 1, "by": [{"client": "local", "version": "", "operation": "Ids", "requests": 1, "daysAgo": 0}]}]})
+    );
+    assert_eq!(data["sources"], json!([]));
     let mutation = "mutation($s: String!) {
         rollback(typeName: \"Item\", snapshot: $s) { id current }
         compact(typeName: \"Item\") { typeName filesBefore filesAfter bytesBefore bytesAfter }
@@ -142,6 +151,8 @@ fn every_root_field_was_asked_for_above() {
         "snapshots",
         "columns",
         "sql",
+        "usage",
+        "sources",
         "explain",
     ];
     assert_eq!(names("queryType"), expected);
