@@ -77,14 +77,13 @@ impl Usages {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Writes what was counted; when that fails, it is counted on.
+    /// Writes what was counted; when that fails or is given up, it is counted on.
     pub(crate) async fn write(&self, database: &Database, now: Timestamp) -> Result<()> {
         let counts = std::mem::take(&mut *self.counts.lock());
-        let written = kept::write(database, &counts, now).await;
-        if written.is_err() {
-            self.give_back(counts);
-        }
-        written
+        let mut taken = Taken { usages: self, counts };
+        kept::write(database, &taken.counts, now).await?;
+        taken.counts = Counts::default();
+        Ok(())
     }
 
     fn give_back(&self, counts: Counts) {
@@ -96,6 +95,18 @@ impl Usages {
         });
         let missed = missed.sum();
         self.missed.fetch_add(missed, Ordering::Relaxed);
+    }
+}
+
+/// Counts on their way to the database. A request that writes may be given up half way.
+struct Taken<'a> {
+    usages: &'a Usages,
+    counts: Counts,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.usages.give_back(std::mem::take(&mut self.counts));
     }
 }
 
@@ -125,6 +136,8 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn usage(operation: &str) -> Arc<mesh::Usage> {
@@ -182,6 +195,17 @@ mod tests {
         let all = read(&database, at(155), 1000).await.unwrap();
         assert_eq!(all.operations.len(), 1);
         assert_eq!(all.operations[0].coordinates, ["Query.films"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_while_it_is_written_is_counted_on() {
+        let database = Database::open("sqlite::memory:").await.unwrap();
+        database.migrate("server_usage", MIGRATIONS).await.unwrap();
+        let usages = Usages::default();
+        usages.count(&usage("films"), &Asker::named("web", ""), at(1));
+        assert!(usages.write(&database, at(1)).now_or_never().is_none());
+        usages.write(&database, at(1)).await.unwrap();
+        assert_eq!(read(&database, at(1), WEIGHED).await.unwrap().operations[0].requests, 1);
     }
 
     #[tokio::test]
