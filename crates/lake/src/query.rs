@@ -22,6 +22,7 @@ pub(crate) mod manifests;
 pub(crate) mod near;
 pub(crate) mod provider;
 pub(crate) mod prune;
+mod readers;
 pub(crate) mod rows;
 pub mod scan;
 pub(crate) mod searched;

@@ -24,8 +24,7 @@ use schema::Metric;
 
 use super::content::{Content, content_named};
 use super::lists::Lists;
-use super::media::scan;
-use super::places::Fragments;
+use super::places::{Fragments, filters};
 use super::vectors::VectorSpace;
 use super::{Companions, HELD_VECTOR_BYTES};
 use crate::lance_store::failed;
@@ -204,12 +203,14 @@ pub(crate) async fn subset(
     dimension: usize,
     hashes: &[String],
 ) -> Result<VectorSet> {
+    let wrong = |error| failed("read a companion", error);
     let mut part = Part::new(dimension, hashes.len());
-    for some in hashes.chunks(512) {
-        let listed: Vec<String> = some.iter().map(|hash| format!("'{hash}'")).collect();
-        let filter = format!("hash IN ({})", listed.join(","));
-        for batch in scan(dataset, &["hash", "vector"], &filter).await? {
-            part.add(&batch, &[]);
+    for filter in filters(hashes) {
+        let mut scanner = dataset.scan();
+        scanner.project(&["hash", "vector"]).map_err(wrong)?.filter(&filter).map_err(wrong)?;
+        let mut batches = scanner.try_into_stream().await.map_err(wrong)?;
+        while let Some(batch) = batches.next().await {
+            part.add(&batch.map_err(wrong)?, &[]);
         }
     }
     Ok(VectorSet { parts: vec![Arc::new(part)], ..VectorSet::default() })

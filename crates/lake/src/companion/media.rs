@@ -12,12 +12,10 @@ use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Result};
 use bytes::Bytes;
 use frame::Value;
-use futures::{StreamExt, TryStreamExt, stream};
-use lance::Dataset;
+use futures::{StreamExt, stream};
 use schema::{FieldKind, VectorSpec};
 
 use super::vectors::{VectorSpace, append_vectors};
-use crate::lance_store::failed;
 use crate::{Lake, Table};
 
 /// Images that are decoded at once: each may need some hundred MiB.
@@ -162,19 +160,6 @@ impl Lake {
 /// Path of the companion with the media of a table.
 pub(super) fn dataset_name(table: &Table) -> String {
     format!("_companions/{}/media.lance", table.id)
-}
-
-/// The rows of a companion for which a filter holds.
-pub(crate) async fn scan(
-    dataset: &Arc<Dataset>,
-    columns: &[&str],
-    filter: &str,
-) -> Result<Vec<RecordBatch>> {
-    let wrong = |error| failed("read a companion", error);
-    let mut scanner = dataset.scan();
-    scanner.project(columns).map_err(wrong)?.filter(filter).map_err(wrong)?;
-    let stream = scanner.try_into_stream().await.map_err(wrong)?;
-    stream.try_collect().await.map_err(wrong)
 }
 
 fn prepare(bytes: Bytes, model: Option<&::media::Model>) -> Result<Prepared> {

@@ -29,7 +29,7 @@ use crate::lance_store::failed;
 pub(super) const HELD_BYTES: usize = 96 << 20;
 /// Bytes that are held for a content.
 const OF_ONE: usize = 64;
-/// Contents that are looked for at once where places are not held.
+/// Contents that one filter looks for.
 const AT_ONCE: usize = 512;
 
 /// The fragments of a version by number, each with the name of its file, which nothing else ever has.
@@ -38,10 +38,7 @@ pub(super) struct Fragments(BTreeMap<u64, Arc<str>>);
 
 impl Fragments {
     pub(super) fn of(dataset: &Dataset) -> Fragments {
-        let file = |one: &Fragment| {
-            let name = one.files.first().map_or("", |file| file.path.as_str());
-            (one.id, Arc::from(name))
-        };
+        let file = |one: &Fragment| (one.id, Arc::from(file_of(one)));
         Fragments(dataset.fragments().iter().map(file).collect())
     }
 
@@ -54,8 +51,7 @@ impl Fragments {
     /// The fragments of a version that are not among these.
     pub(super) fn missing(&self, dataset: &Dataset) -> Vec<Fragment> {
         let is_new = |one: &&Fragment| {
-            let name = one.files.first().map_or("", |file| file.path.as_str());
-            self.0.get(&one.id).is_none_or(|known| known.as_ref() != name)
+            self.0.get(&one.id).is_none_or(|known| known.as_ref() != file_of(one))
         };
         dataset.fragments().iter().filter(is_new).cloned().collect()
     }
@@ -63,6 +59,10 @@ impl Fragments {
     fn has(&self, address: u64) -> bool {
         self.0.contains_key(&(address >> 32))
     }
+}
+
+fn file_of(fragment: &Fragment) -> &str {
+    fragment.files.first().map_or("", |file| file.path.as_str())
 }
 
 /// The places of a companion at the version that was read last.
@@ -165,6 +165,14 @@ impl Places {
     }
 }
 
+/// Filters that together let the rows of these contents through.
+pub(super) fn filters<H: AsRef<str>>(hashes: &[H]) -> impl Iterator<Item = String> {
+    hashes.chunks(AT_ONCE).map(|some| {
+        let listed: Vec<String> = some.iter().map(|hash| format!("'{}'", hash.as_ref())).collect();
+        format!("hash IN ({})", listed.join(","))
+    })
+}
+
 /// Looks into all fragments.
 async fn look_for(dataset: Arc<Dataset>, hashes: &[&str]) -> Result<Found> {
     let mut found = HashMap::new();
@@ -172,9 +180,7 @@ async fn look_for(dataset: Arc<Dataset>, hashes: &[&str]) -> Result<Found> {
         hashes.iter().copied().filter(|hash| content_named(hash).is_some()).collect();
     let mut asked: Vec<&str> = asked.into_iter().collect();
     asked.sort_unstable();
-    for some in asked.chunks(AT_ONCE) {
-        let listed: Vec<String> = some.iter().map(|hash| format!("'{hash}'")).collect();
-        let filter = format!("hash IN ({})", listed.join(","));
+    for filter in filters(&asked) {
         let mut scanner = dataset.scan();
         scanner.project(&["hash"]).map_err(wrong)?.filter(&filter).map_err(wrong)?;
         scanner.with_row_address();

@@ -36,7 +36,7 @@ use datafusion::physical_plan::{ExecutionPlan, InputOrderMode, Partitioning};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 use self::exec::GroupByCodesExec;
-use self::reader::CodedReaders;
+use self::reader::coded_readers;
 
 /// Bytes of a dictionary, as stored, up to which its column is read by codes. Writers that do not
 /// choose give up on a dictionary at about a megabyte, and the rows after it have no codes.
@@ -123,10 +123,10 @@ impl GroupByCodes {
             return Ok(None);
         }
         let Some(readers) = source.parquet_file_reader_factory() else { return Ok(None) };
-        let readers = CodedReaders { inner: Arc::clone(readers), column: name.as_str().into() };
+        let readers = coded_readers(Arc::clone(readers), &name);
         let coded = ParquetSource::new(TableSchema::from_file_schema(with_codes(&schema, &name)))
             .with_table_parquet_options(source.table_parquet_options().clone())
-            .with_parquet_file_reader_factory(Arc::new(readers));
+            .with_parquet_file_reader_factory(readers);
         let coded = match predicate {
             Some(predicate) => coded.with_predicate(predicate),
             None => coded,

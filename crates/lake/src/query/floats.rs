@@ -6,28 +6,22 @@
 //! would miss it. Not here: which files are read (`prune`).
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::common::Result as DfResult;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
 use iceberg::spec::DataFile;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataBuilder};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::schema::types::ColumnDescriptor;
 
-/// Columns of a file that surely hold no NaN, by field id.
-type Safe = Arc<HashSet<i32>>;
+use super::readers::ChangedReaders;
+
+/// Columns of files that surely hold no NaN, by field id; of a file that is not among them, no column is known
+/// to be so.
+pub(super) type Safe = HashMap<Path, Arc<HashSet<i32>>>;
 
 /// Columns of a file that surely hold no NaN.
 pub(super) fn without_nan(file: &DataFile) -> HashSet<i32> {
@@ -35,58 +29,15 @@ pub(super) fn without_nan(file: &DataFile) -> HashSet<i32> {
     counts.filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect()
 }
 
-/// Makes readers that leave out bounds which do not hold.
-pub(super) struct FloatReaders {
-    pub(super) inner: Arc<dyn ParquetFileReaderFactory>,
-    /// By file; of one that is not here, no float column is known to be free of NaN.
-    pub(super) safe: HashMap<Path, Safe>,
-}
-
-impl fmt::Debug for FloatReaders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FloatReaders").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
-
-impl ParquetFileReaderFactory for FloatReaders {
-    fn create_reader(
-        &self,
-        partition_index: usize,
-        file: PartitionedFile,
-        metadata_size_hint: Option<usize>,
-        metrics: &ExecutionPlanMetricsSet,
-    ) -> DfResult<Box<dyn AsyncFileReader + Send>> {
-        let safe = self.safe.get(&file.object_meta.location).cloned().unwrap_or_default();
-        let inner = self.inner.create_reader(partition_index, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(FloatReader { inner, safe }))
-    }
-}
-
-struct FloatReader {
-    inner: Box<dyn AsyncFileReader + Send>,
+/// Readers that leave out bounds which do not hold.
+pub(super) fn true_bounds(
+    inner: Arc<dyn ParquetFileReaderFactory>,
     safe: Safe,
-}
-
-impl AsyncFileReader for FloatReader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<bytes::Bytes>> {
-        self.inner.get_bytes(range)
-    }
-
-    fn get_byte_ranges(
-        &mut self,
-        ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, ParquetResult<Vec<bytes::Bytes>>> {
-        self.inner.get_byte_ranges(ranges)
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        let safe = Arc::clone(&self.safe);
-        let footer = self.inner.get_metadata(options);
-        footer.and_then(async move |footer| without_false_bounds(footer, &safe)).boxed()
-    }
+) -> Arc<dyn ParquetFileReaderFactory> {
+    ChangedReaders::over(inner, move |file| {
+        let safe = safe.get(&file.object_meta.location).cloned().unwrap_or_default();
+        Arc::new(move |footer| without_false_bounds(footer, &safe))
+    })
 }
 
 /// The footer without the bounds of float columns that are not known to be free of NaN.

@@ -35,7 +35,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::columns::{ByFieldId, Columns};
 use super::engine::Engine;
-use super::floats::{FloatReaders, without_nan};
+use super::floats::{true_bounds, without_nan};
 use super::manifests::{FileEntry, SnapshotFiles};
 use super::prune::{file_statistics, prune};
 
@@ -202,7 +202,7 @@ impl IcebergProvider {
             let meta = self.engine.object_meta(&entry.file).ok()?;
             Some((meta.location, Arc::new(without_nan(&entry.file))))
         });
-        Arc::new(FloatReaders { inner, safe: safe.collect() })
+        true_bounds(inner, safe.collect())
     }
 
     async fn partitioned_files(&self, kept: &[Arc<FileEntry>]) -> DfResult<Vec<PartitionedFile>> {

@@ -12,7 +12,7 @@ use frame::{
 use futures::TryStreamExt;
 use schema::ObjectType;
 
-use crate::lab::{Lab, batch, bucketed, fields_of, keyed, lance, object, write};
+use crate::lab::{Lab, batch, bucketed, fields_of, keyed, lance, object, pick, write};
 
 const PRICE: DataType = DataType::Decimal { precision: 12, scale: 2 };
 /// So wide that two of the largest overflow.
@@ -41,10 +41,6 @@ fn sample() -> ObjectType {
         ("u", DataType::Uuid, true),
     ];
     bucketed(keyed(object("Sample", "samples", &fields), &["id"]), "id", 3)
-}
-
-fn pick<'a, T>(rng: &Rng, choices: &'a [T]) -> &'a T {
-    &choices[rng.below(choices.len() as u64) as usize]
 }
 
 /// Few values, so that groups have several rows; floats whose sums are exact in any order.

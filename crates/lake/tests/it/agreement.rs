@@ -13,7 +13,7 @@ use frame::{
 use futures::TryStreamExt;
 use lake::{Change, DataFusionEvaluator, TableChange};
 
-use crate::lab::{Lab, bucketed, fields_of, info, keyed, object};
+use crate::lab::{Lab, bucketed, fields_of, info, keyed, object, pick};
 
 const DECIMAL: DataType = DataType::Decimal { precision: 12, scale: 2 };
 
@@ -30,10 +30,6 @@ fn fields() -> Vec<Field> {
     ]
     .map(|(name, data_type)| Field::new(name, data_type, true))
     .to_vec()
-}
-
-fn pick<'a, T>(rng: &Rng, choices: &'a [T]) -> &'a T {
-    &choices[rng.below(choices.len() as u64) as usize]
 }
 
 fn value(rng: &Rng, data_type: &DataType) -> Value {

@@ -367,3 +367,8 @@ pub(crate) async fn rows_at(
     }
     all
 }
+
+/// One of several, at random.
+pub(crate) fn pick<'a, T>(rng: &Rng, choices: &'a [T]) -> &'a T {
+    &choices[rng.below(choices.len() as u64) as usize]
+}

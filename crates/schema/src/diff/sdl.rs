@@ -110,8 +110,10 @@ impl Differ {
         aspect: Aspect,
         message: impl Into<String>,
     ) {
-        let (path, message) = (path.into(), message.into());
-        self.changes.push(ApiChange { path, effect, aspect, message, when_absent: true });
+        self.push(path, effect, aspect, message);
+        if let Some(change) = self.changes.last_mut() {
+            change.when_absent = true;
+        }
     }
 
     fn description(&mut self, path: &str, old: Option<&Node<str>>, new: Option<&Node<str>>) {
