@@ -18,7 +18,7 @@ use super::picture;
 use super::versions::{KINDS, Kind, Known, Row, Version};
 
 /// Clients, half of them on each server.
-pub(super) const CLIENTS: usize = 8;
+pub(super) const CLIENTS: usize = 24;
 /// Rows of each type that a client owns.
 const OWN: u64 = 12;
 /// What a client does with each version at least.
