@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use base::Secret;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use server::settings::telemetry::Variables;
 use server::settings::{Secrets, Settings};
 
 use crate::commands::{
@@ -79,12 +80,50 @@ pub(crate) struct Global {
     /// Set by many terminals and CI systems to turn colours off.
     #[arg(long, global = true, env = "NO_COLOR", hide = true, value_parser = clap::builder::FalseyValueParser::new(), num_args = 0)]
     pub(crate) no_color: bool,
+    #[command(flatten)]
+    otel: OpenTelemetry,
+}
+
+/// The standard variables of OpenTelemetry.
+#[derive(Args, Clone, Debug)]
+struct OpenTelemetry {
+    /// The collector.
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide = true)]
+    otel_endpoint: Option<String>,
+    /// Headers that the collector hears.
+    #[arg(
+        long,
+        global = true,
+        env = "OTEL_EXPORTER_OTLP_HEADERS",
+        hide = true,
+        hide_env_values = true
+    )]
+    otel_headers: Option<Secret>,
+    /// What this server is called there.
+    #[arg(long, global = true, env = "OTEL_SERVICE_NAME", hide = true)]
+    otel_service_name: Option<String>,
+    /// What is said of it beside its name.
+    #[arg(long, global = true, env = "OTEL_RESOURCE_ATTRIBUTES", hide = true)]
+    otel_resource_attributes: Option<String>,
+    /// The share of requests that are traced. A sampler of another kind may have another argument.
+    #[arg(long, global = true, env = "OTEL_TRACES_SAMPLER_ARG", hide = true)]
+    otel_traces: Option<String>,
 }
 
 impl Global {
-    /// The settings of a project, with the secrets of the environment.
+    /// The settings of a project, with the secrets and the variables of the environment.
     pub(crate) fn settings(&self, folder: &Path) -> base::Result<Settings> {
-        Ok(Settings { secrets: self.secrets(), ..Settings::read(folder)? })
+        let settings = Settings::read(folder)?;
+        let otel = &self.otel;
+        let variables = Variables {
+            endpoint: otel.otel_endpoint.clone(),
+            headers: otel.otel_headers.clone(),
+            service_name: otel.otel_service_name.clone(),
+            attributes: otel.otel_resource_attributes.clone(),
+            traces: otel.otel_traces.as_deref().and_then(|share| share.parse().ok()),
+        };
+        let telemetry = settings.telemetry.with_variables(&variables)?;
+        Ok(Settings { secrets: self.secrets(), telemetry, ..settings })
     }
 
     /// The secrets of the environment.

@@ -26,6 +26,7 @@ use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
 use crate::plan::route::{Atlas, Route};
 use crate::plan::{Backend, Plan, explain, plan};
+use crate::record::{Fault, Operation, Recorder, Work};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
 use crate::terms::Terms;
@@ -83,6 +84,8 @@ pub struct Request {
     pub principal: Principal,
     /// The headers of the client's request, of which those that a source's rules name travel on.
     pub headers: Arc<HeaderMap>,
+    /// Where what the request does is noted.
+    pub recorder: Recorder,
 }
 
 impl Request {
@@ -94,6 +97,7 @@ impl Request {
             variables: Map::new(),
             principal,
             headers: Arc::default(),
+            recorder: Recorder::default(),
         }
     }
 
@@ -121,7 +125,7 @@ impl Request {
             Some(Json::Object(variables)) => variables,
             Some(_) => return Err(Error::invalid("`variables` is not an object")),
         };
-        Ok(Request { query, operation_name, variables, principal, headers: Arc::default() })
+        Ok(Request { operation_name, variables, ..Request::new(query, principal) })
     }
 }
 
@@ -137,6 +141,8 @@ pub struct Response {
     pub timed_out: bool,
     /// How many items `errors` has.
     pub errors: usize,
+    /// What is told of the first of them in logs and counters.
+    pub faults: Vec<Fault>,
     /// Whether the same request may be made of a newer engine: all errors are [`Kind::Stale`] and every
     /// root field is null, so that nothing was done; or a query of several sources has such an error
     /// of the tables.
@@ -155,7 +161,14 @@ impl Response {
         let list: Vec<Json> = errors.iter().map(GraphqlError::to_json).collect();
         let body = serde_json::json!({ "errors": list }).to_string().into_bytes();
         let stale = !errors.is_empty() && errors.iter().all(GraphqlError::is_stale);
-        Response { body, refused: true, timed_out: false, errors: errors.len(), stale }
+        let (errors, faults) = (errors.len(), Fault::of(errors));
+        Response { body, refused: true, timed_out: false, errors, faults, stale }
+    }
+
+    /// What kind of failure the answer is, when there is nothing in it but errors.
+    fn kind(&self) -> Option<Kind> {
+        let code = self.faults.first().map(|fault| Kind::from_code(&fault.code));
+        code.filter(|_| self.refused || self.timed_out)
     }
 
     fn too_late(time: Duration) -> Self {
@@ -314,12 +327,20 @@ impl Engine {
     }
 
     /// Runs one request on the terms that hold for whoever asks.
-    pub async fn execute_on(&self, request: Request, terms: &Terms<'_>) -> Response {
+    pub async fn execute_on(&self, mut request: Request, terms: &Terms<'_>) -> Response {
         let time = self.settings.limits.time;
-        match tokio::time::timeout(time, self.run(request, terms)).await {
+        let step = request.recorder.begin(|| Work::Operation);
+        if let Some(step) = &step {
+            request.recorder = step.below();
+        }
+        let response = match tokio::time::timeout(time, self.run(request, terms)).await {
             Ok(response) => response,
             Err(_) => Response::too_late(time),
+        };
+        if let Some(step) = step {
+            step.end(response.kind());
         }
+        response
     }
 
     /// Whether the operation that a request would run is a mutation. A document that cannot be parsed
@@ -377,7 +398,7 @@ impl Engine {
     }
 
     async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {
-        match self.prepare(&request.query, request.operation_name.as_deref()) {
+        match self.prepare_noted(&request) {
             Ok(plan) => {
                 let (engine, plan) = self.direct(&plan);
                 engine.answer(plan, request, &self.settings.limits, terms).await
@@ -409,12 +430,13 @@ impl Engine {
         let allowed = terms
             .check(plan)
             .and_then(|()| self.check_names(plan))
-            .and_then(|()| self.check_cost(plan, &variables, limits.cost));
+            .and_then(|()| self.check_cost(plan, &variables, limits.cost))
+            .inspect(|cost| request.recorder.cost(*cost));
         if let Err(error) = allowed.and_then(terms.charge) {
             return Response::refusal(&[error]);
         }
         (terms.used)(&plan.usage);
-        let session = Session::new(self, plan, variables, request.principal, request.headers);
+        let session = Session::new(self, plan, variables, request);
         if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
             let answers = service::run(&session, route, services).await;
             return respond_routed(&session, route, answers);
@@ -430,9 +452,46 @@ impl Engine {
         operation_name: Option<&str>,
     ) -> std::result::Result<Arc<Plan>, Vec<GraphqlError>> {
         let hash = DocumentHash::of(text, operation_name);
-        if let Some(plan) = self.plans.get(&hash) {
-            return Ok(plan);
+        match self.plans.get(&hash) {
+            Some(plan) => Ok(plan),
+            None => self.make_plan(hash, text, operation_name),
         }
+    }
+
+    /// Likewise, noting which of both it was.
+    fn prepare_noted(
+        &self,
+        request: &Request,
+    ) -> std::result::Result<Arc<Plan>, Vec<GraphqlError>> {
+        let (text, name) = (&request.query, request.operation_name.as_deref());
+        let hash = DocumentHash::of(text, name);
+        let kept = self.plans.get(&hash);
+        let is_planned = kept.is_some();
+        let plan = kept.map_or_else(
+            || {
+                let step = request.recorder.begin(|| Work::Plan);
+                let made = self.make_plan(hash, text, name);
+                if let Some(step) = step {
+                    step.end(made.is_err().then_some(Kind::InvalidInput));
+                }
+                made
+            },
+            Ok,
+        )?;
+        request.recorder.operation(|| Operation {
+            usage: Arc::clone(&plan.usage),
+            kind: if plan.is_mutation { "mutation" } else { "query" },
+            is_planned,
+        });
+        Ok(plan)
+    }
+
+    fn make_plan(
+        &self,
+        hash: DocumentHash,
+        text: &str,
+        operation_name: Option<&str>,
+    ) -> std::result::Result<Arc<Plan>, Vec<GraphqlError>> {
         let limits = &self.settings.limits;
         let document = parse::parse(&self.api_schema, text, limits)?;
         let valid = validate::validate(&self.api_schema, document, operation_name, limits)?;

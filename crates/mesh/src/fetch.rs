@@ -34,11 +34,12 @@ pub(crate) use introspect::introspect;
 pub(crate) use mutation::Change;
 pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
 
-use crate::engine::{Data, Engine};
+use crate::engine::{Data, Engine, Request};
 use crate::error::{GraphqlError, is_for_operators};
 use crate::input::Variables;
 use crate::plan::arguments::ArgumentValues;
 use crate::plan::{Backend, Plan, PlannedField, Resolve};
+use crate::record::Recorder;
 use crate::respond::leaves_data;
 use crate::source::{Root, Source};
 
@@ -49,6 +50,7 @@ pub(crate) struct Session<'a> {
     pub(crate) variables: Variables,
     pub(crate) principal: Principal,
     pub(crate) headers: Arc<HeaderMap>,
+    pub(crate) recorder: Recorder,
     rows: AtomicUsize,
 }
 
@@ -164,10 +166,11 @@ impl<'a> Session<'a> {
         engine: &'a Engine,
         plan: &'a Plan,
         variables: Variables,
-        principal: Principal,
-        headers: Arc<HeaderMap>,
+        request: Request,
     ) -> Self {
-        Session { engine, plan, variables, principal, headers, rows: AtomicUsize::new(0) }
+        let Request { principal, headers, recorder, .. } = request;
+        let rows = AtomicUsize::new(0);
+        Session { engine, plan, variables, principal, headers, recorder, rows }
     }
 
     /// The values of a field's arguments.

@@ -42,6 +42,7 @@ use tokio::time::Instant;
 
 pub use breaker::BreakerState;
 pub use call::{Answer, Call, CallError, CallErrorKind, Content, Freshness, Origin, Refusal};
+pub(crate) use headers::TRACE;
 pub use headers::{HeaderRule, ViewerPart};
 pub use health::{BUCKETS, Errors, Health, Latency};
 pub use settings::{

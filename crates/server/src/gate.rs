@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base::{Kind, Principal, Result, Scope, Timestamp};
+use base::{Kind as ErrorKind, Principal, Result, Scope, Timestamp};
 use http::HeaderMap;
-use mesh::{Engine, GraphqlError, Request, Terms};
+use mesh::{Engine, GraphqlError, Recorder, Request, Terms};
 use meta::Database;
 
 use crate::project::Project;
 use crate::settings::graphql::{self, Documents as Mode};
+use crate::telemetry::family::{Family, Kind};
 use crate::usage::{Asker, Usages};
 use crate::wire::GraphqlRequest;
 use budget::{Budgets, Client};
@@ -50,6 +51,8 @@ pub(crate) struct Caller {
     pub(crate) headers: Arc<HeaderMap>,
     /// Which program it is.
     pub(crate) asker: Asker,
+    /// Where what its requests do is noted.
+    pub(crate) recorder: Recorder,
 }
 
 impl Caller {
@@ -61,7 +64,8 @@ impl Caller {
         };
         let asker = Asker::named(&principal.subject, "");
         let (principal, headers) = (principal.clone(), Arc::default());
-        Caller { principal, client, is_known: true, headers, asker }
+        let recorder = Recorder::default();
+        Caller { principal, client, is_known: true, headers, asker, recorder }
     }
 }
 
@@ -144,7 +148,7 @@ impl Gate {
             named => self.find(database, named, caller).await?,
         };
         Ok(found.map_err(|error| {
-            let is_denied = error.extensions.get("code") == Some(&Kind::Denied.code().into());
+            let is_denied = error.extensions.get("code") == Some(&ErrorKind::Denied.code().into());
             let status = is_denied.then_some(403);
             Answer { status, ..Answer::refusal(&error) }
         }))
@@ -163,7 +167,7 @@ impl Gate {
         }
         Ok(match named {
             Named::Registered(hash) => Err(GraphqlError::new(
-                Kind::NotFound,
+                ErrorKind::NotFound,
                 format!("there is no document `sha256:{hash}`"),
             )
             .with("hint", "register it with `headwater documents register`")),
@@ -193,7 +197,7 @@ impl Gate {
             return Ok(());
         }
         let message = "this server answers registered documents only, and this is none";
-        Err(GraphqlError::new(Kind::Denied, message)
+        Err(GraphqlError::new(ErrorKind::Denied, message)
             .with("hint", "register it with `headwater documents register`"))
     }
 
@@ -212,7 +216,7 @@ impl Gate {
             true => ("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"),
             false => ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED"),
         };
-        GraphqlError::new(Kind::NotFound, message).with("code", code)
+        GraphqlError::new(ErrorKind::NotFound, message).with("code", code)
     }
 
     /// Lets a request begin, for the price of being read.
@@ -280,19 +284,36 @@ impl Gate {
         Ok(self.execute(&project.live().engine, request, None, &bill).await.response)
     }
 
-    /// Counters in Prometheus' text format.
-    pub(crate) fn render(&self) -> String {
+    /// What it counts.
+    pub(crate) fn families(&self) -> Vec<Family> {
         let counters = [
-            ("unregistered_total", "counter", self.unregistered.load(Ordering::Relaxed)),
-            ("over_budget_total", "counter", self.over_budget.load(Ordering::Relaxed)),
-            ("usage_missed_total", "counter", self.usages.missed()),
-            ("budgets", "gauge", self.budgets.clients() as u64),
-            ("persisted_bytes", "gauge", self.persisted.bytes() as u64),
+            (
+                "unregistered_total",
+                "Requests with documents that are not registered.",
+                self.unregistered.load(Ordering::Relaxed),
+            ),
+            (
+                "over_budget_total",
+                "Requests that were refused because their client's budget was spent.",
+                self.over_budget.load(Ordering::Relaxed),
+            ),
+            (
+                "usage_missed_total",
+                "Requests that there was no room to count.",
+                self.usages.missed(),
+            ),
         ];
-        let line = |(name, kind, value): (&str, &str, u64)| {
-            format!("# TYPE headwater_graphql_{name} {kind}\nheadwater_graphql_{name} {value}\n")
+        let gauges = [
+            ("budgets", "Clients with an account.", self.budgets.clients() as u64),
+            ("persisted_bytes", "Bytes of kept documents.", self.persisted.bytes() as u64),
+        ];
+        let family = |kind: Kind| {
+            move |(name, help, value): (&str, &'static str, u64)| {
+                Family::new(format!("headwater_graphql_{name}"), kind, help).with(value)
+            }
         };
-        counters.map(line).concat()
+        let counters = counters.map(family(Kind::Counter)).into_iter();
+        counters.chain(gauges.map(family(Kind::Gauge))).collect()
     }
 }
 
@@ -338,7 +359,7 @@ impl Bill<'_> {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let wait = *self.wait.get_or_init(|| Duration::from_secs(seconds.max(1)));
             let message = format!("the budget is spent for the next {} s", wait.as_secs());
-            GraphqlError::new(Kind::LimitExceeded, message)
+            GraphqlError::new(ErrorKind::LimitExceeded, message)
                 .with("retryable", true)
                 .with("hint", "ask for less, or more seldom; `graphql.budget` says how much")
         })

@@ -15,6 +15,7 @@ mod respond;
 mod routes;
 mod start;
 mod system;
+mod watch;
 mod worded;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::maintenance::Debt;
 use crate::project::Project;
 use crate::s3::S3;
+use crate::telemetry::Telemetry;
 use metrics::Metrics;
 
 pub use start::{Serving, serve};
@@ -37,6 +39,10 @@ pub(crate) struct App {
     pub(crate) system: Engine,
     /// Counters.
     pub(crate) metrics: Metrics,
+    /// What is told of requests, and whom.
+    pub(crate) telemetry: Telemetry,
+    /// Whether this port speaks TLS.
+    pub(crate) is_tls: bool,
     /// What maintenance owes.
     pub(crate) debt: Debt,
     /// Requests at once.

@@ -22,6 +22,7 @@ mod secrets;
 mod services;
 pub mod settings;
 mod stores;
+mod telemetry;
 pub mod tokens;
 mod usage;
 mod versions;

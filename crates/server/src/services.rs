@@ -184,13 +184,14 @@ fn rules(folder: &Path, source: &Source) -> Result<Vec<HeaderRule>> {
     Ok(rules)
 }
 
-fn name(text: &str) -> Result<HeaderName> {
+/// The name of a header.
+pub(crate) fn name(text: &str) -> Result<HeaderName> {
     HeaderName::try_from(text)
         .map_err(|_| Error::invalid(format!("`{text}` is no name of a header")))
 }
 
 /// The value of a header; what a file holds is not shown.
-fn value(header: &str, text: &str) -> Result<HeaderValue> {
+pub(crate) fn value(header: &str, text: &str) -> Result<HeaderValue> {
     HeaderValue::try_from(text).map_err(|_| {
         Error::invalid(format!("the value of `{header}` has characters that no header holds"))
     })

@@ -11,8 +11,10 @@ use base::{Error, Place, Result, Secret, size};
 use serde::Deserialize;
 
 pub mod graphql;
+pub mod telemetry;
 
 pub use graphql::Graphql;
+pub use telemetry::{Log, Telemetry};
 
 /// The settings file in a project's folder.
 pub const FILE: &str = "headwater.toml";
@@ -33,6 +35,10 @@ pub struct Settings {
     pub graphql: Graphql,
     /// What runs without being asked.
     pub maintenance: Maintenance,
+    /// Traces and metrics over OTLP.
+    pub telemetry: Telemetry,
+    /// The log of requests.
+    pub log: Log,
     /// How services are reached from here, by the names that the schema gives them.
     pub sources: BTreeMap<String, Source>,
     /// Passwords and keys, which no settings file holds.
@@ -257,6 +263,8 @@ impl Default for Settings {
             limits: Limits::default(),
             graphql: Graphql::default(),
             maintenance: Maintenance::default(),
+            telemetry: Telemetry::default(),
+            log: Log::default(),
             sources: BTreeMap::new(),
             secrets: Secrets::default(),
         }
@@ -343,6 +351,7 @@ impl Settings {
         }
         self.storage.validate()?;
         self.graphql.validate()?;
+        self.telemetry.validate()?;
         if self.limits.concurrent_requests == 0 {
             return Err("`limits.concurrent_requests` must be at least 1".to_owned());
         }

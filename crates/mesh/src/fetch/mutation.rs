@@ -17,6 +17,7 @@ use super::{Session, values};
 use crate::error::GraphqlError;
 use crate::plan::PlannedField;
 use crate::plan::arguments::ArgumentValues;
+use crate::record::Work;
 
 /// What a change did.
 pub(crate) struct Change {
@@ -48,8 +49,12 @@ pub(super) async fn change(
         idempotency_key: arguments.get("idempotencyKey").and_then(Json::as_str).map(Into::into),
         principal: session.principal.clone(),
     };
-    let write = session.source()?.write(request);
-    let receipt = write.await?;
+    let step = session.recorder.begin(|| Work::Write { table: object.name.clone() });
+    let written = session.source()?.write(request).await;
+    if let Some(step) = step {
+        step.end(written.as_ref().err().map(Error::kind));
+    }
+    let receipt = written?;
     let rows = read_back(session, field, change.type_id, object, &keys, receipt.snapshot).await;
     Ok(match rows {
         Ok((nodes, targets)) => Change { receipt, nodes, targets, unread: None },

@@ -22,6 +22,7 @@ use super::reference::{list, near, refer};
 use crate::error::GraphqlError;
 use crate::merge::Targets;
 use crate::plan::{Backend, Part, PlannedField, Resolve, Selection};
+use crate::record::Work;
 
 /// Rows of one scan, with what is asked of them.
 pub(crate) struct RowSet {
@@ -120,6 +121,18 @@ impl<'a> Session<'a> {
 
     /// Runs a scan to its end, within the limit of rows.
     pub(super) async fn scan(&self, request: ScanRequest) -> Result<RecordBatch> {
+        let step = self.recorder.begin(|| Work::Scan { table: request.table.clone(), rows: 0 });
+        let read = self.read(request).await;
+        if let Some(mut step) = step {
+            if let (Some(Work::Scan { rows, .. }), Ok(batch)) = (step.work(), &read) {
+                *rows = batch.num_rows();
+            }
+            step.end(read.as_ref().err().map(Error::kind));
+        }
+        read
+    }
+
+    async fn read(&self, request: ScanRequest) -> Result<RecordBatch> {
         let table = request.table.clone();
         let mut stream = self.source()?.scan(request).await?;
         let mut batches = Vec::new();

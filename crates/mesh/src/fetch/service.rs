@@ -36,6 +36,7 @@ use super::Session;
 use crate::error::{GraphqlError, is_for_operators};
 use crate::plan::route::{Group, PassedValue, Route};
 use crate::plan::{Backend, Conditions};
+use crate::record::{Begun, Recorder, SourceCall, Work};
 use crate::tape::{Bounds, Form, Tape};
 use batch::Batch;
 use faults::Answerer;
@@ -61,6 +62,8 @@ pub struct ServiceCall<'a> {
     pub headers: &'a Arc<HeaderMap>,
     /// Whether the call must not be made twice.
     pub is_mutation: bool,
+    /// Where what the call does in this process is noted.
+    pub recorder: Recorder,
 }
 
 /// Why a call has no answer.
@@ -288,10 +291,31 @@ impl<'a> Run<'a> {
 
     fn call(&self, group: usize, body: Bytes) -> BoxFuture<'a, Called> {
         let planned = &self.route.groups[group];
-        let Session { principal, headers, .. } = self.session;
-        let call = ServiceCall { body, principal, headers, is_mutation: planned.is_mutation };
-        let service = &self.services[planned.source];
-        Box::pin(async move { (group, service.call(call).await) })
+        let Session { principal, headers, recorder, .. } = self.session;
+        let step = recorder.begin(|| Work::Call(self.noted(group, body.len())));
+        let headers = recorder.headers(headers, step.as_ref());
+        let recorder = step.as_ref().map(Begun::below).unwrap_or_default();
+        let (service, is_mutation) = (&self.services[planned.source], planned.is_mutation);
+        Box::pin(async move {
+            let call = ServiceCall { body, principal, headers: &headers, is_mutation, recorder };
+            let called = service.call(call).await;
+            if let Some(mut step) = step {
+                if let (Some(Work::Call(call)), Ok(answer)) = (step.work(), &called) {
+                    call.received = answer.len();
+                }
+                step.end(called.as_ref().err().map(|error| error.kind));
+            }
+            (group, called)
+        })
+    }
+
+    /// What is noted of a call.
+    fn noted(&self, group: usize, sent: usize) -> SourceCall {
+        let Answerer { name, owner, is_tables } = self.answerer(group);
+        // Several objects may share an item of the batch.
+        let items = self.items[group].iter().filter_map(|item| item.at());
+        let batch = items.map(|at| at.0 as usize + 1).max().unwrap_or(0);
+        SourceCall { source: name, owner, is_tables, batch, sent, received: 0 }
     }
 
     /// Ends a group with the same result for all objects.

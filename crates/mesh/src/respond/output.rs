@@ -5,6 +5,7 @@ use base::{Kind, size};
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
 use crate::limits::Limits;
+use crate::record::Fault;
 
 /// A response that is being written.
 pub(super) struct Output {
@@ -75,7 +76,9 @@ impl Output {
         }
         self.text.push(b'}');
         let stale = is_empty && count > 0 && self.errors.iter().all(GraphqlError::is_stale);
-        Response { body: self.text, refused: false, timed_out: false, errors: count, stale }
+        let faults = Fault::of(&self.errors);
+        let (body, errors) = (self.text, count);
+        Response { body, refused: false, timed_out: false, errors, faults, stale }
     }
 
     /// The answer in the place of one that is larger than is allowed. What the request did is done.

@@ -2,7 +2,6 @@
 //! A file with several operations runs them in order, each on the state that the last one left.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use base::Principal;
 use mesh::Request;
@@ -32,11 +31,9 @@ async fn answers(path: &Path) -> String {
     let mut out = String::new();
     for operation_name in operations(&text) {
         let request = Request {
-            query: text.clone(),
             operation_name: operation_name.clone(),
             variables: variables.clone(),
-            principal: Principal::local(),
-            headers: Arc::default(),
+            ..Request::new(text.clone(), Principal::local())
         };
         let explained = fixture.engine.explain(&request);
         if path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("explain")) {

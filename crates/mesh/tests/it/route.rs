@@ -4,6 +4,7 @@
 mod cases;
 mod graph;
 mod interpreter;
+mod noted;
 mod plans;
 mod random;
 mod service;

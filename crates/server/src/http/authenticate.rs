@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base::{Error, Kind, Principal, Result};
+use mesh::Recorder;
 
 use super::App;
 use crate::gate::Caller;
@@ -31,7 +32,8 @@ pub(super) async fn caller(app: &App, headers: &HeaderMap, peer: IpAddr) -> Resu
         || live.before.as_ref().is_some_and(|live| !live.deployed.schema.services.is_empty());
     // Only services hear of them, by rules that name them.
     let headers = if has_services { Arc::new(headers.clone()) } else { Arc::default() };
-    Ok(Caller { principal, client, is_known, headers, asker })
+    let recorder = Recorder::default();
+    Ok(Caller { principal, client, is_known, headers, asker, recorder })
 }
 
 /// The header with the token. PyIceberg 0.12 writes a missing token out in a way of its own.

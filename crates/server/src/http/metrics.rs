@@ -1,32 +1,78 @@
-//! Counters in Prometheus' text format: requests by route and status, their time, what is in flight.
+//! What a server counts: requests by route and status, operations of GraphQL by type and outcome, errors by
+//! owner, and how the services do. Not here: the forms in which numbers are told (`telemetry::family`).
+//!
+//! Labels come from routes, from the schema and from fixed lists, so that no client and no service makes
+//! series; those beyond a bound are counted together as `other`. Counting takes no lock but to make a series.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod series;
+mod sources;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use base::Kind as ErrorKind;
 use lake::maintain::TableStatus;
-use mesh::transport::{BUCKETS as SOURCE_BUCKETS, BreakerState, Health};
-use parking_lot::Mutex;
+use mesh::record::{Fault, Operation};
+use schema::Schema;
 
-/// Upper bounds of the time buckets, in seconds.
-const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+use crate::telemetry::family::{Family, Kind, Sample, Value};
+use crate::telemetry::{Outcome, Seen};
+use series::Series;
 
-/// All counters of the process. Routes are patterns, so that their number is bounded.
+pub(super) use sources::sources;
+
+/// Upper ends of the time buckets, in microseconds.
+const ENDS: [u64; 11] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000,
+];
+
+/// The types of operations; the last one stands for requests that were refused before it was known.
+const TYPES: [&str; 4] = ["query", "mutation", "subscription", "unknown"];
+
+/// The statuses that HTTP has.
+const STATUSES: usize = 500;
+
+/// All counters of the process.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    requests: Mutex<BTreeMap<(String, u16), u64>>,
-    times: Mutex<BTreeMap<String, Times>>,
+    /// By the pattern of the route.
+    routes: Series<String, Route>,
+    operations: [OfType; TYPES.len()],
+    plans_kept: AtomicU64,
+    plans_made: AtomicU64,
+    faults: Series<Blame, AtomicU64>,
     in_flight: Arc<AtomicI64>,
     refused: AtomicU64,
 }
 
-#[derive(Clone, Debug, Default)]
+/// Requests of one route.
+#[derive(Debug)]
+struct Route {
+    /// From 100 on.
+    statuses: Box<[AtomicU64]>,
+    times: Times,
+}
+
+/// Operations of one type.
+#[derive(Debug, Default)]
+struct OfType {
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    times: Times,
+}
+
+#[derive(Debug, Default)]
 struct Times {
-    buckets: [u64; BUCKETS.len()],
-    count: u64,
-    seconds: f64,
+    counts: [AtomicU64; ENDS.len() + 1],
+    micros: AtomicU64,
+}
+
+/// Who is to blame for an error, and of what kind it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Blame {
+    code: &'static str,
+    owner: String,
+    source: String,
 }
 
 /// A request that is being answered.
@@ -37,6 +83,42 @@ impl Drop for Flight {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Route { statuses: zeros(STATUSES), times: Times::default() }
+    }
+}
+
+fn zeros(count: usize) -> Box<[AtomicU64]> {
+    std::iter::repeat_with(AtomicU64::default).take(count).collect()
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Times {
+    fn add(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        add(&self.counts[ENDS.partition_point(|end| *end < micros)]);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> Value {
+        histogram(&ENDS, self.counts.each_ref().map(read).to_vec(), read(&self.micros))
+    }
+}
+
+/// Durations in buckets whose ends are in microseconds.
+fn histogram(ends: &[u64], counts: Vec<u64>, micros: u64) -> Value {
+    let seconds = |micros: &u64| *micros as f64 / 1e6;
+    Value::Histogram { ends: ends.iter().map(seconds).collect(), counts, sum: seconds(&micros) }
 }
 
 impl Metrics {
@@ -50,190 +132,165 @@ impl Metrics {
         Flight(Arc::clone(&self.in_flight))
     }
 
-    /// A request was answered.
-    pub(crate) fn end(&self, route: &str, status: u16, took: Duration) {
-        *self.requests.lock().entry((route.to_owned(), status)).or_default() += 1;
-        let mut times = self.times.lock();
-        let times = times.entry(route.to_owned()).or_default();
-        let seconds = took.as_secs_f64();
-        times.count += 1;
-        times.seconds += seconds;
-        for (bound, count) in BUCKETS.iter().zip(&mut times.buckets) {
-            *count += u64::from(seconds <= *bound);
+    /// A request has ended.
+    pub(crate) fn end(&self, seen: &Seen, status: u16, took: Duration) {
+        let route = self.routes.of(seen.route.as_str());
+        if let Some(count) = route.statuses.get(usize::from(status).wrapping_sub(100)) {
+            add(count);
+        }
+        route.times.add(took);
+        if let Some(answer) = seen.answer() {
+            let operation = seen.record.operation();
+            self.operation(operation, answer.outcome, took);
+            answer.faults.iter().for_each(|fault| add(&self.faults.of(&Blame::of(fault))));
+        }
+    }
+
+    fn operation(&self, operation: Option<&Operation>, outcome: Outcome, took: Duration) {
+        let kind = operation.map_or("unknown", |operation| operation.kind);
+        let of = TYPES.iter().position(|name| *name == kind).unwrap_or(TYPES.len() - 1);
+        add(&self.operations[of].outcomes[outcome as usize]);
+        self.operations[of].times.add(took);
+        match operation {
+            Some(operation) if operation.is_planned => add(&self.plans_kept),
+            Some(_) => add(&self.plans_made),
+            None => {}
         }
     }
 
     /// A request was turned away because too many were in flight.
     pub(crate) fn refuse(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        add(&self.refused);
     }
 
-    /// The page.
-    pub(crate) fn render(&self) -> String {
-        let mut page = String::new();
-        let mut line = |text: std::fmt::Arguments<'_>| {
-            // Writing into a string cannot fail.
-            let _infallible = page.write_fmt(text).and_then(|()| page.write_char('\n'));
-        };
-        line(format_args!("# TYPE headwater_requests_total counter"));
-        for ((route, status), count) in self.requests.lock().iter() {
-            line(format_args!(
-                "headwater_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"
-            ));
-        }
-        line(format_args!("# TYPE headwater_request_seconds histogram"));
-        for (route, times) in self.times.lock().iter() {
-            for (bound, count) in BUCKETS.iter().zip(times.buckets) {
-                line(format_args!(
-                    "headwater_request_seconds_bucket{{route=\"{route}\",le=\"{bound}\"}} {count}"
-                ));
+    /// All of it.
+    pub(crate) fn families(&self) -> Vec<Family> {
+        let in_flight = u64::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(0);
+        let mut families = self.of_routes();
+        families.extend([
+            Family::new("headwater_requests_in_flight", Kind::Gauge, "Requests in flight.")
+                .with(in_flight),
+            Family::new(
+                "headwater_requests_refused_total",
+                Kind::Counter,
+                "Requests that were turned away because too many were in flight.",
+            )
+            .with(read(&self.refused)),
+        ]);
+        families.extend(self.of_operations());
+        families
+    }
+
+    fn of_routes(&self) -> [Family; 2] {
+        let help = "Requests by the pattern of their route and by status.";
+        let mut requests = Family::new("headwater_requests_total", Kind::Counter, help);
+        let help = "How long requests took.";
+        let mut times = Family::new("headwater_request_seconds", Kind::Histogram, help);
+        for (name, route) in self.routes.all() {
+            let statuses = route.statuses.iter().enumerate();
+            for (index, count) in statuses.filter(|(_, count)| read(count) > 0) {
+                let status = (index + 100).to_string();
+                requests.add(vec![("route", name.clone()), ("status", status)], read(count));
             }
-            line(format_args!(
-                "headwater_request_seconds_bucket{{route=\"{route}\",le=\"+Inf\"}} {}",
-                times.count
-            ));
-            line(format_args!(
-                "headwater_request_seconds_sum{{route=\"{route}\"}} {}",
-                times.seconds
-            ));
-            line(format_args!(
-                "headwater_request_seconds_count{{route=\"{route}\"}} {}",
-                times.count
-            ));
+            let (labels, value) = (vec![("route", name)], route.times.value());
+            times.samples.push(Sample { labels, value });
         }
-        line(format_args!("# TYPE headwater_requests_in_flight gauge"));
-        line(format_args!(
-            "headwater_requests_in_flight {}",
-            self.in_flight.load(Ordering::Relaxed)
-        ));
-        line(format_args!("# TYPE headwater_requests_refused_total counter"));
-        line(format_args!(
-            "headwater_requests_refused_total {}",
-            self.refused.load(Ordering::Relaxed)
-        ));
-        page
+        [requests, times]
+    }
+
+    fn of_operations(&self) -> Vec<Family> {
+        let help = "Operations of GraphQL by type and outcome.";
+        let mut count = Family::new("headwater_graphql_operations_total", Kind::Counter, help);
+        let help = "How long requests of GraphQL took, by the type of their operation.";
+        let mut times = Family::new("headwater_graphql_seconds", Kind::Histogram, help);
+        let asked = |of: &&OfType| of.outcomes.iter().any(|count| read(count) > 0);
+        for (name, of) in TYPES.iter().zip(&self.operations).filter(|(_, of)| asked(of)) {
+            let kind = ("type", (*name).to_owned());
+            for (outcome, number) in Outcome::ALL.iter().zip(&of.outcomes) {
+                let outcome = ("outcome", outcome.name().to_owned());
+                count.add(vec![kind.clone(), outcome], read(number));
+            }
+            times.samples.push(Sample { labels: vec![kind], value: of.times.value() });
+        }
+        let help = "Errors in answers by code, and by the owner and the source that failed.";
+        let mut faults = Family::new("headwater_graphql_errors_total", Kind::Counter, help);
+        for (blame, number) in self.faults.all() {
+            let Blame { code, owner, source } = blame;
+            let labels = vec![("code", code.to_owned()), ("owner", owner), ("source", source)];
+            faults.add(labels, read(&number));
+        }
+        let help = "Operations whose plan was kept, and those that were planned.";
+        let mut plans = Family::new("headwater_graphql_plans_total", Kind::Counter, help);
+        for (result, number) in [("kept", &self.plans_kept), ("made", &self.plans_made)] {
+            plans.add(vec![("plan", result.to_owned())], read(number));
+        }
+        vec![count, times, faults, plans]
     }
 }
 
-/// What maintenance owes to each table, as gauges.
-pub(crate) fn render_debt(tables: &[TableStatus]) -> String {
+/// Codes that are no kinds of ours and still known.
+const CODES: [&str; 3] =
+    ["SERVICE_ERROR", "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"];
+
+/// All series that there is no room for.
+const OTHER: &str = "other";
+
+impl Blame {
+    fn of(fault: &Fault) -> Self {
+        let code = fault.code.as_ref();
+        let kind = ErrorKind::from_code(code).code();
+        let known = CODES.into_iter().find(|known| *known == code);
+        // Services make up codes of their own.
+        let code = if kind == code { kind } else { known.unwrap_or(OTHER) };
+        let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
+        Blame { code, owner: text(&fault.owner), source: text(&fault.source) }
+    }
+}
+
+impl series::Key for Blame {
+    fn other() -> Self {
+        Blame { code: OTHER, owner: OTHER.to_owned(), source: OTHER.to_owned() }
+    }
+}
+
+/// What maintenance owes to each table.
+pub(super) fn debt(tables: &[TableStatus], schema: &Schema) -> Vec<Family> {
     type Count = fn(&TableStatus) -> u64;
-    let gauges: [(&str, Count); 6] = [
-        ("small_files", |table| table.small_files),
-        ("delete_files", |table| table.delete_files),
-        ("expired_snapshots", |table| table.expired_snapshots),
-        ("unindexed_rows", |table| table.unindexed_rows),
-        ("orphan_bytes", |table| table.orphan_bytes),
-        ("rows", |table| table.rows),
+    let gauges: [(&str, &str, Count); 6] = [
+        ("small_files", "Files that a compaction would join.", |table| table.small_files),
+        ("delete_files", "Files of deleted positions.", |table| table.delete_files),
+        ("expired_snapshots", "Snapshots that may go.", |table| table.expired_snapshots),
+        ("unindexed_rows", "Rows that no index knows.", |table| table.unindexed_rows),
+        ("orphan_bytes", "Bytes of files that nobody needs.", |table| table.orphan_bytes),
+        ("rows", "Rows.", |table| table.rows),
     ];
-    let mut page = String::new();
-    for (name, count) in gauges {
-        // Writing into a string cannot fail.
-        let _infallible = writeln!(page, "# TYPE headwater_table_{name} gauge");
+    let owner = |name: &str| {
+        schema.type_named(name).map(|(_, object)| object.owner.to_string()).unwrap_or_default()
+    };
+    let family = |(name, help, count): (&str, &'static str, Count)| {
+        let mut family = Family::new(format!("headwater_table_{name}"), Kind::Gauge, help);
         for table in tables {
-            let _infallible = writeln!(
-                page,
-                "headwater_table_{name}{{type=\"{}\"}} {}",
-                table.type_name,
-                count(table)
-            );
+            let name = &table.type_name;
+            family.add(vec![("type", name.clone()), ("owner", owner(name))], count(table));
         }
-    }
-    page
-}
-
-/// How the services of the schema do. Of one that two versions of the schema reach in two ways, the
-/// newer way: a series stands once in a page.
-pub(crate) fn render_sources(sources: &[Health]) -> String {
-    let ways = sources.chunk_by(|one, next| one.source == next.source);
-    let sources: Vec<&Health> = ways.filter_map(<[Health]>::last).collect();
-    type Value = fn(&Health) -> u64;
-    let numbers: [(&str, &str, Value); 12] = [
-        ("calls_total", "counter", |source| source.calls),
-        ("answered_total", "counter", |source| source.answered),
-        ("retries_total", "counter", |source| source.retries),
-        ("breaker_open", "gauge", |source| u64::from(source.breaker == Some(BreakerState::Open))),
-        ("breaker_opened_total", "counter", |source| source.breaker_opened),
-        ("calls_in_flight", "gauge", |source| source.in_flight as u64),
-        ("calls_queued", "gauge", |source| source.queued as u64),
-        ("connections", "gauge", |source| source.connections as u64),
-        ("cache_hits_total", "counter", |source| source.cache_hits),
-        ("cache_bytes", "gauge", |source| source.cache_bytes as u64),
-        ("sent_bytes_total", "counter", |source| source.bytes_sent),
-        ("received_bytes_total", "counter", |source| source.bytes_received),
-    ];
-    let mut page = String::new();
-    if sources.is_empty() {
-        return page;
-    }
-    for (name, kind, value) in numbers {
-        // Writing into a string cannot fail.
-        let _infallible = writeln!(page, "# TYPE headwater_source_{name} {kind}");
-        for health in &sources {
-            let source = &health.source;
-            let _infallible =
-                writeln!(page, "headwater_source_{name}{{source=\"{source}\"}} {}", value(health));
-        }
-    }
-    render_errors(&mut page, &sources);
-    render_latency(&mut page, &sources);
-    page
-}
-
-fn render_errors(page: &mut String, sources: &[&Health]) {
-    let _infallible = writeln!(page, "# TYPE headwater_source_errors_total counter");
-    for Health { source, errors, .. } in sources {
-        let kinds = [
-            ("timeout", errors.timeout),
-            ("connect", errors.connect),
-            ("refused", errors.refused),
-            ("protocol", errors.protocol),
-            ("too_large", errors.too_large),
-            ("status", errors.status),
-            ("cancelled", errors.cancelled),
-        ];
-        for (kind, count) in kinds {
-            let _infallible = writeln!(
-                page,
-                "headwater_source_errors_total{{source=\"{source}\",kind=\"{kind}\"}} {count}"
-            );
-        }
-    }
-}
-
-fn render_latency(page: &mut String, sources: &[&Health]) {
-    let _infallible = writeln!(page, "# TYPE headwater_source_seconds histogram");
-    for Health { source, latency, .. } in sources {
-        let mut sum = 0;
-        let ends = SOURCE_BUCKETS.iter().map(|micros| (*micros as f64 / 1e6).to_string());
-        for (end, count) in ends.chain(["+Inf".to_owned()]).zip(latency.counts) {
-            sum += count;
-            let _infallible = writeln!(
-                page,
-                "headwater_source_seconds_bucket{{source=\"{source}\",le=\"{end}\"}} {sum}"
-            );
-        }
-        let seconds = latency.sum_micros as f64 / 1e6;
-        let _infallible =
-            writeln!(page, "headwater_source_seconds_sum{{source=\"{source}\"}} {seconds}");
-        let _infallible =
-            writeln!(page, "headwater_source_seconds_count{{source=\"{source}\"}} {sum}");
-    }
+        family
+    };
+    gauges.map(family).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::Clock;
-    use base::rng::Rng;
-    use mesh::transport::{SourceSettings, Transport};
+    use crate::telemetry::family::render;
 
     #[test]
     fn a_request_is_counted_in_every_bucket_above_its_time() {
         let metrics = Metrics::new();
         drop(metrics.begin());
-        metrics.end("/graphql", 200, Duration::from_millis(3));
-        let page = metrics.render();
+        let route = metrics.routes.of("/graphql");
+        add(&route.statuses[100]);
+        route.times.add(Duration::from_millis(3));
+        let page = render(&metrics.families());
         assert!(
             page.contains("headwater_requests_total{route=\"/graphql\",status=\"200\"} 1"),
             "{page}"
@@ -244,26 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_is_reached_in_two_ways_is_one_series() {
-        let health = |name: &str| {
-            let settings = SourceSettings::new("http://a");
-            let made = Transport::new(name, settings, Clock::system(), Rng::from_entropy());
-            made.expect("a client").health()
+    fn codes_that_services_make_up_are_one_series() {
+        let fault = |code: &str| Fault {
+            code: code.into(),
+            owner: Some("films".into()),
+            source: None,
+            reference: None,
         };
-        let page = render_sources(&[health("a"), health("b"), Health { calls: 7, ..health("b") }]);
-        let calls: Vec<&str> =
-            page.lines().filter(|line| line.starts_with("headwater_source_calls_total{")).collect();
-        let expected = [
-            "headwater_source_calls_total{source=\"a\"} 0",
-            "headwater_source_calls_total{source=\"b\"} 7",
-        ];
-        assert_eq!(calls, expected, "{page}");
-        let mut series: Vec<&str> =
-            page.lines().filter_map(|line| line.split(' ').next()).collect();
-        series.retain(|series| series.contains('{'));
-        let count = series.len();
-        series.sort_unstable();
-        series.dedup();
-        assert_eq!(series.len(), count, "{page}");
+        let code = |text: &str| Blame::of(&fault(text)).code;
+        assert_eq!(code("UNAVAILABLE"), "UNAVAILABLE");
+        assert_eq!(code("SERVICE_ERROR"), "SERVICE_ERROR");
+        assert_eq!((code("E1234"), code("")), ("other", "other"));
     }
 }

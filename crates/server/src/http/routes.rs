@@ -11,11 +11,11 @@ mod ui;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -28,6 +28,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 pub(super) use operations::is_json;
 
 use super::respond::{late, refuse};
+use super::watch::Watch;
 use super::{Shared, events, guard, worded};
 
 /// All routes of the server.
@@ -158,15 +159,12 @@ impl<T> HttpBody for Held<T> {
     }
 }
 
-/// Counts every request under the pattern of its route, so that the number of counters is bounded.
-async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
-    let start = Instant::now();
+/// Counts every request under the pattern of its route, so that the number of counters is bounded, and tells
+/// of it.
+async fn measure(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let flight = app.metrics.begin();
+    let watch = Watch::begin(&app, &mut request);
     let response = next.run(request).await;
-    app.metrics.end(&route, response.status().as_u16(), start.elapsed());
+    watch.end(response.status().as_u16());
     held(response, flight)
 }

@@ -13,11 +13,12 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
-use super::{App, routes, system};
+use super::{App, Shared, routes, system, watch};
 use crate::maintenance::{self, Debt};
 use crate::project::Project;
 use crate::s3::S3;
 use crate::settings::Settings;
+use crate::telemetry::Telemetry;
 use crate::tokens;
 
 /// How long requests in flight may take to finish after a stop was asked for.
@@ -32,9 +33,10 @@ pub struct Serving {
     is_tls: bool,
     handle: Handle<SocketAddr>,
     task: Task<std::io::Result<()>>,
-    project: Arc<Project>,
-    /// Stops with the server.
+    app: Shared,
+    /// Stop with the server.
     _maintenance: [Task<()>; 3],
+    _reports: Option<Task<()>>,
 }
 
 /// Starts to serve. Errors: `Denied` when the settings would expose the project; `Io` when the
@@ -48,8 +50,10 @@ pub async fn serve(project: Project) -> Result<Serving> {
     let is_tls = tls.is_some();
     let project = Arc::new(project);
     let maintenance = maintenance::start(&project);
-    let app = Arc::new(app(Arc::clone(&project), &settings, address)?);
-    let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let app = Arc::new(app(project, &settings, address)?);
+    let reports = watch::reports(&app);
+    let service =
+        routes::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let server_handle = handle.clone();
     let task = match tls {
@@ -64,7 +68,7 @@ pub async fn serve(project: Project) -> Result<Serving> {
             task::spawn("serve http", async move { server.serve(service).await })
         }
     };
-    Ok(Serving { address, is_tls, handle, task, project, _maintenance: maintenance })
+    Ok(Serving { address, is_tls, handle, task, app, _maintenance: maintenance, _reports: reports })
 }
 
 /// A client that sends the head of its request too slowly is let go.
@@ -85,6 +89,8 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
     Ok(App {
         system: system::engine(Arc::clone(&project))?,
         metrics: Metrics::new(),
+        telemetry: Telemetry::start(&project.folder, settings, &project.clock, &project.rng)?,
+        is_tls: settings.server.tls_certificate.is_some(),
         debt: Debt::default(),
         slots: Arc::new(Semaphore::new(settings.limits.concurrent_requests)),
         hosts,
@@ -179,10 +185,12 @@ impl Serving {
         result
     }
 
-    /// Waits for the end, and writes down what was asked until then.
+    /// Waits for the end, writes down what was asked until then, and tells the last of it.
     async fn ended(self) -> Result<()> {
         let result = self.task.await;
-        maintenance::write_usage(&self.project).await;
+        maintenance::write_usage(&self.app.project).await;
+        watch::report(&self.app).await;
+        self.app.telemetry.stop().await;
         result?.map_err(Error::from)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use base::{Error, Principal, Result, Scope, Timestamp};
@@ -45,11 +44,9 @@ pub(super) async fn explain(
     let text = match (request.query, request.sql) {
         (Some(query), None) => {
             let request = mesh::Request {
-                query,
                 operation_name: request.operation_name,
                 variables: request.variables.unwrap_or_default(),
-                principal: principal.clone(),
-                headers: Arc::default(),
+                ..mesh::Request::new(query, principal.clone())
             };
             project.live().engine.explain(&request)?
         }

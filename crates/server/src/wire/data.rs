@@ -138,11 +138,10 @@ impl GraphqlRequest {
         headers: Arc<HeaderMap>,
     ) -> mesh::Request {
         mesh::Request {
-            query: document,
             operation_name: self.operation_name.clone(),
             variables: self.variables.clone().unwrap_or_default(),
-            principal,
             headers,
+            ..mesh::Request::new(document, principal)
         }
     }
 }

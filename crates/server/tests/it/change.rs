@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use server::Project;
 use testkit::TempProject;
 
@@ -122,13 +122,7 @@ pub(crate) async fn ask(project: &Project, version: i64, text: &str) -> Result<V
 }
 
 fn mesh_request(text: &str) -> mesh::Request {
-    mesh::Request {
-        query: text.to_owned(),
-        operation_name: None,
-        variables: Map::new(),
-        principal: base::Principal::local(),
-        headers: Arc::default(),
-    }
+    mesh::Request::new(text, base::Principal::local())
 }
 
 fn expected(row: &Row, fields: &[Field]) -> Value {

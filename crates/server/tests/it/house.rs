@@ -37,7 +37,7 @@ fn metrics_are_in_the_text_format_and_count() {
     let text = answer.text();
     let mut samples = std::collections::BTreeMap::new();
     let mut typed = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.starts_with("# HELP ")) {
         match line.strip_prefix("# TYPE ") {
             Some(rest) => typed.push(rest.split(' ').next().unwrap().to_owned()),
             None => {

@@ -129,7 +129,8 @@ fn a_service_that_fails_takes_only_its_own_fields() {
     ratings.fail(false);
     check(&lab, "{ item(id: \"a\") { rating } }", json!({"item": {"rating": 1.5}}));
     let metrics = lab.get("/metrics").text();
-    let failed = "headwater_source_errors_total{source=\"ratings\",kind=\"status\"} 2";
+    let failed =
+        "headwater_source_errors_total{source=\"ratings\",owner=\"critics\",kind=\"status\"} 2";
     assert!(metrics.contains(failed), "{metrics}");
 }
 

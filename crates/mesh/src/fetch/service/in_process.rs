@@ -20,6 +20,7 @@ impl Service for InProcess {
                     CallError::new(Kind::Internal, "the call cannot be read")
                         .caused_by(base::error_chain(&error).join(": "))
                 })?;
+            let request = Request { recorder: call.recorder, ..request };
             Ok(self.0.execute(request).await.body.into())
         })
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, Extension, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use base::{Error, Kind, Result};
@@ -23,6 +23,7 @@ use super::operations::{is_json, json, not_json};
 use crate::gate::{Answer, Bill, Caller, Document, Gate};
 use crate::operations;
 use crate::project::Live;
+use crate::telemetry::Seen;
 use crate::wire::{ErrorBody, GraphqlRequest};
 
 /// The media type that tells errors of the request from errors inside the answer.
@@ -31,6 +32,7 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 pub(super) async fn post(
     State(app): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(seen): Extension<Arc<Seen>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -39,10 +41,11 @@ pub(super) async fn post(
         Err(refused) => return refused,
     };
     let asked = async {
-        let caller = caller(&app, &headers, peer.ip()).await?;
-        answer(&app, &headers, &caller, &request, &Method::POST).await
+        let caller = known(&app, &headers, peer, &seen).await?;
+        let came = Came { app: &app, headers: &headers, method: Method::POST, seen: &seen };
+        answer(&came, &caller, &request).await
     };
-    answered(&headers, asked.await)
+    answered(&headers, &seen, asked.await)
 }
 
 pub(super) async fn system(State(app): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
@@ -111,6 +114,7 @@ impl Parameters {
 pub(super) async fn get(
     State(app): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(seen): Extension<Arc<Seen>>,
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
 ) -> Response {
@@ -123,15 +127,16 @@ pub(super) async fn get(
     }
     // Who asks is settled first: a stranger's documents are not planned, and take no plan's place.
     let asked = async {
-        let caller = caller(&app, &headers, peer.ip()).await?;
+        let caller = known(&app, &headers, peer, &seen).await?;
         if !is_deliberate(&headers) {
             let error = Error::new(Kind::Denied, "a page of another site could have sent this");
             return Err(error.hint("send the header `Headwater-Preflight: 1` along, or use POST"));
         }
         let request = parameters.request()?;
-        answer(&app, &headers, &caller, &request, &Method::GET).await
+        let came = Came { app: &app, headers: &headers, method: Method::GET, seen: &seen };
+        answer(&came, &caller, &request).await
     };
-    answered(&headers, asked.await)
+    answered(&headers, &seen, asked.await)
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -160,13 +165,28 @@ enum Outcome {
     Refused(Response),
 }
 
-async fn answer(
+/// How a request came.
+struct Came<'a> {
+    app: &'a App,
+    headers: &'a HeaderMap,
+    method: Method,
+    seen: &'a Seen,
+}
+
+/// Who asks, which those hear who tell of requests.
+async fn known(
     app: &App,
     headers: &HeaderMap,
-    caller: &Caller,
-    request: &GraphqlRequest,
-    method: &Method,
-) -> Result<Outcome> {
+    peer: SocketAddr,
+    seen: &Arc<Seen>,
+) -> Result<Caller> {
+    let caller = caller(app, headers, peer.ip()).await?;
+    seen.caller(&caller);
+    Ok(Caller { recorder: seen.record.recorder(), ..caller })
+}
+
+async fn answer(came: &Came<'_>, caller: &Caller, request: &GraphqlRequest) -> Result<Outcome> {
+    let Came { app, headers, method, seen } = came;
     let (project, gate) = (&app.project, &app.project.gate);
     project.refresh().await?;
     let bill = match gate.begin(caller, project.clock.now()) {
@@ -177,6 +197,7 @@ async fn answer(
         Ok(document) => document,
         Err(refused) => return Ok(Outcome::Answered(refused)),
     };
+    seen.asked(&document.text);
     let wanted = wanted_schema(headers)?;
     let live = project.live();
     let served = served(app, &live, wanted).await?;
@@ -206,9 +227,10 @@ struct Question<'a> {
 
 impl Question<'_> {
     async fn ask(&self, live: &Live) -> Answer {
-        let Caller { principal, headers, .. } = self.caller;
+        let Caller { principal, headers, recorder, .. } = self.caller;
         let document = self.document.text.clone();
         let request = self.request.of(document, principal.clone(), Arc::clone(headers));
+        let request = mesh::Request { recorder: recorder.clone(), ..request };
         self.gate.execute(&live.engine, request, self.document.keep(), &self.bill).await
     }
 }
@@ -230,12 +252,13 @@ fn no_mutation(headers: &HeaderMap) -> Response {
     response
 }
 
-fn answered(headers: &HeaderMap, outcome: Result<Outcome>) -> Response {
+fn answered(headers: &HeaderMap, seen: &Seen, outcome: Result<Outcome>) -> Response {
     let answer = match outcome {
         Ok(Outcome::Answered(answer)) => answer,
         Ok(Outcome::Refused(response)) => return response,
         Err(error) => return failed(headers, ErrorBody::from(&error)),
     };
+    seen.answered(&answer.response);
     let mut response = respond(headers, answer.response, answer.status);
     if let Some(wait) = answer.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
@@ -288,8 +311,7 @@ mod tests {
 
     fn check(accepted: &'static str, refused: bool, timed_out: bool, status: u16) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accepted))]);
-        let answer =
-            mesh::Response { body: Vec::new(), refused, timed_out, errors: 1, stale: false };
+        let answer = mesh::Response { refused, timed_out, ..mesh::Response::refusal(&[]) };
         assert_eq!(respond(&headers, answer, None).status().as_u16(), status, "{accepted}");
     }
 

@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::super::Shared;
 use super::super::authenticate::principal;
-use super::super::metrics::{render_debt, render_sources};
 use super::super::respond::failure;
+use super::super::watch::families;
+use crate::telemetry::family::render;
 
 /// Healthy when the metadata database answers.
 pub(super) async fn health(State(app): State<Shared>) -> Response {
@@ -27,14 +28,11 @@ pub(super) async fn metrics(State(app): State<Shared>, headers: HeaderMap) -> Re
     if let Err(error) = principal(&app, &headers).await {
         return failure(error.into());
     }
-    let debt = match app.debt.of(&app.project).await {
-        Ok(debt) => debt,
+    let families = match families(&app).await {
+        Ok(families) => families,
         Err(error) => return failure(error.into()),
     };
-    let sources = render_sources(&app.project.services.health());
-    let gate = app.project.gate.render();
-    let page = app.metrics.render() + &gate + &render_debt(&debt) + &sources;
-    let mut response = page.into_response();
+    let mut response = render(&families).into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
