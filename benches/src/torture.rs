@@ -17,6 +17,8 @@ mod fsync;
 mod ledger;
 #[path = "torture/memory.rs"]
 mod memory;
+#[path = "torture/mesh.rs"]
+mod mesh;
 #[path = "torture/node.rs"]
 mod node;
 mod program;
@@ -65,6 +67,9 @@ struct Arguments {
     /// Only lives that end in this way, where lives end in two.
     #[arg(long)]
     way: Option<crash::Way>,
+    /// Only these faults of services, where a suite has them.
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<mesh::Fault>,
     /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
     #[arg(long, default_value = "local")]
     backend: String,
@@ -79,6 +84,14 @@ struct Arguments {
 }
 
 impl Arguments {
+    fn mesh(&self) -> mesh::Asked<'_> {
+        let faults = if self.faults.is_empty() { &mesh::FAULTS } else { self.faults.as_slice() };
+        // Without a bound, as many as the goal says.
+        let clients = if self.requests == u64::MAX { 10_000 } else { self.requests };
+        let (seconds, sabotage) = (self.seconds, self.sabotage.as_deref());
+        mesh::Asked { clients, seconds, faults, sabotage }
+    }
+
     fn change(&self) -> change::Asked {
         let Arguments { rows, pictures, rate, requests, .. } = *self;
         change::Asked { rows, pictures, rate, requests }
@@ -99,6 +112,8 @@ enum Suite {
     Change,
     /// Nothing grows: two nodes under mixed load, one of them restarted again and again.
     Soak,
+    /// A graph of services, one of which fails in every way, and random inputs.
+    Mesh,
     /// Five hundred commits at once from eight processes over two nodes.
     Commits,
     /// One of the eight processes.
@@ -161,6 +176,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Suite::Memory => memory::run(seed, arguments.rows).await,
             Suite::Change => change::run(seed, arguments.change()).await,
             Suite::Soak => soak::run(seed, arguments.seconds).await,
+            Suite::Mesh => mesh::run(seed, arguments.mesh()).await,
             Suite::Commits => commits::run(seed, &arguments.backend, sabotage).await,
             Suite::SerialWorker | Suite::CommitsWorker => {
                 anyhow::bail!("a worker needs `--folder`")

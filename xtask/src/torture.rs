@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// Requests of a client to one version of the schema, at most, where a suite has versions.
     #[arg(long)]
     requests: Option<u64>,
+    /// Only these faults of services, where a suite has them.
+    #[arg(long)]
+    faults: Option<String>,
     /// What the nodes stand on, where a suite has nodes: `local` or `servers`.
     #[arg(long)]
     backend: Option<String>,
@@ -81,6 +84,11 @@ const SUITES: &[(&str, &str)] = &[
         "500 commits at once from 8 processes over 2 nodes, `--backend local` or `servers`; \
          sabotage: lose-commit",
     ),
+    (
+        "mesh",
+        "services that fail in every way (`--faults` some) under clients that leave (`--requests`), then \
+         random inputs for `--seconds`; sabotage: no-timeout, drop-limit, leak-permit",
+    ),
     ("memory", "an import of a large file (`--rows`) stays below 1 GiB"),
 ];
 
@@ -94,6 +102,34 @@ const SAMPLE: &[&[&str]] = &[
     &["commits", "--runs", "1", "--seed", "1"],
     &["commits", "--runs", "1", "--seed", "2", "--backend", "servers"],
     &["commits", "--runs", "1", "--seed", "3", "--sabotage", "lose-commit"],
+    &[
+        "mesh",
+        "--runs",
+        "1",
+        "--seed",
+        "1",
+        "--requests",
+        "500",
+        "--seconds",
+        "10",
+        "--faults",
+        "fails,gzip-bomb",
+    ],
+    &[
+        "mesh",
+        "--runs",
+        "1",
+        "--seed",
+        "1",
+        "--requests",
+        "20",
+        "--seconds",
+        "1",
+        "--faults",
+        "gzip-bomb",
+        "--sabotage",
+        "drop-limit",
+    ],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
     // So often by each version and no more, so that a slow machine needs longer and asks for the same.
     &[
@@ -144,6 +180,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let program = if options.release {
         let build = ["build", "--quiet", "--release", "--locked", "-p", "benches", "-p", "cli"];
         process::run(cargo().args(build))?;
+        let fuzz = ["build", "--quiet", "--release", "--locked", "-p", "mesh", "--example", "fuzz"];
+        process::run(cargo().args(fuzz))?;
         program("release")
     } else {
         build_workspace()?;
@@ -158,6 +196,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     child.arg(name).args(["--runs", &options.runs.to_string(), "--seed", &seed.to_string()]);
     if let Some(sabotage) = &options.sabotage {
         child.args(["--sabotage", sabotage]);
+    }
+    if let Some(faults) = &options.faults {
+        child.args(["--faults", faults]);
     }
     if let Some(way) = &options.way {
         child.args(["--way", way]);

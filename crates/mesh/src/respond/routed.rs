@@ -12,6 +12,7 @@ use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
 use crate::fetch::service::{Answers, Spot};
 use crate::fetch::{Session, introspect};
+use crate::plan::Backend;
 use crate::plan::route::{Below, Field, Leaf, Node, Route};
 use crate::tape::{At, Cursor, Form, Tape};
 
@@ -184,16 +185,16 @@ impl<'a> Routed<'a> {
         if ty.is_list() {
             return match form {
                 Form::List => self.list(asked, ty.item_type(), height),
-                _ => self.misfit(asked.field, ty),
+                _ => self.misfit(asked, ty),
             };
         }
         match (&asked.field.below, form) {
             (Below::Leaf(leaf), _) => self.leaf(asked, leaf, ty, group, at),
             (below, Form::Object) => match self.answers.node(below, group, Spot::of(at)) {
                 Some(node) => self.inner(node, height, asked, ty),
-                None => self.misfit(asked.field, ty),
+                None => self.misfit(asked, ty),
             },
-            _ => self.misfit(asked.field, ty),
+            _ => self.misfit(asked, ty),
         }
     }
 
@@ -216,10 +217,10 @@ impl<'a> Routed<'a> {
         let told = ordinal.map_or(Spot::NONE, |it| self.answers.slot(route, node, it, face.slot));
         let teller = shape.slots[face.slot];
         if self.answers.form(teller, told) != Some(Form::Object) {
-            return self.untold(asked.field, ty, teller, told);
+            return self.untold(asked, ty, teller, told);
         }
         let Some(child) = self.answers.by_type(&face.by_type, teller, told) else {
-            return self.misfit(asked.field, ty);
+            return self.misfit(asked, ty);
         };
         let start = self.stack.len();
         self.stack.push(Place::new(told));
@@ -281,7 +282,7 @@ impl<'a> Routed<'a> {
                 self.output.text.extend_from_slice(tape.raw(at));
                 self.output.text.push(b'"');
             }
-            Fit::No => return self.misfit(asked.field, ty),
+            Fit::No => return self.misfit(asked, ty),
         }
         Ok(())
     }
@@ -307,7 +308,7 @@ impl<'a> Routed<'a> {
             }
         }
         if told.is_empty() {
-            return self.null(asked.field, ty);
+            return self.null(asked, ty);
         }
         for fault in told {
             if let Some(error) = self.answers.faults.tell(fault) {
@@ -318,13 +319,14 @@ impl<'a> Routed<'a> {
     }
 
     /// An object whose type nobody tells.
-    fn untold(&mut self, field: &'a Field, ty: &Type, group: usize, told: Spot) -> Written {
+    fn untold(&mut self, asked: Asked<'a>, ty: &Type, group: usize, told: Spot) -> Written {
+        let field = asked.field;
         let mut faults: Vec<usize> = told.fault().into_iter().collect();
         if let Some(at) = told.at() {
             faults.extend(self.answers.faults.at(group, at).iter().map(|(fault, _)| *fault));
         }
         if faults.is_empty() {
-            return self.misfit(field, ty);
+            return self.misfit(asked, ty);
         }
         for fault in faults {
             if let Some(error) = self.answers.faults.tell(fault) {
@@ -343,21 +345,39 @@ impl<'a> Routed<'a> {
     }
 
     /// Writes null, or reports that the type forbids it.
-    fn null(&mut self, field: &'a Field, ty: &Type) -> Written {
+    fn null(&mut self, asked: Asked<'a>, ty: &Type) -> Written {
+        let field = asked.field;
         if ty.is_non_null() {
             let message =
                 format!("`{}.{}` has no value, but must have one", field.parent, field.name);
-            self.report(field, GraphqlError::new(Kind::Internal, message));
+            let error = self.blamed(asked, GraphqlError::new(Kind::Internal, message));
+            self.report(field, error);
         }
         self.null_or_up(ty)
     }
 
-    fn misfit(&mut self, field: &'a Field, ty: &Type) -> Written {
+    fn misfit(&mut self, asked: Asked<'a>, ty: &Type) -> Written {
+        let field = asked.field;
         let message = format!(
             "the value of `{}.{}` is not of its type `{}`",
             field.parent, field.name, field.ty
         );
-        self.failed(field, ty, GraphqlError::new(Kind::Internal, message))
+        let error = self.blamed(asked, GraphqlError::new(Kind::Internal, message));
+        self.failed(field, ty, error)
+    }
+
+    /// Names the service that a field is asked of, and who owns it.
+    fn blamed(&self, asked: Asked<'a>, error: GraphqlError) -> GraphqlError {
+        let group = asked.field.from.first().map(|from| asked.node.slots[from.slot]);
+        let planned = group.and_then(|group| self.route.groups.get(group));
+        match (planned, &self.session.engine.backend) {
+            (Some(planned), Backend::Graph(atlas)) => {
+                let source = &atlas.graph.sources[planned.source];
+                let error = error.with("source", source.name.as_ref());
+                error.with("owner", source.owner.as_str())
+            }
+            _ => error,
+        }
     }
 
     fn failed(&mut self, field: &'a Field, ty: &Type, error: GraphqlError) -> Written {

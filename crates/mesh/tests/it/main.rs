@@ -7,6 +7,7 @@ mod errors;
 mod example;
 mod filters;
 mod fixture;
+mod fuzz;
 mod golden;
 mod input;
 mod limits;
