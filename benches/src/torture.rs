@@ -85,7 +85,8 @@ struct Arguments {
 
 impl Arguments {
     fn mesh(&self) -> mesh::Asked<'_> {
-        let faults = if self.faults.is_empty() { &mesh::FAULTS } else { self.faults.as_slice() };
+        let faults =
+            if self.faults.is_empty() { mesh::FAULTS.as_slice() } else { self.faults.as_slice() };
         // Without a bound, as many as the goal says.
         let clients = if self.requests == u64::MAX { 10_000 } else { self.requests };
         let (seconds, sabotage) = (self.seconds, self.sabotage.as_deref());
