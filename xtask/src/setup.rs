@@ -51,11 +51,12 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 6] = [
+pub(crate) const NODE_FOLDERS: [&str; 7] = [
     "web",
     "tests/inspector",
     "tests/composition",
     "tests/graphql-http",
+    "tests/subscriptions",
     "tests/typescript",
     "tests/federation",
 ];

@@ -6,6 +6,7 @@
 //! anything durable.
 
 mod aggregate;
+mod changes;
 mod scan;
 mod search;
 mod write;
@@ -18,7 +19,8 @@ use async_trait::async_trait;
 use base::{Clock, Error, Result, Timestamp};
 
 use crate::{
-    BatchStream, Field, Scan, ScanRequest, SnapshotRef, Value, Write, WriteReceipt, WriteRequest,
+    BatchStream, ChangesRequest, Field, Scan, ScanRequest, SnapshotRef, State, Value, Write,
+    WriteReceipt, WriteRequest,
 };
 
 /// What a table in memory is like.
@@ -213,6 +215,25 @@ impl Scan for MemoryTables {
 
     async fn snapshot(&self, table: &str) -> Result<i64> {
         Ok(self.lock().get(table).ok_or_else(|| unknown_table(table))?.latest_id())
+    }
+
+    async fn since(&self, table: &str, from: i64) -> Result<Vec<State>> {
+        let tables = self.lock();
+        let held = tables.get(table).ok_or_else(|| unknown_table(table))?;
+        held.rows_at(Some(SnapshotRef::Id(from)))?;
+        let later = held.snapshots.iter().filter(|snapshot| snapshot.id > from);
+        Ok(later.map(|snapshot| State { id: snapshot.id, is_same: false }).collect())
+    }
+
+    async fn changes(&self, request: ChangesRequest) -> Result<BatchStream> {
+        let (table, from, to) = {
+            let tables = self.lock();
+            let held = tables.get(&request.table).ok_or_else(|| unknown_table(&request.table))?;
+            let rows = |id| held.rows_at(Some(SnapshotRef::Id(id)));
+            (held.table.clone(), rows(request.from)?, rows(request.to)?)
+        };
+        let batches = changes::changes(&table, &from, &to, &request.fields)?;
+        Ok(Box::pin(futures::stream::iter(batches.into_iter().map(Ok))))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use base::{Principal, Result, Timestamp};
+use base::{Error, Kind, Principal, Result, Timestamp};
 use futures::Stream;
 
 use crate::{Aggregate, Expr, Value};
@@ -169,6 +169,37 @@ pub enum SnapshotRef {
     Time(Timestamp),
 }
 
+/// A state of a table in the line of its states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Its snapshot.
+    pub id: i64,
+    /// Whether it has the same rows as the state before it: files were joined, nothing else.
+    pub is_same: bool,
+}
+
+/// What became of one table between two of its states. Column names are API field names.
+///
+/// The answer has the columns `fields` in that order, followed by [`WENT`] (Boolean). First come the rows
+/// that went or changed, as they were in `from`, with true; then those that came or changed, as they are in
+/// `to`, with false. A row that is the same in both states is in neither, however often it was written.
+#[derive(Clone, Debug)]
+pub struct ChangesRequest {
+    /// The type's name in the central schema.
+    pub table: Arc<str>,
+    /// Columns of the answer.
+    pub fields: Vec<Arc<str>>,
+    /// The earlier snapshot; 0 is the table before its first one.
+    pub from: i64,
+    /// The later snapshot.
+    pub to: i64,
+    /// Who asks.
+    pub principal: Principal,
+}
+
+/// The column that tells rows that went from rows that came.
+pub const WENT: &str = "_went";
+
 /// Tables that can be read.
 #[async_trait]
 pub trait Scan: Send + Sync {
@@ -182,6 +213,24 @@ pub trait Scan: Send + Sync {
 
     /// The id of the table's present snapshot, for cursors that pin it; 0 when it has none.
     async fn snapshot(&self, table: &str) -> Result<i64>;
+
+    /// The states that came after the snapshot `from`, oldest first, up to the present one. 0 is the table
+    /// before its first snapshot. Errors: `NotFound` when that snapshot is not kept any more, so that
+    /// nobody can say what became of the table since; `Unsupported` where changes are not told.
+    async fn since(&self, table: &str, from: i64) -> Result<Vec<State>> {
+        let _ = from;
+        Err(untold(table))
+    }
+
+    /// What became of the table between two states that [`Scan::since`] gives. Errors: as there, and
+    /// `LimitExceeded` when it is more than can be compared.
+    async fn changes(&self, request: ChangesRequest) -> Result<BatchStream> {
+        Err(untold(&request.table))
+    }
+}
+
+fn untold(table: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("changes of `{table}` are not told"))
 }
 
 /// Computes an expression over a batch.

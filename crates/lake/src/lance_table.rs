@@ -14,6 +14,7 @@ mod copy;
 mod earlier;
 mod rollback;
 mod rows;
+mod since;
 pub(crate) mod tidy;
 mod types;
 
@@ -21,6 +22,7 @@ pub(crate) use alter::{alter, check_step, refuse};
 pub(crate) use copy::{Filling, Since};
 pub(crate) use rollback::rollback;
 pub(crate) use rows::import;
+pub(crate) use since::{sides, states_since};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

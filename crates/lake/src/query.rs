@@ -9,6 +9,7 @@
 //! disk. Not here: writing (`commit`), vectors (`companion`), text indexes (`search`).
 
 mod aggregate;
+pub(crate) mod changes;
 pub(crate) mod checked;
 mod coded;
 pub(crate) mod columns;

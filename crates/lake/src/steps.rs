@@ -18,7 +18,7 @@ mod fill;
 mod format;
 mod hold;
 mod key;
-mod since;
+pub(crate) mod since;
 mod switch;
 
 use std::collections::{HashMap, HashSet};

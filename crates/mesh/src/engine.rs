@@ -29,6 +29,8 @@ use crate::plan::{Backend, Plan, explain, plan};
 use crate::record::{Fault, Operation, Recorder, Work};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
+use crate::subscribe::wants_a_stream;
+use crate::subscribe::watch::Watchers;
 use crate::terms::Terms;
 use crate::usage::Usage;
 use crate::{api_schema, parse, validate};
@@ -171,7 +173,7 @@ impl Response {
         code.filter(|_| self.refused || self.timed_out)
     }
 
-    fn too_late(time: Duration) -> Self {
+    pub(crate) fn too_late(time: Duration) -> Self {
         let message = format!("the request took longer than {} s", time.as_secs_f64());
         let error = GraphqlError::new(Kind::LimitExceeded, message)
             .with("hint", "a change may have been made: repeat it with its `idempotencyKey`");
@@ -197,6 +199,8 @@ pub struct Engine {
     pub(crate) cursors: CursorKey,
     /// Of a graph with the tables of this project: the engine that answers for them.
     tables: Option<Arc<Engine>>,
+    /// Who listens to which table.
+    pub(crate) watchers: Watchers,
     sdl: Arc<str>,
     plans: PlanCache,
 }
@@ -312,6 +316,7 @@ impl Engine {
             plans: PlanCache::new(settings.limits.plans, settings.limits.plan_fields),
             settings,
             tables: None,
+            watchers: Watchers::default(),
             sdl: sdl.into(),
         })
     }
@@ -399,6 +404,7 @@ impl Engine {
 
     async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {
         match self.prepare_noted(&request) {
+            Ok(plan) if plan.is_subscription => Response::refusal(&[wants_a_stream()]),
             Ok(plan) => {
                 let (engine, plan) = self.direct(&plan);
                 engine.answer(plan, request, &self.settings.limits, terms).await
@@ -415,6 +421,33 @@ impl Engine {
         }
     }
 
+    /// Likewise, for as long as a stream lasts.
+    pub(crate) fn direct_shared(self: &Arc<Self>, plan: Arc<Plan>) -> (Arc<Engine>, Arc<Plan>) {
+        match (&self.tables, &plan.direct) {
+            (Some(tables), Some(direct)) => (Arc::clone(tables), Arc::clone(direct)),
+            _ => (Arc::clone(self), plan),
+        }
+    }
+
+    /// Whether a plan may run: gives the values of its variables, and has it paid and counted.
+    pub(crate) fn admit(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        limits: &Limits,
+        terms: &Terms<'_>,
+    ) -> std::result::Result<input::Variables, Vec<GraphqlError>> {
+        let variables = self.variables(plan, &request.variables, limits)?;
+        let allowed = terms
+            .check(plan)
+            .and_then(|()| self.check_names(plan))
+            .and_then(|()| self.check_cost(plan, &variables, limits.cost))
+            .inspect(|cost| request.recorder.cost(*cost));
+        allowed.and_then(terms.charge).map_err(|error| vec![error])?;
+        (terms.used)(&plan.usage);
+        Ok(variables)
+    }
+
     /// Runs a plan within the limits of the engine that took the request.
     async fn answer(
         &self,
@@ -423,19 +456,10 @@ impl Engine {
         limits: &Limits,
         terms: &Terms<'_>,
     ) -> Response {
-        let variables = match self.variables(plan, &request.variables, limits) {
+        let variables = match self.admit(plan, &request, limits, terms) {
             Ok(variables) => variables,
             Err(errors) => return Response::refusal(&errors),
         };
-        let allowed = terms
-            .check(plan)
-            .and_then(|()| self.check_names(plan))
-            .and_then(|()| self.check_cost(plan, &variables, limits.cost))
-            .inspect(|cost| request.recorder.cost(*cost));
-        if let Err(error) = allowed.and_then(terms.charge) {
-            return Response::refusal(&[error]);
-        }
-        (terms.used)(&plan.usage);
         let session = Session::new(self, plan, variables, request);
         if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
             let answers = service::run(&session, route, services).await;
@@ -446,7 +470,7 @@ impl Engine {
     }
 
     /// parse → validate → plan, or the plan that is kept.
-    fn prepare(
+    pub(crate) fn prepare(
         &self,
         text: &str,
         operation_name: Option<&str>,
@@ -459,7 +483,7 @@ impl Engine {
     }
 
     /// Likewise, noting which of both it was.
-    fn prepare_noted(
+    pub(crate) fn prepare_noted(
         &self,
         request: &Request,
     ) -> std::result::Result<Arc<Plan>, Vec<GraphqlError>> {
@@ -480,7 +504,7 @@ impl Engine {
         )?;
         request.recorder.operation(|| Operation {
             usage: Arc::clone(&plan.usage),
-            kind: if plan.is_mutation { "mutation" } else { "query" },
+            kind: plan.kind(),
             is_planned,
         });
         Ok(plan)

@@ -9,6 +9,7 @@ mod by_key;
 mod connection;
 pub(crate) mod cursor;
 pub(crate) mod entities;
+mod event;
 mod filter;
 mod introspect;
 mod mutation;
@@ -30,9 +31,11 @@ use serde_json::Value as Json;
 pub(crate) use aggregate::{GroupSlot, Groups, Place, measured};
 pub(crate) use connection::{Connection, ConnectionSlot};
 pub(crate) use entities::Entities;
+pub(crate) use event::{Event, Events};
 pub(crate) use introspect::introspect;
 pub(crate) use mutation::Change;
-pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, wanted_columns};
+pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, key_columns, wanted_columns};
+pub(crate) use values::value;
 
 use crate::engine::{Data, Engine, Request};
 use crate::error::{GraphqlError, is_for_operators};
@@ -67,6 +70,7 @@ pub(crate) enum RootValue {
     Connection(Box<Connection>),
     Groups(Box<Groups>),
     Change(Box<Change>),
+    Event(Event),
     Entities(Box<Entities>),
     Failed(GraphqlError),
 }
@@ -174,7 +178,7 @@ impl<'a> Session<'a> {
     }
 
     /// The values of a field's arguments.
-    fn arguments(&self, field: &PlannedField) -> Result<ArgumentValues> {
+    pub(crate) fn arguments(&self, field: &PlannedField) -> Result<ArgumentValues> {
         field.arguments.values(&self.engine.api_schema, &self.variables).map_err(Error::invalid)
     }
 
@@ -213,7 +217,10 @@ impl<'a> Session<'a> {
     /// The error of a field, with the table behind it and who owns it.
     pub(crate) fn blame(&self, field: &PlannedField, error: &Error) -> GraphqlError {
         let id = match &field.resolve {
-            Resolve::ByKey(id) | Resolve::List(id) | Resolve::Aggregate(id) => Some(*id),
+            Resolve::ByKey(id)
+            | Resolve::List(id)
+            | Resolve::Aggregate(id)
+            | Resolve::Changed(id) => Some(*id),
             Resolve::Mutate(change) => Some(change.type_id),
             Resolve::One(id, reference) | Resolve::Many(id, reference) => {
                 self.target(*id, *reference)

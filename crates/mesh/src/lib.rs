@@ -8,8 +8,8 @@
 //! of root fields, or a composed graph with services; then requests. Out: responses as GraphQL over
 //! HTTP carries them. A plan is made once a document and kept; every level of a query is one scan
 //! however many parents it has, and of the objects that a service adds to, one call. Not
-//! here: HTTP towards clients, authentication, tables (`lake`), subscriptions. How services are called
-//! over HTTP is in [`transport`].
+//! here: HTTP towards clients, authentication, tables (`lake`). How services are called over HTTP is in
+//! [`transport`].
 
 mod api_schema;
 mod engine;
@@ -23,6 +23,7 @@ mod plan;
 pub mod record;
 mod respond;
 mod source;
+mod subscribe;
 mod tape;
 mod terms;
 pub mod transport;
@@ -31,9 +32,10 @@ mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
-pub use fetch::service::{CallError, Remote, Service, ServiceCall};
+pub use fetch::service::{CallError, Remote, Service, ServiceCall, Told};
 pub use limits::Limits;
 pub use record::{Record, Recorder};
 pub use source::{MediaStore, Root, RootResolver, Source};
+pub use subscribe::Subscription;
 pub use terms::Terms;
 pub use usage::Usage;

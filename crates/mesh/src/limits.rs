@@ -36,6 +36,8 @@ pub struct Limits {
     pub answer_bytes: usize,
     /// Objects and lists within one another in an answer of a service.
     pub answer_depth: usize,
+    /// Changes of a table that may wait for a slow subscriber.
+    pub queue: usize,
     /// Items of `errors`.
     pub errors: usize,
     /// Bytes of an answer.
@@ -66,6 +68,7 @@ impl Default for Limits {
             calls: 200,
             answer_bytes: 64 << 20,
             answer_depth: 128,
+            queue: 64,
             errors: 100,
             response_bytes: 16 << 20,
             time: Duration::from_secs(30),

@@ -33,6 +33,8 @@ use arguments::Arguments;
 pub(crate) struct Plan {
     /// Whether the root fields run one after the other.
     pub(crate) is_mutation: bool,
+    /// Whether it is answered by a stream; it has one root field then.
+    pub(crate) is_subscription: bool,
     pub(crate) variables: Vec<Variable>,
     pub(crate) root: Selection,
     /// How many fields there are in all selections.
@@ -45,6 +47,17 @@ pub(crate) struct Plan {
     pub(crate) direct: Option<Arc<Plan>>,
     /// What the operation uses of the API.
     pub(crate) usage: Arc<Usage>,
+}
+
+impl Plan {
+    /// What the operation is.
+    pub(crate) fn kind(&self) -> &'static str {
+        match (self.is_mutation, self.is_subscription) {
+            (true, _) => "mutation",
+            (_, true) => "subscription",
+            _ => "query",
+        }
+    }
 }
 
 /// The fields that are asked of objects of one type.

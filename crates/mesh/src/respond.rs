@@ -6,6 +6,7 @@
 //! parent is cut off again. Not here: reading of anything.
 
 mod aggregate;
+mod event;
 mod json;
 mod output;
 mod routed;
@@ -69,6 +70,7 @@ fn root_field(writer: &mut Writer<'_>, field: &PlannedField, value: &RootValue) 
         RootValue::Connection(connection) => rows::connection(writer, field, connection),
         RootValue::Groups(groups) => aggregate::groups(writer, field, groups),
         RootValue::Change(change) => rows::change(writer, field, change),
+        RootValue::Event(event) => event::event(writer, field, event),
         RootValue::Entities(entities) => rows::entities(writer, field, entities),
     }
 }

@@ -160,6 +160,11 @@ impl Transport {
         Ok(AnswerStream::new(head, flow, place, self.settings.stream_idle, meters))
     }
 
+    /// Bytes that one answer may have.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.settings.answer_bytes
+    }
+
     /// How the source does now.
     pub fn health(&self) -> Health {
         let breaker = self.breaker.as_ref().map(|breaker| breaker.lock().state(self.clock.now()));

@@ -39,12 +39,6 @@ pub(crate) fn validate(
         .get(operation_name)
         .map_err(|_| vec![unknown_operation(&document, operation_name)])?
         .clone();
-    if operation.is_subscription() {
-        return Err(vec![
-            GraphqlError::new(Kind::Unsupported, "subscriptions are not offered")
-                .with("hint", "ask again with a query"),
-        ]);
-    }
     if apollo_compiler::introspection::check_max_depth(&document, &operation).is_err() {
         return Err(vec![GraphqlError::new(
             Kind::LimitExceeded,

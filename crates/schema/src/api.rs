@@ -14,6 +14,7 @@
 //! | one row | `film(id:, asOf:)`: one argument a key field | |
 //! | many rows | `films(where:, orderBy:, first:, after:, last:, before:, search:, asOf:)` | `filmList` |
 //! | groups of rows | `filmsAggregate(where:, search:, asOf:, groupBy:, having:, orderBy:, first:)` | `filmListAggregate` |
+//! | what becomes of rows | `filmChanged(where:, after:)` of `Subscription` | |
 //! | changes | `createFilm`, `upsertFilm`, `updateFilm`, `deleteFilm` | |
 //! | changes of many | the verb and the list field: `createFilms`, … | `createFilmList`, … |
 //! | without a key | only `appendPlay` and `appendPlays` | `appendPlayList` |
@@ -23,6 +24,7 @@
 //! `@was(name, until)` answers beside the new one as a deprecated field until that day.
 
 mod aggregate;
+mod change;
 mod clash;
 mod input;
 mod names;
@@ -57,6 +59,8 @@ pub struct Api {
     sdl: Arc<str>,
     queries: HashMap<Arc<str>, QueryField>,
     mutations: HashMap<Arc<str>, MutationField>,
+    /// Fields of `Subscription`, each with its table.
+    changes: HashMap<Arc<str>, TypeId>,
     objects: HashMap<Arc<str>, ApiObject>,
     fields: HashMap<(TypeId, Arc<str>), ApiField>,
     /// Earlier names of root fields, each with its last day.
@@ -94,6 +98,8 @@ pub enum ApiObject {
     Query,
     /// The root of mutations.
     Mutation,
+    /// The root of subscriptions.
+    Subscription,
     /// A type of the central schema: a row of a table, or an embedded object.
     Row(TypeId),
     /// A page of rows.
@@ -104,6 +110,10 @@ pub enum ApiObject {
     Neighbour(TypeId),
     /// What is said of a group of rows.
     Aggregate(TypeId, AggregatePart),
+    /// What became of a row.
+    Change(TypeId),
+    /// The key of a row that changed.
+    ChangeKey(TypeId),
     /// What a change of one row answers.
     Payload(TypeId),
     /// What a change of many rows answers.
@@ -134,6 +144,7 @@ impl Api {
             sdl: api_sdl(schema).into(),
             queries: HashMap::from([(names::FINGERPRINT.into(), QueryField::Fingerprint)]),
             mutations: HashMap::new(),
+            changes: HashMap::new(),
             objects: HashMap::new(),
             fields: HashMap::new(),
             earlier: HashMap::new(),
@@ -141,6 +152,7 @@ impl Api {
         for (name, object) in [
             ("Query", ApiObject::Query),
             ("Mutation", ApiObject::Mutation),
+            ("Subscription", ApiObject::Subscription),
             ("WritePayload", ApiObject::WritePayload),
             ("PageInfo", ApiObject::PageInfo),
             ("Media", ApiObject::Media),
@@ -173,6 +185,11 @@ impl Api {
         self.mutations.get(name).copied()
     }
 
+    /// The table whose changes this field of `Subscription` tells.
+    pub fn change(&self, name: &str) -> Option<TypeId> {
+        self.changes.get(name).copied()
+    }
+
     /// What this object type stands for.
     pub fn object(&self, name: &str) -> Option<ApiObject> {
         self.objects.get(name).copied()
@@ -183,7 +200,7 @@ impl Api {
         self.fields.get(&(type_id, name.into()))
     }
 
-    /// The last day on which this field of `Query` or `Mutation` answers, when its name is an earlier
+    /// The last day on which this field of `Query`, `Mutation` or `Subscription` answers, when its name is an earlier
     /// one.
     pub fn root_until(&self, name: &str) -> Option<&Arc<str>> {
         self.earlier.get(name)
@@ -207,7 +224,9 @@ impl Api {
 
     /// Remembers a name that only an earlier naming has.
     fn note_earlier(&mut self, name: &str, naming: &names::Naming) {
-        let known = self.queries.contains_key(name) || self.mutations.contains_key(name);
+        let known = self.queries.contains_key(name)
+            || self.mutations.contains_key(name)
+            || self.changes.contains_key(name);
         if let (Some((_, until)), false) = (&naming.earlier, known) {
             self.earlier.insert(name.into(), until.clone());
         }
@@ -226,6 +245,9 @@ impl Api {
                 self.note_earlier(&name, &naming);
                 self.queries.insert(name.into(), field);
             }
+            let changed = naming.changed();
+            self.note_earlier(&changed, &naming);
+            self.changes.insert(changed.into(), id);
             for verb in Verb::of(table) {
                 for many in [false, true] {
                     let field = MutationField { type_id: id, verb: *verb, many };
@@ -244,7 +266,9 @@ impl Api {
         ] {
             self.objects.insert(format!("{}{suffix}", object.name).into(), shape);
         }
-        for (name, shape) in aggregate::objects(&object.name, id) {
+        for (name, shape) in
+            aggregate::objects(&object.name, id).chain(change::objects(&object.name, id))
+        {
             self.objects.insert(name.into(), shape);
         }
     }

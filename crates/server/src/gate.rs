@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use base::{Kind as ErrorKind, Principal, Result, Scope, Timestamp};
 use http::HeaderMap;
-use mesh::{Engine, GraphqlError, Recorder, Request, Terms};
+use mesh::{Engine, GraphqlError, Recorder, Request, Subscription, Terms};
 use meta::Database;
 
 use crate::project::Project;
@@ -256,6 +256,33 @@ impl Gate {
             self.persisted.insert(hash, text);
         }
         bill.answer(response)
+    }
+
+    /// Starts a subscription, as [`Gate::execute`] runs a request. Each event is paid by what it was at the
+    /// start: the streams that one client may hold are few.
+    pub(crate) async fn subscribe(
+        &self,
+        engine: &Arc<Engine>,
+        request: Request,
+        keep: Option<Hash>,
+        bill: &Bill<'_>,
+    ) -> Result<Subscription, Answer> {
+        let charge = |cost| bill.charge(cost);
+        let used = |usage: &Arc<mesh::Usage>| bill.note(usage);
+        let is_known = bill.caller.is_known;
+        let terms = Terms {
+            introspection: self.settings.introspection.has(is_known),
+            suggestions: self.settings.suggestions.has(is_known),
+            charge: &charge,
+            used: &used,
+        };
+        let text = keep.map(|hash| (hash, request.query.as_str().into()));
+        let started = engine.subscribe(request, &terms).await;
+        let subscription = started.map_err(|refused| bill.answer(*refused))?;
+        if let Some((hash, text)) = text {
+            self.persisted.insert(hash, text);
+        }
+        Ok(subscription)
     }
 
     /// Asks a document on behalf of an operation of the administration.

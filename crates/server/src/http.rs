@@ -21,13 +21,14 @@ mod worded;
 use std::sync::Arc;
 
 use mesh::Engine;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::maintenance::Debt;
 use crate::project::Project;
 use crate::s3::S3;
 use crate::telemetry::Telemetry;
 use metrics::Metrics;
+use routes::Streams;
 
 pub use start::{Serving, serve};
 
@@ -47,6 +48,10 @@ pub(crate) struct App {
     pub(crate) debt: Debt,
     /// Requests at once.
     pub(crate) slots: Arc<Semaphore>,
+    /// Streams and sockets at once.
+    pub(crate) streams: Streams,
+    /// Whether the server is about to stop, so that streams must end.
+    pub(crate) closing: watch::Sender<bool>,
     /// Hosts that requests may name, lowercase, without port.
     pub(crate) hosts: Vec<String>,
     /// Origins whose pages may call, lowercase.

@@ -86,7 +86,7 @@ pub struct Live {
     /// The schema and its version.
     pub deployed: Deployed,
     /// Answers GraphQL.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// The tables as this version sees them.
     pub lake: Lake,
     /// The version before, while it is served.
@@ -284,6 +284,7 @@ impl Live {
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);
         let services = services.of(&schema)?;
         let engine = Engine::federated(schema, Arc::new(lake.clone()), services, settings)?;
+        let engine = Arc::new(engine);
         Ok(Live { deployed, engine, lake, before: None, counter })
     }
 }

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::convert::{batch_of, rows_of};
-use crate::{BinaryOp, DataType, Expr, LimitBy, Nearest, NearestQuery, Order, Search, WriteOp};
+use crate::{
+    BinaryOp, ChangesRequest, DataType, Expr, LimitBy, Nearest, NearestQuery, Order, Search, State,
+    WriteOp,
+};
 use base::{Kind, Principal};
 
 fn fields() -> Vec<Field> {
@@ -229,4 +232,60 @@ proptest! {
             .collect();
         prop_assert_eq!(kept, expected(&changes));
     }
+}
+
+/// The rows of changes, each with whether it went.
+async fn changed(tables: &MemoryTables, table: &str, from: i64, to: i64) -> Vec<Vec<Value>> {
+    let request = ChangesRequest {
+        table: table.into(),
+        fields: vec!["id".into(), "year".into()],
+        from,
+        to,
+        principal: Principal::local(),
+    };
+    let batches: Vec<_> =
+        tables.changes(request).await.expect("states").try_collect().await.expect("batches");
+    let fields = [
+        Field::new("id", DataType::String, false),
+        Field::new("year", DataType::Int, true),
+        Field::new(crate::WENT, DataType::Boolean, false),
+    ];
+    batches.iter().flat_map(|batch| rows_of(batch, &fields).expect("own form")).collect()
+}
+
+#[tokio::test]
+async fn changes_are_what_went_and_then_what_came() {
+    let tables = tables();
+    let rows = [row("a", Some(1), ""), row("b", Some(2), "")];
+    tables.write(request(WriteOp::Insert(batches(&rows)))).await.expect("new rows");
+    let rows = [row("a", Some(1), ""), row("b", Some(3), ""), row("c", None, "")];
+    tables.write(request(WriteOp::Upsert(batches(&rows)))).await.expect("rows");
+    tables.write(request(WriteOp::Delete(vec![vec!["a".into()]]))).await.expect("a key");
+    let told = |id: &str, year: Option<i64>, went: bool| {
+        vec![id.into(), year.map_or(Value::Null, Value::Int), Value::Boolean(went)]
+    };
+    assert_eq!(
+        changed(&tables, "Film", 1, 2).await,
+        [told("b", Some(2), true), told("b", Some(3), false), told("c", None, false)]
+    );
+    assert_eq!(changed(&tables, "Film", 2, 3).await, [told("a", Some(1), true)]);
+    assert_eq!(
+        changed(&tables, "Film", 0, 3).await,
+        [told("b", Some(3), false), told("c", None, false)]
+    );
+    assert_eq!(changed(&tables, "Film", 3, 3).await, Vec::<Vec<Value>>::new());
+    let states = tables.since("Film", 1).await.expect("a state");
+    assert_eq!(states, [2, 3].map(|id| State { id, is_same: false }));
+    assert_eq!(tables.since("Film", 9).await.expect_err("no state").kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn equal_rows_are_counted_in_changes() {
+    let tables = tables();
+    let twice = [row("a", Some(1), ""), row("a", Some(1), "")];
+    for _ in 0..2 {
+        tables.write(request(WriteOp::Append(batches(&twice)))).await.expect("rows");
+    }
+    assert_eq!(changed(&tables, "Play", 1, 2).await.len(), 2);
+    assert_eq!(changed(&tables, "Play", 0, 2).await.len(), 4);
 }

@@ -163,9 +163,10 @@ fn api_columns(object: &ObjectType) -> Vec<frame::Field> {
 #[derive(Debug)]
 pub(crate) struct Since {
     now: Arc<Dataset>,
-    came: Vec<Fragment>,
-    before: Option<Arc<Dataset>>,
-    went: Vec<u64>,
+    pub(super) came: Vec<Fragment>,
+    pub(super) before: Option<Arc<Dataset>>,
+    /// How the dataset before names them.
+    pub(super) went: Vec<u64>,
 }
 
 impl Since {
@@ -278,6 +279,6 @@ fn address(fragment: u64, row: u32) -> u64 {
     (fragment << 32) | u64::from(row)
 }
 
-fn reading(error: lance::Error) -> Error {
+pub(super) fn reading(error: lance::Error) -> Error {
     failed("read a Lance table", error)
 }

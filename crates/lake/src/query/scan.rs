@@ -22,7 +22,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::physical_plan::displayable;
-use frame::{BatchStream, ScanRequest, SnapshotRef};
+use frame::{BatchStream, ChangesRequest, ScanRequest, SnapshotRef, State};
 use futures::{StreamExt, TryStreamExt};
 use schema::{ColumnSpec, ObjectType, TableFormat};
 
@@ -79,6 +79,14 @@ impl frame::Scan for Lake {
             (TableFormat::Iceberg, Some(metadata)) => metadata.current_snapshot_id().unwrap_or(0),
             _ => i64::try_from(table.lance_version).unwrap_or(i64::MAX),
         })
+    }
+
+    async fn since(&self, table: &str, from: i64) -> Result<Vec<State>> {
+        self.states_since(table, from).await
+    }
+
+    async fn changes(&self, request: ChangesRequest) -> Result<BatchStream> {
+        self.changed_rows(request).await
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! In: the files of the earlier state, as they were then, and the content of the later one. Out: parts,
 //! each rows of one file. Rows that a compaction moves both come and go. Not here: what is done with
-//! them (`key`, `format`).
+//! them (`key`, `format`, `query::changes`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,30 +14,30 @@ use crate::lake::Lake;
 use crate::read::RowsWanted;
 
 /// The files of a state, by location.
-pub(super) type State = BTreeMap<String, LiveFile>;
+pub(crate) type State = BTreeMap<String, LiveFile>;
 
 /// Rows of one file.
-pub(super) struct Part {
-    pub(super) file: LiveFile,
-    pub(super) rows: RowsWanted,
+pub(crate) struct Part {
+    pub(crate) file: LiveFile,
+    pub(crate) rows: RowsWanted,
     /// How many they are.
-    pub(super) count: u64,
+    pub(crate) count: u64,
 }
 
 /// What became of a table.
 #[derive(Default)]
-pub(super) struct Since {
-    pub(super) came: Vec<Part>,
-    pub(super) went: Vec<Part>,
+pub(crate) struct Since {
+    pub(crate) came: Vec<Part>,
+    pub(crate) went: Vec<Part>,
 }
 
 /// The files of a state.
-pub(super) fn state(content: &Content) -> State {
+pub(crate) fn state(content: &Content) -> State {
     content.data.iter().map(|file| (file.path().to_owned(), file.clone())).collect()
 }
 
 /// Compares two states.
-pub(super) async fn since(lake: &Lake, before: &State, now: &Content) -> Result<Since> {
+pub(crate) async fn since(lake: &Lake, before: &State, now: &Content) -> Result<Since> {
     let mut since = Since::default();
     let mut present = BTreeSet::new();
     for file in &now.data {
@@ -66,12 +66,12 @@ impl Since {
     }
 
     /// Rows that went.
-    pub(super) fn gone(&self) -> u64 {
+    pub(crate) fn gone(&self) -> u64 {
         self.went.iter().map(|part| part.count).sum()
     }
 
     /// Rows that came or went.
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.gone() + self.came.iter().map(|part| part.count).sum::<u64>()
     }
 }

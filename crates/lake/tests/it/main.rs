@@ -4,6 +4,7 @@
 mod aggregates;
 mod agreement;
 mod change;
+mod changes;
 mod commit;
 mod companion;
 mod contend;

@@ -24,7 +24,7 @@ pub(crate) struct Names<'a> {
 impl Session<'_> {
     /// The predicate of a `where` argument, within the limit of a filter; `None` when it asks for
     /// nothing.
-    pub(super) fn predicate(&self, id: TypeId, json: &Json) -> Result<Option<Expr>> {
+    pub(crate) fn predicate(&self, id: TypeId, json: &Json) -> Result<Option<Expr>> {
         let limit = self.engine.settings.limits.input_items;
         let operands = operands(json);
         if operands > limit {

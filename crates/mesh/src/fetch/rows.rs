@@ -87,7 +87,7 @@ pub(crate) struct Wrapped {
 }
 
 /// Names and types of the key's columns.
-pub(super) fn key_columns(object: &ObjectType) -> Vec<(Arc<str>, DataType)> {
+pub(crate) fn key_columns(object: &ObjectType) -> Vec<(Arc<str>, DataType)> {
     let key = object.table().map_or(&[][..], |table| &table.key);
     let columns = key.iter().filter_map(|id| {
         let field = object.field(*id);

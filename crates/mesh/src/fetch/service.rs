@@ -16,6 +16,7 @@ mod in_process;
 mod remote;
 mod represent;
 mod spot;
+mod sse;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use base::{Error, Kind, Principal, Scope};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
+use futures::stream::{BoxStream, FuturesUnordered};
 use http::HeaderMap;
 use schema::graph::SourceKind;
 
@@ -49,7 +50,21 @@ pub trait Service: Send + Sync {
     /// # Errors
     /// When there is no answer.
     fn call<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Bytes, CallError>>;
+
+    /// Opens the stream of a subscription. Out: the body of an answer for each event, until the source
+    /// has no more. Dropping the stream ends it at the source.
+    ///
+    /// # Errors
+    /// When the stream does not begin; always where the source has none.
+    fn subscribe<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Told, CallError>> {
+        let _ = call;
+        let error = CallError::new(Kind::Unsupported, "it tells of no events");
+        Box::pin(async move { Err(error) })
+    }
 }
+
+/// The events of a source.
+pub type Told = BoxStream<'static, Result<Bytes, CallError>>;
 
 /// One call of a service.
 #[derive(Clone, Debug)]
@@ -75,12 +90,14 @@ pub struct CallError {
     pub message: String,
     /// What only the log says: addresses, causes.
     pub cause: Option<String>,
+    /// Of a stream of a table: the snapshot after which one may go on.
+    pub snapshot: Option<String>,
 }
 
 impl CallError {
     /// A failure whose message callers may know.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        CallError { kind, message: message.into(), cause: None }
+        CallError { kind, message: message.into(), cause: None, snapshot: None }
     }
 
     /// Adds what the log says.
@@ -161,49 +178,99 @@ pub(crate) async fn run(
     route: &Route,
     services: &[Arc<dyn Service>],
 ) -> Answers {
-    let (groups, nodes) = (route.groups.len(), route.nodes.len());
-    let mut counts = vec![0; nodes];
-    if let Some(root) = counts.first_mut() {
-        *root = 1;
-    }
-    let answers = Answers {
-        tapes: (0..groups).map(|_| None).collect(),
-        results: vec![Vec::new(); groups],
-        objects: vec![Vec::new(); nodes],
-        counts,
-        faults: Faults::new(groups),
-    };
-    let mut run = Run {
-        session,
-        route,
-        services,
-        answers,
-        stages: vec![Stage::Waiting; groups],
-        is_expanded: vec![false; route.expansions.len()],
-        items: vec![Vec::new(); groups],
-        scratch: Vec::new(),
-    };
+    let mut run = Run::new(session, route, services);
     if session.plan.is_mutation
         && let Err(error) = session.principal.require(Scope::Write)
     {
         run.refuse(&error);
     }
-    let mut calls = FuturesUnordered::new();
-    loop {
-        while let Some(group) = run.ready() {
-            if let Some(body) = run.start(group) {
-                calls.push(run.call(group, body));
-            }
-            run.expand();
-        }
-        let Some((group, called)) = calls.next().await else { break };
-        run.take(group, called);
+    run.finish().await
+}
+
+/// The call that opens the stream of a subscription: the source, and the body.
+pub(crate) fn opening(
+    session: &Session<'_>,
+    route: &Route,
+    services: &[Arc<dyn Service>],
+) -> Option<(usize, Bytes)> {
+    let group = opener(route)?;
+    let body = Run::new(session, route, services).start(group)?;
+    Some((route.groups[group].source, body))
+}
+
+/// Makes the calls that follow an event, whose answer came by itself.
+pub(crate) async fn follow(
+    session: &Session<'_>,
+    route: &Route,
+    services: &[Arc<dyn Service>],
+    event: Bytes,
+) -> Answers {
+    let mut run = Run::new(session, route, services);
+    if let Some(group) = opener(route) {
+        run.take(group, Ok(event));
         run.expand();
     }
-    run.answers
+    run.finish().await
+}
+
+/// Why a stream did not begin, or broke off.
+pub(crate) fn not_opened(
+    session: &Session<'_>,
+    route: &Route,
+    services: &[Arc<dyn Service>],
+    error: &CallError,
+) -> GraphqlError {
+    Run::new(session, route, services).told(opener(route).unwrap_or(0), error)
+}
+
+/// The call of the root field.
+fn opener(route: &Route) -> Option<usize> {
+    route.groups.iter().position(|group| group.node == 0 && group.entity.is_none())
 }
 
 impl<'a> Run<'a> {
+    fn new(session: &'a Session<'a>, route: &'a Route, services: &'a [Arc<dyn Service>]) -> Self {
+        let (groups, nodes) = (route.groups.len(), route.nodes.len());
+        let mut counts = vec![0; nodes];
+        if let Some(root) = counts.first_mut() {
+            *root = 1;
+        }
+        let answers = Answers {
+            tapes: (0..groups).map(|_| None).collect(),
+            results: vec![Vec::new(); groups],
+            objects: vec![Vec::new(); nodes],
+            counts,
+            faults: Faults::new(groups),
+        };
+        Run {
+            session,
+            route,
+            services,
+            answers,
+            stages: vec![Stage::Waiting; groups],
+            is_expanded: vec![false; route.expansions.len()],
+            items: vec![Vec::new(); groups],
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Makes all calls that are not made yet.
+    async fn finish(mut self) -> Answers {
+        let mut calls = FuturesUnordered::new();
+        loop {
+            while let Some(group) = self.ready() {
+                if let Some(body) = self.start(group) {
+                    calls.push(self.call(group, body));
+                }
+                self.expand();
+            }
+            let Some((group, called)) = calls.next().await else { break };
+            self.take(group, called);
+            self.expand();
+        }
+        self.answers
+    }
+
     /// A group that can be called now.
     fn ready(&self) -> Option<usize> {
         let is_done = |group: &usize| self.stages[*group] == Stage::Done;
@@ -414,8 +481,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The error of a call that has no answer. What only the log may say is told there.
+    /// The error of a call that has no answer.
     fn blame(&mut self, group: usize, error: &CallError) -> usize {
+        let error = self.told(group, error);
+        self.answers.faults.add(error)
+    }
+
+    /// What is told of a call that has no answer. What only the log may say is told there.
+    fn told(&self, group: usize, error: &CallError) -> GraphqlError {
         let Answerer { name, owner, .. } = self.answerer(group);
         let told = match is_for_operators(error.kind) {
             true => "the call failed",
@@ -426,6 +499,9 @@ impl<'a> Run<'a> {
             .with("source", name.as_ref())
             .with("owner", owner.as_ref())
             .with("retryable", error.kind.is_retryable());
+        if let Some(snapshot) = &error.snapshot {
+            found = found.with("snapshot", snapshot.as_str());
+        }
         if error.cause.is_some() || is_for_operators(error.kind) {
             let reference = self.session.engine.settings.rng.uuid().to_string();
             let cause = error.cause.as_deref().unwrap_or_default();
@@ -434,6 +510,6 @@ impl<'a> Run<'a> {
                 .with("reference", reference)
                 .with("hint", "the server's log has the cause under this reference");
         }
-        self.answers.faults.add(found)
+        found
     }
 }

@@ -75,6 +75,7 @@ mod tests {
         let (variables, earlier) = (Vec::new(), Vec::new());
         Arc::new(Plan {
             is_mutation: false,
+            is_subscription: false,
             variables,
             root,
             fields,

@@ -8,8 +8,12 @@ use super::{Backend, Inner, Plan, PlannedField, Resolve, Selection};
 /// The plan for people; `limit` is how much it may cost.
 pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64, limit: f64) -> String {
     let mut out = String::new();
-    let kind = if plan.is_mutation { "mutation" } else { "query" };
-    let order = if plan.is_mutation { "one after the other" } else { "at once" };
+    let kind = plan.kind();
+    let order = match kind {
+        "mutation" => "one after the other",
+        "subscription" => "once an event",
+        _ => "at once",
+    };
     let dear = match cost > limit {
         true => format!(": refused when it is run, as at most {limit} is allowed"),
         false => String::new(),

@@ -52,6 +52,8 @@ pub(crate) enum Resolve {
     Measured(TypeId, FieldId),
     /// A change.
     Mutate(MutationField),
+    /// What becomes of rows.
+    Changed(TypeId),
     /// A part of what a connection, a page, an edge or a payload says.
     Part(Part),
     /// A stored value, or a part of one.
@@ -130,6 +132,8 @@ pub(crate) enum Part {
     EndCursor,
     Count,
     Replayed,
+    Kind,
+    Key,
 }
 
 impl Backend {
@@ -137,7 +141,9 @@ impl Backend {
     pub(crate) fn until(&self, parent: &str, field: &str) -> Option<Arc<str>> {
         let Backend::Tables { api, .. } = self else { return None };
         match api.object(parent)? {
-            ApiObject::Query | ApiObject::Mutation => api.root_until(field).cloned(),
+            ApiObject::Query | ApiObject::Mutation | ApiObject::Subscription => {
+                api.root_until(field).cloned()
+            }
             ApiObject::Row(id) => api.field(id, field)?.until.clone(),
             ApiObject::Aggregate(_, AggregatePart::Group) => None,
             ApiObject::Aggregate(id, _) => api.field(id, field)?.until.clone(),
@@ -164,6 +170,8 @@ impl Backend {
                 QueryField::Aggregate(id) => Resolve::Aggregate(id),
             }),
             Some(ApiObject::Mutation) => api.mutation(field).map(Resolve::Mutate),
+            Some(ApiObject::Subscription) => api.change(field).map(Resolve::Changed),
+            Some(ApiObject::ChangeKey(id)) => return row(schema, api, id, field),
             Some(ApiObject::Row(id)) => return row(schema, api, id, field),
             Some(ApiObject::Aggregate(id, AggregatePart::Group)) => {
                 MeasureKind::named(field).map(|kind| Resolve::Measure(id, kind))
@@ -196,6 +204,8 @@ fn part(field: &str) -> Option<Part> {
         "endCursor" => Part::EndCursor,
         "count" => Part::Count,
         "replayed" => Part::Replayed,
+        "kind" => Part::Kind,
+        "key" => Part::Key,
         _ => return None,
     })
 }

@@ -203,7 +203,7 @@ pub(crate) struct Expansion {
 pub(crate) fn route(atlas: &Atlas, plan: &Plan, budget: &Budget) -> Result<Route, GraphqlError> {
     let mut draft = Draft {
         atlas,
-        is_mutation: plan.is_mutation,
+        operation: operation_of(plan),
         budget,
         nodes: Vec::new(),
         groups: Vec::new(),
@@ -214,9 +214,16 @@ pub(crate) fn route(atlas: &Atlas, plan: &Plan, budget: &Budget) -> Result<Route
         requiring: Vec::new(),
         work: 0,
     };
-    let operation = if plan.is_mutation { OperationType::Mutation } else { OperationType::Query };
-    let root = atlas.root(operation).cloned().unwrap_or_else(|| plan.root.type_name.clone());
+    let root = atlas.root(draft.operation).cloned().unwrap_or_else(|| plan.root.type_name.clone());
     let root = draft.add_node(root, None);
     draft.fill(root, &plan.root)?;
     finish::finish(&draft, plan)
+}
+
+fn operation_of(plan: &Plan) -> OperationType {
+    match (plan.is_mutation, plan.is_subscription) {
+        (true, _) => OperationType::Mutation,
+        (_, true) => OperationType::Subscription,
+        _ => OperationType::Query,
+    }
 }

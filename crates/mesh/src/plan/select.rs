@@ -66,10 +66,19 @@ pub(crate) fn plan(
     let root =
         planner.selection(&root_type, &[(&operation.selection_set, &Guard::default())], 1)?;
     let (fields, earlier) = (planner.fields, planner.earlier);
-    let is_mutation = operation.is_mutation();
+    let (is_mutation, is_subscription) = (operation.is_mutation(), operation.is_subscription());
     let usage = Arc::new(usage(schema, valid));
-    let mut plan =
-        Plan { is_mutation, variables, root, fields, earlier, route: None, direct: None, usage };
+    let mut plan = Plan {
+        is_mutation,
+        is_subscription,
+        variables,
+        root,
+        fields,
+        earlier,
+        route: None,
+        direct: None,
+        usage,
+    };
     if let Backend::Graph(atlas) = backend {
         let budget = Budget { calls: limits.calls, steps: limits.selections };
         plan.route = Some(route(atlas, &plan, &budget)?);

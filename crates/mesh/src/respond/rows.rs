@@ -246,7 +246,7 @@ fn neighbour(
 }
 
 /// A row that a wrapper or a payload holds.
-fn node(
+pub(super) fn node(
     writer: &mut Writer<'_>,
     field: &PlannedField,
     rows: &RowSet,
@@ -326,7 +326,7 @@ fn total(
     }
 }
 
-fn long(writer: &mut Writer<'_>, number: i64) -> Written {
+pub(super) fn long(writer: &mut Writer<'_>, number: i64) -> Written {
     writer.text(&format!("\"{number}\""));
     Ok(())
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use base::rng::Rng;
 use base::{Clock, Principal, Result, Timestamp};
 use frame::{
-    BatchStream, Distance, Field, MemoryTable, MemoryTables, Scan, ScanRequest, Value, Write,
-    WriteReceipt, WriteRequest,
+    BatchStream, ChangesRequest, Distance, Field, MemoryTable, MemoryTables, Scan, ScanRequest,
+    State, Value, Write, WriteReceipt, WriteRequest,
 };
 use mesh::{Engine, Request, Response, Settings};
 use schema::{FieldKind, Schema, Sources};
@@ -76,6 +76,9 @@ pub(crate) struct Counting {
     tables: MemoryTables,
     pub(crate) scans: AtomicUsize,
     pub(crate) counts: AtomicUsize,
+    /// Looks at a table's present snapshot.
+    pub(crate) looks: AtomicUsize,
+    pub(crate) changes: AtomicUsize,
     pub(crate) broken: parking_lot::Mutex<Option<&'static str>>,
     pub(crate) fields: parking_lot::Mutex<Vec<Vec<Arc<str>>>>,
     pub(crate) requests: parking_lot::Mutex<Vec<ScanRequest>>,
@@ -99,7 +102,20 @@ impl Scan for Counting {
     }
 
     async fn snapshot(&self, table: &str) -> Result<i64> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         self.tables.snapshot(table).await
+    }
+
+    async fn since(&self, table: &str, from: i64) -> Result<Vec<State>> {
+        self.tables.since(table, from).await
+    }
+
+    async fn changes(&self, request: ChangesRequest) -> Result<BatchStream> {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if *self.broken.lock() == Some(request.table.as_ref()) {
+            return Err(base::Error::new(base::Kind::Corrupt, "the disk is on fire"));
+        }
+        self.tables.changes(request).await
     }
 }
 
@@ -112,7 +128,7 @@ impl Write for Counting {
 
 /// An engine over the filled fixture.
 pub(crate) struct Fixture {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) source: Arc<Counting>,
     pub(crate) clock: Clock,
 }
@@ -131,6 +147,8 @@ pub(crate) async fn fixture_with(settings: Settings) -> Fixture {
         tables: tables(&schema, clock.clone()),
         scans: AtomicUsize::new(0),
         counts: AtomicUsize::new(0),
+        looks: AtomicUsize::new(0),
+        changes: AtomicUsize::new(0),
         broken: parking_lot::Mutex::new(None),
         fields: parking_lot::Mutex::default(),
         requests: parking_lot::Mutex::default(),
@@ -138,7 +156,7 @@ pub(crate) async fn fixture_with(settings: Settings) -> Fixture {
     let settings =
         Settings { cursor_key: [7; 32], clock: clock.clone(), rng: Rng::seeded(7), ..settings };
     let engine = Engine::with_settings(schema, source.clone(), settings).expect("a valid API");
-    let fixture = Fixture { engine, source, clock };
+    let fixture = Fixture { engine: Arc::new(engine), source, clock };
     fixture.fill().await;
     fixture
 }

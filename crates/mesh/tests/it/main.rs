@@ -20,5 +20,6 @@ mod reference;
 mod route;
 mod scans;
 mod spec;
+mod subscribe;
 mod terms;
 mod transport;

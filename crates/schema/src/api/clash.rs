@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base::Place;
 
 use super::names::{FINGERPRINT, namings};
-use super::{Verb, aggregate, neighbours_field_name};
+use super::{Verb, aggregate, change, neighbours_field_name};
 use crate::{FieldKind, ObjectType, Schema};
 
 /// Types that every API has, or may have once a field needs them.
@@ -21,6 +21,7 @@ pub const RESERVED_TYPES: &[&str] = &[
     "MediaWhere",
     "AsOf",
     "SortDirection",
+    "ChangeKind",
     "GroupByValue",
     "GroupByDate",
     "GroupByDateTime",
@@ -79,6 +80,8 @@ pub struct ReservedNames {
     pub queries: Vec<String>,
     /// Fields of `Mutation`.
     pub mutations: Vec<String>,
+    /// Fields of `Subscription`.
+    pub subscriptions: Vec<String>,
     /// Fields that it must not declare: `and`, `or`, `not`, and siblings of `@nearest` fields.
     pub fields: Vec<String>,
 }
@@ -100,11 +103,13 @@ pub fn reserved_names(object: &ObjectType) -> ReservedNames {
         ["OrderBy", "Connection", "Edge", "Neighbour", "Payload", "ListPayload", "Update", "Key"];
     names.types.extend(of_tables.map(of_type));
     names.types.extend(aggregate::type_endings().map(of_type));
+    names.types.extend(change::TYPE_ENDINGS.map(of_type));
     for naming in namings(object) {
         if !table.key.is_empty() {
             names.queries.push(naming.one.clone());
         }
         names.queries.extend([naming.list.clone(), naming.aggregate()]);
+        names.subscriptions.push(naming.changed());
         for verb in Verb::of(table) {
             names.mutations.extend([false, true].map(|many| naming.mutation(*verb, many)));
         }
@@ -145,6 +150,7 @@ pub fn clashes(schema: &Schema) -> Vec<Clash> {
             ("type", names.types),
             ("query field", names.queries),
             ("mutation field", names.mutations),
+            ("subscription field", names.subscriptions),
         ] {
             for name in names {
                 taken.take(space, name, object, &mut found);

@@ -61,6 +61,11 @@ impl Naming {
         format!("{}Aggregate", self.list)
     }
 
+    /// The name of the field that tells what becomes of rows.
+    pub(super) fn changed(&self) -> String {
+        format!("{}Changed", self.one)
+    }
+
     /// The name of a mutation: the verb, then the type or the list field.
     pub(super) fn mutation(&self, verb: Verb, many: bool) -> String {
         let subject =

@@ -32,7 +32,7 @@ pub(super) fn query(out: &mut String, schema: &Schema) {
     out.push_str(&format!("  {FINGERPRINT}: String!\n}}\n\n"));
 }
 
-fn naming_note(naming: &Naming) -> String {
+pub(super) fn naming_note(naming: &Naming) -> String {
     let reason = naming.earlier.as_ref().map(|(name, until)| renamed(name, until));
     deprecation(reason.as_deref())
 }

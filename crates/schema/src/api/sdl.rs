@@ -4,6 +4,7 @@
 use frame::DataType;
 
 use super::aggregate::aggregate_types;
+use super::change::{change_types, subscription};
 use super::input::{
     Filter, UsedFilters, filter_inputs, key_input, order_input, row_input, update_input,
     where_input,
@@ -21,6 +22,7 @@ pub fn api_sdl(schema: &Schema) -> String {
     let mut out = String::new();
     query(&mut out, schema);
     mutation(&mut out, schema);
+    subscription(&mut out, schema);
     let mut used = UsedFilters::new();
     let own = |object: &&ObjectType| object.name.as_ref() != "Media";
     for object in schema.types.values().filter(own) {
@@ -30,6 +32,7 @@ pub fn api_sdl(schema: &Schema) -> String {
         if object.table().is_some() {
             table_types(&mut out, schema, object);
             aggregate_types(&mut out, object, &mut used);
+            change_types(&mut out, object);
         }
     }
     schema.enums.values().for_each(|enumeration| enum_type(&mut out, enumeration));

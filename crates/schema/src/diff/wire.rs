@@ -226,6 +226,9 @@ impl Owners {
         for name in names.mutations {
             self.roots.insert(format!("Mutation.{name}"), owner.clone());
         }
+        for name in names.subscriptions {
+            self.roots.insert(format!("Subscription.{name}"), owner.clone());
+        }
     }
 
     fn add_member(&mut self, owner: &Arc<str>, field: &crate::FieldDef, new_name: &Arc<str>) {

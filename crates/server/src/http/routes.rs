@@ -6,6 +6,7 @@ mod health;
 mod iceberg;
 mod media;
 mod operations;
+mod streams;
 mod ui;
 
 use std::pin::Pin;
@@ -26,6 +27,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::limit::RequestBodyLimitLayer;
 
 pub(super) use operations::is_json;
+pub(super) use streams::Streams;
 
 use super::respond::{late, refuse};
 use super::watch::Watch;
@@ -115,7 +117,9 @@ async fn admit(State(app): State<Shared>, request: Request, next: Next) -> Respo
             "try again in a moment, or raise `limits.concurrent_requests`",
         );
     };
-    held(next.run(request).await, slot)
+    let response = next.run(request).await;
+    // Streams last, and have a limit of their own.
+    if streams::is_stream(&response) { response } else { held(response, slot) }
 }
 
 /// Keeps `what` until the whole body is sent: a long answer occupies its place as long as it takes.

@@ -10,7 +10,7 @@ use base::task::{self, Task};
 use base::{Error, Kind, Result};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as signals};
 
 use super::metrics::Metrics;
 use super::{App, Shared, routes, system, watch};
@@ -93,6 +93,8 @@ fn app(project: Arc<Project>, settings: &Settings, address: SocketAddr) -> Resul
         is_tls: settings.server.tls_certificate.is_some(),
         debt: Debt::default(),
         slots: Arc::new(Semaphore::new(settings.limits.concurrent_requests)),
+        streams: routes::Streams::new(settings.graphql.subscriptions),
+        closing: signals::Sender::new(false),
         hosts,
         origins: lowercase(&settings.server.allow_origins),
         s3: S3::new(&project),
@@ -169,15 +171,17 @@ impl Serving {
 
     /// Lets requests in flight finish, for a stated time, and stops.
     pub async fn stop(self) -> Result<()> {
+        self.app.closing.send_replace(true);
         self.handle.graceful_shutdown(Some(GRACE));
         self.ended().await
     }
 
     /// Serves until Ctrl-C or SIGTERM, then stops gracefully.
     pub async fn until_stopped(self) -> Result<()> {
-        let handle = self.handle.clone();
+        let (handle, app) = (self.handle.clone(), Arc::clone(&self.app));
         let signals = task::spawn("wait for a signal", async move {
             signal().await;
+            app.closing.send_replace(true);
             handle.graceful_shutdown(Some(GRACE));
         });
         let result = self.ended().await;

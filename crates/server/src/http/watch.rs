@@ -66,6 +66,7 @@ pub(super) async fn families(app: &App) -> Result<Vec<Family>> {
     let schema = &live.deployed.schema;
     let mut families = app.metrics.families();
     families.extend(project.gate.families());
+    families.push(app.streams.family());
     families.extend(debt(&owed, schema));
     families.extend(sources(&project.services.health(), |name| {
         // Nobody any more, when the schema has left the service.

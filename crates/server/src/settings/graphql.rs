@@ -45,6 +45,16 @@ pub struct Graphql {
     pub answer_bytes: Size,
     /// Objects and lists within one another in an answer of a service.
     pub answer_depth: usize,
+    /// Changes of a table that may wait for a slow subscriber.
+    pub queue: usize,
+    /// Streams and WebSockets of a node, together.
+    pub subscriptions: usize,
+    /// Operations on one WebSocket at once.
+    pub connection_subscriptions: usize,
+    /// How long a WebSocket may run nothing.
+    pub socket_idle: Span,
+    /// How often a stream says that it is alive, and its caller is looked at again.
+    pub heartbeat: Span,
     /// Items of `errors`.
     pub errors: usize,
     /// Bytes of an answer.
@@ -126,6 +136,11 @@ impl Default for Graphql {
             calls: limits.calls,
             answer_bytes: Size(limits.answer_bytes as u64),
             answer_depth: limits.answer_depth,
+            queue: limits.queue,
+            subscriptions: 10_000,
+            connection_subscriptions: 100,
+            socket_idle: Span(Duration::from_secs(60)),
+            heartbeat: Span(Duration::from_secs(12)),
             errors: limits.errors,
             response_bytes: Size(limits.response_bytes as u64),
             request_bytes: Size(1 << 20),
@@ -178,6 +193,7 @@ impl Graphql {
             calls: self.calls,
             answer_bytes: usize::try_from(self.answer_bytes.0).unwrap_or(usize::MAX),
             answer_depth: self.answer_depth,
+            queue: self.queue,
             errors: self.errors,
             response_bytes: usize::try_from(self.response_bytes.0).unwrap_or(usize::MAX),
             time: self.time.0,
@@ -199,6 +215,8 @@ impl Graphql {
             ("page", self.page),
             ("rows", self.rows),
             ("written_rows", self.written_rows),
+            ("queue", self.queue),
+            ("connection_subscriptions", self.connection_subscriptions),
             ("errors", self.errors),
             ("budget.clients", self.budget.clients),
         ];
@@ -221,6 +239,9 @@ impl Graphql {
             return Err("`graphql.response_bytes` and `graphql.request_bytes` must be at least \
                         `1KiB`"
                 .to_owned());
+        }
+        if self.heartbeat.0 < Duration::from_millis(1) {
+            return Err("`graphql.heartbeat` must be at least `1ms`".to_owned());
         }
         if self.time.0 < Duration::from_millis(1) {
             return Err("`graphql.time` must be at least `1ms`".to_owned());

@@ -53,8 +53,10 @@ fn owners(schema: &Schema) -> Owners {
         let types = names.types.into_iter().chain([object.name.to_string()]);
         let queries = names.queries.into_iter().map(|name| format!("Query.{name}"));
         let mutations = names.mutations.into_iter().map(|name| format!("Mutation.{name}"));
+        let changes = names.subscriptions.into_iter().map(|name| format!("Subscription.{name}"));
+        let roots = queries.chain(mutations).chain(changes);
         let owner = object.owner.to_string();
-        owners.extend(types.chain(queries).chain(mutations).map(|name| (name, owner.clone())));
+        owners.extend(types.chain(roots).map(|name| (name, owner.clone())));
     }
     owners
 }

@@ -28,6 +28,7 @@ mod security;
 mod services;
 mod settings;
 mod stores;
+mod subscriptions;
 mod system_client;
 mod telemetry;
 mod tls;

@@ -16,6 +16,7 @@ import { Bones, Empty, Loaded } from "../../design/parts/states";
 import type { Place } from "../../router";
 import { useTheme } from "../../theme";
 import { EXPLAIN } from "./explain";
+import { isSubscription, listen } from "./listen";
 import { useReach } from "./reach";
 import "./explore.css";
 
@@ -64,7 +65,7 @@ function Editor({ found, query }: { found: Found; query: string | null }) {
       <GraphiQL
         key={query ?? ""}
         schema={found.schema}
-        fetcher={ask}
+        fetcher={(asked) => (isSubscription(asked) ? listen(asked) : ask(asked))}
         defaultQuery={found.example}
         {...(query ? { query } : {})}
         forcedTheme={shown}

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use base::Kind;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use serde_json::Value as Json;
 
-use super::{CallError, Service, ServiceCall};
-use crate::engine::{Engine, Request};
+use super::{CallError, Service, ServiceCall, Told};
+use crate::engine::{Engine, Request, Response};
+use crate::terms::Terms;
 
 /// An engine that is asked as a service.
 pub(crate) struct InProcess(pub(crate) Arc<Engine>);
@@ -15,13 +18,44 @@ pub(crate) struct InProcess(pub(crate) Arc<Engine>);
 impl Service for InProcess {
     fn call<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Bytes, CallError>> {
         Box::pin(async move {
-            let request =
-                Request::from_json(&call.body, call.principal.clone()).map_err(|error| {
-                    CallError::new(Kind::Internal, "the call cannot be read")
-                        .caused_by(base::error_chain(&error).join(": "))
-                })?;
-            let request = Request { recorder: call.recorder, ..request };
+            let recorder = call.recorder.clone();
+            let request = Request { recorder, ..request(&call)? };
             Ok(self.0.execute(request).await.body.into())
         })
     }
+
+    fn subscribe<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Told, CallError>> {
+        Box::pin(async move {
+            let begun = self.0.subscribe(request(&call)?, &Terms::default()).await;
+            let subscription = begun.map_err(|refused| ended(&refused))?;
+            let events = futures::stream::unfold(subscription, |mut subscription| async move {
+                let response = subscription.next().await?;
+                let event = match response.refused {
+                    true => Err(ended(&response)),
+                    false => Ok(response.body.into()),
+                };
+                Some((event, subscription))
+            });
+            Ok(events.boxed())
+        })
+    }
+}
+
+fn request(call: &ServiceCall<'_>) -> Result<Request, CallError> {
+    Request::from_json(&call.body, call.principal.clone()).map_err(|error| {
+        CallError::new(Kind::Internal, "the call cannot be read")
+            .caused_by(base::error_chain(&error).join(": "))
+    })
+}
+
+/// Why there is no stream, or no more of it.
+fn ended(response: &Response) -> CallError {
+    let told = response.json().unwrap_or(Json::Null);
+    let error = &told["errors"][0];
+    let text = |value: &Json| value.as_str().map(str::to_owned);
+    let kind = text(&error["extensions"]["code"]);
+    let kind = kind.map_or(Kind::Internal, |code| Kind::from_code(&code));
+    let message = text(&error["message"]).unwrap_or_else(|| "the stream ended".to_owned());
+    let snapshot = text(&error["extensions"]["snapshot"]);
+    CallError { snapshot, ..CallError::new(kind, message) }
 }

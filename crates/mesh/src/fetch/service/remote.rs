@@ -13,8 +13,8 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{CallError, Service, ServiceCall};
-use crate::transport::{Answer, Call, Freshness, Transport};
+use super::{CallError, Service, ServiceCall, Told, sse};
+use crate::transport::{self, Answer, Call, Content, Freshness, Transport};
 
 /// What is asked for; services of before the specification know the second only.
 const ACCEPT: HeaderValue =
@@ -55,14 +55,29 @@ impl Service for Remote {
                     true => Ok(answer.body),
                     false => Err(refused(&answer)),
                 },
-                Err(error) => match error.answer.filter(|answer| told(answer)) {
-                    Some(answer) => Ok(answer.body),
-                    None => Err(CallError::new(error.kind.kind(), error.kind.to_string())
-                        .caused_by(error.detail)),
+                Err(error) => match error.answer {
+                    Some(answer) if told(&answer) => Ok(answer.body),
+                    answer => Err(failed(transport::CallError { answer, ..error })),
                 },
             }
         })
     }
+
+    fn subscribe<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Told, CallError>> {
+        Box::pin(async move {
+            let mut sent = Call::post("", call.body, call.principal.clone());
+            sent.client_headers = Arc::clone(call.headers);
+            sent.content = Content::Events;
+            match self.transport.call_stream(&sent).await {
+                Ok(stream) => Ok(sse::answers(stream, self.transport.answer_bytes())),
+                Err(error) => Err(failed(error)),
+            }
+        })
+    }
+}
+
+fn failed(error: transport::CallError) -> CallError {
+    CallError::new(error.kind.kind(), error.kind.to_string()).caused_by(error.detail)
 }
 
 /// What of an answer decides what it is.

@@ -35,8 +35,8 @@ impl<'a> Draft<'a> {
         self.nodes[node].fields.extend(selection.fields.iter().map(shown));
         let fields = first..self.nodes[node].fields.len();
         let is_root = self.nodes[node].parent.is_none();
-        if is_root && self.is_mutation {
-            return fields.into_iter().try_for_each(|field| self.mutate(node, field));
+        if is_root && self.operation != OperationType::Query {
+            return fields.into_iter().try_for_each(|field| self.begin(node, field));
         }
         self.assign(node, fields.collect())
     }
@@ -158,8 +158,9 @@ impl<'a> Draft<'a> {
         found
     }
 
-    /// Places a root field of a mutation: a call of its own, after everything that was planned before.
-    fn mutate(&mut self, node: usize, field: usize) -> Result<(), GraphqlError> {
+    /// Places a root field of a mutation or a subscription: a call of its own, after everything that was
+    /// planned before.
+    fn begin(&mut self, node: usize, field: usize) -> Result<(), GraphqlError> {
         if self.is_placed(node, field) {
             return Ok(());
         }
@@ -173,7 +174,7 @@ impl<'a> Draft<'a> {
             return Err(self.unanswered(node, field));
         };
         let after = (0..self.groups.len()).collect();
-        let seat = self.open_root(node, source, OperationType::Mutation, after)?;
+        let seat = self.open_root(node, source, self.operation, after)?;
         self.put(node, field, seat)
     }
 

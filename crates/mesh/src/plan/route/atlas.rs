@@ -126,7 +126,8 @@ impl Atlas {
 
     /// The name that a source has for a type of the graph.
     fn name_in(&self, source: usize, name: &Name) -> Option<Name> {
-        for operation in [OperationType::Query, OperationType::Mutation] {
+        let roots = [OperationType::Query, OperationType::Mutation, OperationType::Subscription];
+        for operation in roots {
             if self.root(operation) == Some(name) {
                 return self.root_in(source, operation).cloned();
             }

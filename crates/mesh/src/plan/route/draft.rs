@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::Type;
+use apollo_compiler::ast::{OperationType, Type};
 use base::Kind;
 use indexmap::IndexMap;
 use schema::graph::FieldSet;
@@ -17,7 +17,7 @@ use crate::plan::{Conditions, PlannedField, Selection};
 /// Everything that is planned so far.
 pub(super) struct Draft<'a> {
     pub(super) atlas: &'a Atlas,
-    pub(super) is_mutation: bool,
+    pub(super) operation: OperationType,
     pub(super) budget: &'a Budget,
     pub(super) nodes: Vec<DraftNode<'a>>,
     pub(super) groups: Vec<DraftGroup>,

@@ -148,8 +148,9 @@ fn leaf(draft: &Draft<'_>, field: &DraftField<'_>) -> Leaf {
 fn finish_group(draft: &Draft<'_>, plan: &Plan, index: usize, whens: &mut Whens<'_>) -> Group {
     let group = &draft.groups[index];
     let node = &draft.nodes[group.node];
-    let is_mutation = draft.is_mutation && node.parent.is_none();
-    let operation = if is_mutation { OperationType::Mutation } else { OperationType::Query };
+    let is_root = node.parent.is_none() && group.entity.is_none();
+    let operation = if is_root { draft.operation } else { OperationType::Query };
+    let is_mutation = operation == OperationType::Mutation;
     let printed = print(draft, plan, index, operation);
     let entity = group.entity.as_ref().map(|entity| {
         let mut open = b"{\"__typename\":".to_vec();

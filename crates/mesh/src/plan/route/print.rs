@@ -68,8 +68,8 @@ pub(super) fn print(
         Some(_) => {
             format!("query{declared}{{_entities(representations:${representations}){body}}}")
         }
-        None if operation == OperationType::Mutation => format!("mutation{declared}{body}"),
-        None => format!("query{declared}{body}"),
+        // The types of operations are spelt as their words are.
+        None => format!("{operation}{declared}{body}"),
     };
     let mut prefix = b"{\"query\":".to_vec();
     crate::respond::scalar::string(&mut prefix, &text);

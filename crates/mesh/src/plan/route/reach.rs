@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
         else {
             return;
         };
-        if self.is_mutation && self.nodes[parent].parent.is_none() {
+        if self.operation != OperationType::Query && self.nodes[parent].parent.is_none() {
             return;
         }
         let offers = self

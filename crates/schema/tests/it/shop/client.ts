@@ -62,6 +62,15 @@ export interface MutationShape {
 }
 export type Mutation = Values<MutationShape>;
 
+export interface SubscriptionShape {
+  __typename: Leaf<"Subscription">;
+  /** What becomes of the wanted `Product` from now on, or since the snapshot `after`: one event a row. */
+  productChanged: Branch<ProductChangeShape, One, { where?: ProductWhere | null; after?: string | number | null }>;
+  /** What becomes of the wanted `Order` from now on, or since the snapshot `after`: one event a row. */
+  orderChanged: Branch<OrderChangeShape, One, { where?: OrderWhere | null; after?: string | number | null }>;
+}
+export type Subscription = Values<SubscriptionShape>;
+
 /**
  * What is sold; its "name" may hold *\/ and \ signs.
  * It has two lines.
@@ -376,6 +385,27 @@ export interface ProductHavingPercentile {
   of: ProductHavingPercentiles;
 }
 
+/** What became of a `Product`. */
+export interface ProductChangeShape {
+  __typename: Leaf<"ProductChange">;
+  /** What became of it. */
+  kind: Leaf<ChangeKind>;
+  /** Its key. */
+  key: Branch<ProductChangeKeyShape, One>;
+  /** The row as the change left it; null when it went. */
+  node: Branch<ProductShape, Maybe<One>>;
+  /** Whoever subscribes `after` this misses nothing: the snapshot of the change with the last of its events, the one before with the others. */
+  snapshot: Leaf<Long>;
+}
+export type ProductChange = Values<ProductChangeShape>;
+
+/** The key of a `Product` that changed. */
+export interface ProductChangeKeyShape {
+  __typename: Leaf<"ProductChangeKey">;
+  id: Leaf<string>;
+}
+export type ProductChangeKey = Values<ProductChangeKeyShape>;
+
 export interface SizeShape {
   __typename: Leaf<"Size">;
   width: Leaf<number>;
@@ -561,6 +591,18 @@ export interface OrderHavingCounts {
   receipt?: LongWhere | null;
 }
 
+/** What became of a `Order`. */
+export interface OrderChangeShape {
+  __typename: Leaf<"OrderChange">;
+  /** What became of it. */
+  kind: Leaf<ChangeKind>;
+  /** The row as the change left it; null when it went. */
+  node: Branch<OrderShape, Maybe<One>>;
+  /** Whoever subscribes `after` this misses nothing: the snapshot of the change with the last of its events, the one before with the others. */
+  snapshot: Leaf<Long>;
+}
+export type OrderChange = Values<OrderChangeShape>;
+
 /** Where an order stands. */
 export type State = "OPEN" | "SHIPPED";
 
@@ -730,6 +772,13 @@ export type SortDirection =
   /** Largest first. */
   | "DESC";
 
+/** What became of a row. */
+export type ChangeKind =
+  /** It came, or it changed and is still wanted. */
+  | "UPSERTED"
+  /** It went, or it changed and is not wanted any more. */
+  | "DELETED";
+
 /** What of a field decides the group of a row. */
 export type GroupByValue =
   /** Its value; rows without one are a group too. */
@@ -887,6 +936,10 @@ const FIELDS = {
     appendOrder: ["WritePayload", { input: "OrderInput!", idempotencyKey: "String" }],
     appendOrders: ["WritePayload", { inputs: "[OrderInput!]!", idempotencyKey: "String" }],
   },
+  Subscription: {
+    productChanged: ["ProductChange", { where: "ProductWhere", after: "Long" }],
+    orderChanged: ["OrderChange", { where: "OrderWhere", after: "Long" }],
+  },
   Product: {
     id: ["", {}],
     name: ["", {}],
@@ -971,6 +1024,15 @@ const FIELDS = {
     sold: ["", {}],
     weight: ["", {}],
   },
+  ProductChange: {
+    kind: ["", {}],
+    key: ["ProductChangeKey", {}],
+    node: ["Product", {}],
+    snapshot: ["", {}],
+  },
+  ProductChangeKey: {
+    id: ["", {}],
+  },
   Size: {
     width: ["", {}],
     class: ["", {}],
@@ -1018,6 +1080,11 @@ const FIELDS = {
     due: ["", {}],
     state: ["", {}],
     receipt: ["", {}],
+  },
+  OrderChange: {
+    kind: ["", {}],
+    node: ["Order", {}],
+    snapshot: ["", {}],
   },
   PageInfo: {
     hasNextPage: ["", {}],

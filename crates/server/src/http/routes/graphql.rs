@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Extension, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -20,6 +22,7 @@ use super::super::guard::is_deliberate;
 use super::super::respond::status;
 use super::super::{App, Shared};
 use super::operations::{is_json, json, not_json};
+use super::streams;
 use crate::gate::{Answer, Bill, Caller, Document, Gate};
 use crate::operations;
 use crate::project::Live;
@@ -40,6 +43,9 @@ pub(super) async fn post(
         Ok(request) => request,
         Err(refused) => return refused,
     };
+    if streams::wants_events(&headers) {
+        return Box::pin(streams::events(app, headers, peer, &seen, &request, &Method::POST)).await;
+    }
     let asked = async {
         let caller = known(&app, &headers, peer, &seen).await?;
         let came = Came { app: &app, headers: &headers, method: Method::POST, seen: &seen };
@@ -117,13 +123,25 @@ pub(super) async fn get(
     Extension(seen): Extension<Arc<Seen>>,
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    if let Ok(upgrade) = upgrade {
+        return streams::upgraded(app, headers, peer.ip(), upgrade);
+    }
     if parameters.is_empty() {
         if accepts(&headers, "text/html") {
             return Redirect::to("/#/explore").into_response();
         }
         let missing = Error::invalid("there is no `query`");
         return failed(&headers, missing.hint("send it with POST, or as a parameter").into());
+    }
+    if streams::wants_events(&headers) && is_deliberate(&headers) {
+        return match parameters.request() {
+            Ok(request) => {
+                Box::pin(streams::events(app, headers, peer, &seen, &request, &Method::GET)).await
+            }
+            Err(error) => failed(&headers, error.into()),
+        };
     }
     // Who asks is settled first: a stranger's documents are not planned, and take no plan's place.
     let asked = async {
@@ -139,7 +157,7 @@ pub(super) async fn get(
     answered(&headers, &seen, asked.await)
 }
 
-fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -150,7 +168,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
 const SCHEMA: &str = "headwater-schema";
 
 /// The version that a client asks for; nothing when it takes the deployed one.
-fn wanted_schema(headers: &HeaderMap) -> Result<Option<&str>> {
+pub(super) fn wanted_schema(headers: &HeaderMap) -> Result<Option<&str>> {
     let Some(value) = headers.get(SCHEMA) else { return Ok(None) };
     let text = value.to_str().map_err(|_| {
         Error::invalid("the header `Headwater-Schema` is no text")
@@ -174,7 +192,7 @@ struct Came<'a> {
 }
 
 /// Who asks, which those hear who tell of requests.
-async fn known(
+pub(super) async fn known(
     app: &App,
     headers: &HeaderMap,
     peer: SocketAddr,
@@ -206,37 +224,50 @@ async fn answer(came: &Came<'_>, caller: &Caller, request: &GraphqlRequest) -> R
         return Ok(Outcome::Refused(no_mutation(headers)));
     }
     let question = Question { gate, request, caller, document, bill };
-    let answered = question.ask(served).await;
-    if wanted.is_some() || !answered.response.stale {
-        return Ok(Outcome::Answered(answered));
-    }
-    // A newer schema took the place of the one that the request began on, and the old one went
-    // out of service before the request was done; nothing of it was done, so it is asked again.
-    project.refresh().await?;
-    Ok(Outcome::Answered(question.ask(&project.live()).await))
+    Ok(Outcome::Answered(question.settle(app, served, wanted.is_some()).await?))
 }
 
 /// A request whose document is found.
-struct Question<'a> {
-    gate: &'a Gate,
-    request: &'a GraphqlRequest,
-    caller: &'a Caller,
-    document: Document,
-    bill: Bill<'a>,
+pub(super) struct Question<'a> {
+    pub(super) gate: &'a Gate,
+    pub(super) request: &'a GraphqlRequest,
+    pub(super) caller: &'a Caller,
+    pub(super) document: Document,
+    pub(super) bill: Bill<'a>,
 }
 
 impl Question<'_> {
-    async fn ask(&self, live: &Live) -> Answer {
+    /// Asks the version that is served, and once more the one that took its place.
+    pub(super) async fn settle(&self, app: &App, served: &Live, is_wanted: bool) -> Result<Answer> {
+        let answered = self.ask(served).await;
+        if is_wanted || !answered.response.stale {
+            return Ok(answered);
+        }
+        // A newer schema took the place of the one that the request began on, and the old one went
+        // out of service before the request was done; nothing of it was done, so it is asked again.
+        app.project.refresh().await?;
+        Ok(self.ask(&app.project.live()).await)
+    }
+
+    /// The request as the engine takes it.
+    pub(super) fn request(&self) -> mesh::Request {
         let Caller { principal, headers, recorder, .. } = self.caller;
         let document = self.document.text.clone();
         let request = self.request.of(document, principal.clone(), Arc::clone(headers));
-        let request = mesh::Request { recorder: recorder.clone(), ..request };
-        self.gate.execute(&live.engine, request, self.document.keep(), &self.bill).await
+        mesh::Request { recorder: recorder.clone(), ..request }
+    }
+
+    async fn ask(&self, live: &Live) -> Answer {
+        self.gate.execute(&live.engine, self.request(), self.document.keep(), &self.bill).await
     }
 }
 
 /// The version of the schema that answers a client.
-async fn served<'a>(app: &App, live: &'a Live, wanted: Option<&str>) -> Result<&'a Live> {
+pub(super) async fn served<'a>(
+    app: &App,
+    live: &'a Live,
+    wanted: Option<&str>,
+) -> Result<&'a Live> {
     let Some(version) = wanted else { return Ok(live) };
     match live.version(version) {
         Ok(served) => Ok(served),
@@ -259,6 +290,11 @@ fn answered(headers: &HeaderMap, seen: &Seen, outcome: Result<Outcome>) -> Respo
         Err(error) => return failed(headers, ErrorBody::from(&error)),
     };
     seen.answered(&answer.response);
+    told(headers, answer)
+}
+
+/// An answer, with what HTTP says beside it.
+pub(super) fn told(headers: &HeaderMap, answer: Answer) -> Response {
     let mut response = respond(headers, answer.response, answer.status);
     if let Some(wait) = answer.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
@@ -287,7 +323,7 @@ fn respond(headers: &HeaderMap, answer: mesh::Response, own: Option<u16>) -> Res
 }
 
 /// A failure that is no answer of GraphQL, in the form that the client takes.
-fn failed(headers: &HeaderMap, body: ErrorBody) -> Response {
+pub(super) fn failed(headers: &HeaderMap, body: ErrorBody) -> Response {
     failed_as(headers, status(&body.code), &body)
 }
 
