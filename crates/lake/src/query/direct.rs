@@ -8,28 +8,30 @@
 //!
 //! In: a request. Out: the whole answer as one batch, or nothing when the question is of another kind
 //! or touches too much; it is then planned as a query. Bounds and buckets choose files, page
-//! statistics choose blocks of rows, and decoded blocks of columns are held, so that the next
-//! question nearby reads nothing. Columns that only the answer has are read for its rows alone. Data
+//! statistics choose blocks of rows, also those with the first rows of an order, and decoded blocks of
+//! columns are held, so that the next question nearby reads nothing. Columns that only the answer has are read for its rows alone. Data
 //! files never change, so what is held is never stale. Not here: questions that need a plan (`scan`).
 
 mod best;
 pub(crate) mod blocks;
 pub(crate) mod contents;
 mod equals;
+mod first;
 mod gather;
 mod near;
 pub(crate) mod zones;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::{self, SortColumn, SortOptions};
 use base::{Error, Kind, Result};
 use frame::Evaluate;
 use schema::TableFormat;
 
-use self::blocks::BLOCK_ROWS;
-use self::equals::{Bound, Equals};
+use self::blocks::{BLOCK_ROWS, MOST_BLOCKS_ORDERED};
+use self::equals::{Bound, Equals, is_compared};
+use self::first::{After, Block, First, first_of};
 use self::gather::{Places, batch};
 use super::engine::{View, iceberg_provider};
 use super::evaluate::DataFusionEvaluator;
@@ -41,14 +43,18 @@ use crate::Lake;
 
 /// Blocks that one answer looks into; a question that needs more is planned.
 const MOST_BLOCKS: usize = 64;
+/// Blocks among which one answer chooses by their bounds.
+const MOST_CANDIDATES: usize = 4096;
 /// Rows that one answer orders.
-const MOST_ROWS: usize = 16 * BLOCK_ROWS;
+const MOST_ROWS: usize = MOST_BLOCKS_ORDERED * BLOCK_ROWS;
 
 /// The whole answer, when the question is of this kind.
 pub(crate) async fn answer(lake: &Lake, asked: &Asked) -> Result<Option<RecordBatch>> {
     let request = &asked.request;
-    let planned = request.after.is_some() || request.limit_by.is_some();
-    if planned || asked.table.format != TableFormat::Iceberg {
+    if request.limit_by.is_some()
+        || !is_followed(asked)?
+        || asked.table.format != TableFormat::Iceberg
+    {
         return Ok(None);
     }
     if let Some(nearest) = &request.nearest {
@@ -67,6 +73,24 @@ pub(crate) async fn answer(lake: &Lake, asked: &Asked) -> Result<Option<RecordBa
     rows(asked, &provider, &places).await.map(Some)
 }
 
+/// Whether rows after a position are found here: by columns whose values compare as they are stored.
+fn is_followed(asked: &Asked) -> Result<bool> {
+    let request = &asked.request;
+    if request.after.is_none() {
+        return Ok(true);
+    }
+    if request.search.is_some() || request.nearest.is_some() {
+        return Ok(false);
+    }
+    for item in &request.order {
+        let data_type = &asked.spec(&item.field)?.data_type;
+        if !is_compared(data_type) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The living rows that the predicate wants; nothing when finding them touches too much.
 async fn wanted(asked: &Asked, provider: &IcebergProvider) -> Result<Option<Places>> {
     let equals = match asked.request.predicate.as_ref().and_then(Equals::of) {
@@ -77,12 +101,25 @@ async fn wanted(asked: &Asked, provider: &IcebergProvider) -> Result<Option<Plac
         Some(equals) => equals.files(provider)?,
         None => provider.files.data.clone(),
     };
-    let Some(blocks) = candidates(provider, equals.as_ref(), &files).await? else {
+    let is_page = asked.request.predicate.is_none() && !asked.request.order.is_empty();
+    let most = if is_page { MOST_CANDIDATES } else { MOST_BLOCKS };
+    let Some(blocks) = candidates(provider, equals.as_ref(), &files, most).await? else {
         return Ok(None);
     };
+    let after = After::of(asked, provider)?;
+    if let Some(after) = &after
+        && after.is_wide(provider, &files).await?
+    {
+        return Ok(None);
+    }
+    let first = First::of(asked, provider, after.as_ref(), &blocks).await?;
     let deleted = provider.engine.manifests.deleted_rows(&provider.files, &files).await?;
-    let question = Question { asked, provider, equals: equals.as_ref(), deleted };
-    question.places(blocks).await
+    let question = Question { asked, provider, equals: equals.as_ref(), after, deleted };
+    match first {
+        Some(first) => question.first(first).await,
+        None if blocks.len() > MOST_BLOCKS => Ok(None),
+        None => question.places(blocks).await,
+    }
 }
 
 /// The blocks that may have wanted rows; nothing when they are too many.
@@ -90,7 +127,8 @@ async fn candidates<'a>(
     provider: &IcebergProvider,
     equals: Option<&Bound>,
     files: &'a [Arc<FileEntry>],
-) -> Result<Option<Vec<(&'a Arc<FileEntry>, usize)>>> {
+    most: usize,
+) -> Result<Option<Vec<Block<'a>>>> {
     let mut candidates = Vec::new();
     for file in files {
         let blocks = match equals {
@@ -98,7 +136,7 @@ async fn candidates<'a>(
             None => (0..blocks::count(file)).collect(),
         };
         candidates.extend(blocks.into_iter().map(|block| (file, block)));
-        if candidates.len() > MOST_BLOCKS {
+        if candidates.len() > most {
             return Ok(None);
         }
     }
@@ -110,12 +148,13 @@ struct Question<'a> {
     asked: &'a Asked,
     provider: &'a IcebergProvider,
     equals: Option<&'a Bound>,
+    after: Option<After>,
     deleted: DeletedRows,
 }
 
 impl Question<'_> {
     /// The living rows that the predicate wants; nothing when they are too many.
-    async fn places(&self, blocks: Vec<(&Arc<FileEntry>, usize)>) -> Result<Option<Places>> {
+    async fn places(&self, blocks: Vec<Block<'_>>) -> Result<Option<Places>> {
         let request = &self.asked.request;
         let any_do = request.order.is_empty() && request.nearest.is_none();
         let enough = any_do.then_some(request.limit).flatten();
@@ -125,17 +164,42 @@ impl Question<'_> {
             if enough.is_some_and(|enough| places.rows.len() >= enough) {
                 break;
             }
-            let mut rows = self.wanted(file, block).await?;
-            if let Some(gone) = self.deleted.get(file.file.file_path()) {
-                let start = block * BLOCK_ROWS;
-                rows.retain(|row| gone.binary_search(&((start + row) as u64)).is_err());
-            }
-            places.add(file, block, rows);
+            places.add(file, block, self.living((file, block)).await?);
             if places.rows.len() > MOST_ROWS {
                 return Ok(None);
             }
         }
         Ok(Some(places))
+    }
+
+    /// Those rows of them among which the first ones are; nothing when they are too many.
+    async fn first(&self, mut first: First<'_>) -> Result<Option<Places>> {
+        let mut places = Places::default();
+        while let Some((file, block)) = first.next()? {
+            let rows = self.living((file, block)).await?;
+            if !rows.is_empty() {
+                let values = self.provider.blocks(file, &[first.column], block).await?;
+                first.saw(&cut(&values[0], &rows)?)?;
+            }
+            places.add(file, block, rows);
+            if places.rows.len() > MOST_ROWS || first.is_scattered()? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(places))
+    }
+
+    /// Positions in a block of the living rows that are wanted.
+    async fn living(&self, (file, block): Block<'_>) -> Result<Vec<usize>> {
+        let mut rows = self.wanted(file, block).await?;
+        if let Some(gone) = self.deleted.get(file.file.file_path()) {
+            let start = block * BLOCK_ROWS;
+            rows.retain(|row| gone.binary_search(&((start + row) as u64)).is_err());
+        }
+        match &self.after {
+            Some(after) => after.rows(self.provider, (file, block), rows).await,
+            None => Ok(rows),
+        }
     }
 
     /// Positions in a block of the rows that the predicate wants.
@@ -197,8 +261,16 @@ async fn ordered(
         SortColumn { values, options: Some(options) }
     });
     let keys: Vec<SortColumn> = keys.collect();
-    let first = compute::lexsort_to_indices(&keys, Some(count)).map_err(unfit)?;
-    Ok(first.values().iter().map(|index| *index as usize).collect())
+    first_of(&keys, places.rows.len(), count)
+}
+
+/// The values of some rows of a block.
+fn cut(values: &ArrayRef, rows: &[usize]) -> Result<ArrayRef> {
+    if rows.len() == values.len() {
+        return Ok(Arc::clone(values));
+    }
+    let rows: UInt64Array = rows.iter().map(|row| *row as u64).collect();
+    compute::take(values, &rows, None).map_err(unfit)
 }
 
 fn unfit(error: arrow::error::ArrowError) -> Error {

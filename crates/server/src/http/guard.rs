@@ -1,21 +1,21 @@
 //! Refuses requests that a page of another site could have sent: a `Host` that is not ours (DNS
 //! rebinding) and an `Origin` that is not allowed; and those whose head is too large.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::App;
 use super::respond::refuse;
-use super::routes::is_json;
-use super::{App, Shared};
+use super::routes::{admit, is_json};
 
 /// Bytes of the headers of a request. The library below has a limit of its own, several times as large,
 /// that holds only where a head comes in more than one piece.
 const HEADERS: usize = 128 << 10;
 
 /// Lets a request pass when its headers are in order.
-pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(app: &App, request: Request, next: Next) -> Response {
     if size(request.headers()) > HEADERS {
         return refuse(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -33,7 +33,7 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
             "send one `Host` header",
         );
     }
-    if !is_our_host(&app, host.as_deref()) {
+    if !is_our_host(app, host.as_deref()) {
         let named = host.unwrap_or_else(|| "none".to_owned());
         return refuse(
             StatusCode::MISDIRECTED_REQUEST,
@@ -43,7 +43,7 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
         );
     }
     let foreign = request.headers().get_all(header::ORIGIN).iter().map(text);
-    let mut foreign = foreign.filter(|origin| !is_allowed_origin(&app, origin, host.as_deref()));
+    let mut foreign = foreign.filter(|origin| !is_allowed_origin(app, origin, host.as_deref()));
     if let Some(origin) = foreign.next() {
         return refuse(
             StatusCode::FORBIDDEN,
@@ -53,7 +53,8 @@ pub(super) async fn guard(State(app): State<Shared>, request: Request, next: Nex
         );
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = if is_preflight(&request) { permission() } else { next.run(request).await };
+    let mut response =
+        if is_preflight(&request) { permission() } else { admit(app, request, next).await };
     harden(response.headers_mut(), origin);
     response
 }

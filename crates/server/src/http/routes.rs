@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -31,7 +31,7 @@ pub(super) use streams::Streams;
 
 use super::respond::{late, refuse};
 use super::watch::Watch;
-use super::{Shared, events, guard, worded};
+use super::{App, Shared, events, guard, worded};
 
 /// All routes of the server.
 pub(super) fn router(app: Shared) -> Router {
@@ -70,18 +70,24 @@ pub(super) fn router(app: Shared) -> Router {
         .merge(operations)
         .merge(large)
         .fallback(get(ui::asset))
-        .layer(middleware::from_fn_with_state(app.clone(), worded::words))
-        .layer(CompressionLayer::new().compress_when(predicate()))
-        .layer(middleware::from_fn_with_state(app.clone(), signed))
-        .layer(middleware::from_fn_with_state(app.clone(), admit))
-        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        // One layer of functions that call each other: each layer of the library clones all below it for
+        // every request.
         .layer(middleware::from_fn_with_state(app.clone(), measure))
+        .layer(CompressionLayer::new().compress_when(predicate()))
         .with_state(app)
 }
 
 /// Everything large enough, but not lines of progress: an encoder would hold them back.
 fn predicate() -> impl Predicate {
-    DefaultPredicate::new().and(NotForContentType::const_new(events::MEDIA_TYPE))
+    DefaultPredicate::new().and(NotForContentType::const_new(events::MEDIA_TYPE)).and(is_ours)
+}
+
+/// An answer to a request to S3, whose length its client has been told otherwise.
+#[derive(Clone, Copy)]
+struct OfS3;
+
+fn is_ours(_: StatusCode, _: Version, _: &HeaderMap, said: &Extensions) -> bool {
+    said.get::<OfS3>().is_none()
 }
 
 /// Ends a request that takes longer than is allowed, a body that never comes included.
@@ -94,19 +100,20 @@ async fn bound(State(app): State<Shared>, request: Request, next: Next) -> Respo
 }
 
 /// Passes requests that are signed as requests to S3 are to the store, whatever their path.
-async fn signed(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    if crate::s3::is_signed(&request) {
-        app.s3.answer(request).await
-    } else {
-        next.run(request).await
+async fn signed(app: &App, request: Request, next: Next) -> Response {
+    if !crate::s3::is_signed(&request) {
+        return worded::words(app, request, next).await;
     }
+    let mut response = app.s3.answer(request).await;
+    response.extensions_mut().insert(OfS3);
+    response
 }
 
 /// Lets in as many requests at once as are allowed; the others are told to come back.
-async fn admit(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(app: &App, request: Request, next: Next) -> Response {
     // Whoever watches over the server must get through when it is full, and takes nobody's place.
     if matches!(request.uri().path(), "/health" | "/metrics") {
-        return next.run(request).await;
+        return signed(app, request, next).await;
     }
     let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
         app.metrics.refuse();
@@ -117,7 +124,7 @@ async fn admit(State(app): State<Shared>, request: Request, next: Next) -> Respo
             "try again in a moment, or raise `limits.concurrent_requests`",
         );
     };
-    let response = next.run(request).await;
+    let response = signed(app, request, next).await;
     // Streams last, and have a limit of their own.
     if streams::is_stream(&response) { response } else { held(response, slot) }
 }
@@ -168,7 +175,7 @@ impl<T> HttpBody for Held<T> {
 async fn measure(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let flight = app.metrics.begin();
     let watch = Watch::begin(&app, &mut request);
-    let response = next.run(request).await;
+    let response = guard::guard(&app, request, next).await;
     watch.end(response.status().as_u16());
     held(response, flight)
 }

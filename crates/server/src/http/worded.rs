@@ -2,13 +2,13 @@
 //! a query string that cannot be read. In: a response. Out: the same status with an [`ErrorBody`],
 //! as every other refusal has it. Not here: refusals that speak for themselves.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base::Kind;
 
-use super::Shared;
+use super::App;
 use super::respond::refuse;
 use base::size::format_bytes;
 
@@ -16,15 +16,16 @@ use base::size::format_bytes;
 const LONGEST: usize = 4096;
 
 /// Passes answers on; words those refusals that have none.
-pub(super) async fn words(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let asked = format!("{} {}", request.method(), request.uri().path());
-    let path = request.uri().path();
-    let (is_upload, is_question) = (path == "/import", path == "/graphql");
+pub(super) async fn words(app: &App, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(&response) {
         return response;
     }
+    let path = path.path();
+    let asked = format!("{method} {path}");
+    let (is_upload, is_question) = (path == "/import", path == "/graphql");
     let (limits, graphql) = (&app.project.settings.limits, &app.project.settings.graphql);
     let (name, size) = if is_upload {
         ("limits.upload_body", limits.upload_body)

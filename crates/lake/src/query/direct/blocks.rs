@@ -18,6 +18,8 @@ use crate::query::rows::selected;
 
 /// Rows of a block: those of a page that our writer makes.
 pub(crate) const BLOCK_ROWS: usize = 8192;
+/// Blocks that the first rows of an order are looked for in.
+pub(super) const MOST_BLOCKS_ORDERED: usize = 16;
 /// Bytes of decoded blocks that are held.
 pub(crate) const HELD_BYTES: usize = 128 << 20;
 

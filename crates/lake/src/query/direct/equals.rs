@@ -65,7 +65,7 @@ impl Equals {
 }
 
 /// Types whose equality is that of their bytes; floats have several zeros and many NaNs.
-fn is_compared(data_type: &DataType) -> bool {
+pub(super) fn is_compared(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Int

@@ -6,15 +6,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Scalar, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Scalar, UInt64Array, make_comparator, new_null_array,
+};
 use arrow::compute::kernels::{boolean, cmp};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, SortOptions, cast_with_options, take};
 use arrow::datatypes::DataType;
 use base::{Error, Kind, Result};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::blocks::BLOCK_ROWS;
 use super::unfit;
 use crate::query::manifests::FileEntry;
 use crate::query::provider::IcebergProvider;
@@ -126,6 +129,31 @@ impl Zones {
         }
         let kept = self.ranges.iter().zip(may).filter(|(range, may)| *may && !range.is_empty());
         Ok(kept.map(|(range, _)| range.clone()).collect())
+    }
+
+    /// Of each block the value nearest to the start of the order that it may hold; null where that is not
+    /// known.
+    pub(super) fn nearest(
+        &self,
+        blocks: &[usize],
+        descending: bool,
+        data_type: &DataType,
+    ) -> Result<ArrayRef> {
+        let Some((low, high)) = &self.bounds else {
+            return Ok(new_null_array(data_type, blocks.len()));
+        };
+        let bounds = if descending { high } else { low };
+        let options = SortOptions { descending, nulls_first: true };
+        let compare = make_comparator(bounds, bounds, options).map_err(unfit)?;
+        let nearest = blocks.iter().map(|block| {
+            let (start, end) = (block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS);
+            let first = self.ranges.partition_point(|range| range.end <= start);
+            let within = self.ranges[first..].iter().take_while(|range| range.start < end);
+            let within = first..first + within.count();
+            // A bound that is not known comes before all that are.
+            within.min_by(|one, other| compare(*one, *other)).map(|at| at as u64)
+        });
+        take(bounds, &nearest.collect::<UInt64Array>(), None).map_err(unfit)
     }
 }
 
