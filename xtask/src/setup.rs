@@ -51,13 +51,14 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 6] = [
+pub(crate) const NODE_FOLDERS: [&str; 7] = [
     "web",
     "tests/inspector",
     "tests/composition",
     "tests/graphql-http",
     "tests/typescript",
     "tests/federation",
+    "tests/incremental",
 ];
 
 /// A real object store that speaks S3, which tests start.

@@ -21,6 +21,8 @@ use crate::fetch::cursor::CursorKey;
 use crate::fetch::entities;
 use crate::fetch::service::{self, InProcess, Service};
 use crate::fetch::{Session, fetch};
+use crate::incremental::schedule::Schedule;
+use crate::incremental::{Answer, Job};
 use crate::input;
 use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
@@ -47,8 +49,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Draws the references by which faults in answers are found in the log.
     pub rng: Rng,
-    /// Offers `@defer` and `@stream` where the SDL does not define them itself. An answer comes in one
-    /// piece all the same, as the proposal allows.
+    /// Offers `@defer` and `@stream` where the SDL does not define them itself. They make parts of an
+    /// answer for clients that take parts ([`Engine::deliver`]); other answers come in one piece.
     pub incremental: bool,
 }
 
@@ -158,11 +160,16 @@ impl Response {
         Response { body, refused: true, timed_out: false, errors: errors.len(), stale }
     }
 
-    fn too_late(time: Duration) -> Self {
-        let message = format!("the request took longer than {} s", time.as_secs_f64());
-        let error = GraphqlError::new(Kind::LimitExceeded, message)
-            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`");
+    pub(crate) fn too_late(time: Duration) -> Self {
+        let error = Response::late(time);
         Response { refused: false, timed_out: true, ..Response::refusal(&[error]) }
+    }
+
+    /// The error of what did not come in time.
+    pub(crate) fn late(time: Duration) -> GraphqlError {
+        let message = format!("the request took longer than {} s", time.as_secs_f64());
+        GraphqlError::new(Kind::LimitExceeded, message)
+            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`")
     }
 }
 
@@ -322,6 +329,38 @@ impl Engine {
         }
     }
 
+    /// Runs one request of a client that takes its answer in parts: what `@defer` and `@stream` leave for
+    /// later comes after the first part. The time limit is one for all parts.
+    pub async fn deliver(self: &Arc<Self>, request: Request, terms: &Terms<'_>) -> Answer {
+        let time = self.settings.limits.time;
+        let plan = match self.prepare(&request.query, request.operation_name.as_deref()) {
+            Ok(plan) => plan,
+            Err(errors) => return Answer::Whole(Response::refusal(&terms.told(errors))),
+        };
+        let (engine, plan) = match (&self.tables, &plan.direct) {
+            (Some(tables), Some(direct)) => (Arc::clone(tables), Arc::clone(direct)),
+            _ => (Arc::clone(self), plan),
+        };
+        let variables = match engine.admit(&plan, &request, &self.settings.limits, terms) {
+            Ok(variables) => variables,
+            Err(refused) => return Answer::Whole(refused),
+        };
+        let is_plain = matches!(engine.backend, Backend::Plain);
+        let schedule = Schedule::new(&plan, &variables, is_plain);
+        let Request { principal, headers, .. } = request;
+        match schedule {
+            Err(error) => Answer::Whole(Response::refusal(&[error])),
+            Ok(Some(schedule)) => {
+                Job { engine, plan, variables, principal, headers, schedule, time }.answer().await
+            }
+            Ok(None) => {
+                let session = Session::new(&engine, &plan, variables, principal, headers);
+                let answered = tokio::time::timeout(time, engine.perform(&session)).await;
+                Answer::Whole(answered.unwrap_or_else(|_| Response::too_late(time)))
+            }
+        }
+    }
+
     /// Whether the operation that a request would run is a mutation. A document that cannot be parsed
     /// is none: running it says what is wrong with it. One that does not fit this schema may fit the
     /// next, so that its text alone decides.
@@ -402,25 +441,44 @@ impl Engine {
         limits: &Limits,
         terms: &Terms<'_>,
     ) -> Response {
-        let variables = match self.variables(plan, &request.variables, limits) {
-            Ok(variables) => variables,
-            Err(errors) => return Response::refusal(&errors),
-        };
-        let allowed = terms
+        match self.admit(plan, &request, limits, terms) {
+            Ok(variables) => {
+                let Request { principal, headers, .. } = request;
+                self.perform(&Session::new(self, plan, variables, principal, headers)).await
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Checks whether a plan may be run, and takes what it costs. Out: the values of variables.
+    fn admit(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        limits: &Limits,
+        terms: &Terms<'_>,
+    ) -> std::result::Result<input::Variables, Response> {
+        let variables = self
+            .variables(plan, &request.variables, limits)
+            .map_err(|errors| Response::refusal(&errors))?;
+        terms
             .check(plan)
             .and_then(|()| self.check_names(plan))
-            .and_then(|()| self.check_cost(plan, &variables, limits.cost));
-        if let Err(error) = allowed.and_then(terms.charge) {
-            return Response::refusal(&[error]);
-        }
+            .and_then(|()| self.check_cost(plan, &variables, limits.cost))
+            .and_then(terms.charge)
+            .map_err(|error| Response::refusal(&[error]))?;
         (terms.used)(&plan.usage);
-        let session = Session::new(self, plan, variables, request.principal, request.headers);
-        if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
-            let answers = service::run(&session, route, services).await;
-            return respond_routed(&session, route, answers);
+        Ok(variables)
+    }
+
+    /// Fetches everything and answers in one piece.
+    async fn perform(&self, session: &Session<'_>) -> Response {
+        if let (Some(route), Data::Services(services)) = (&session.plan.route, &self.data) {
+            let answers = service::run(session, route, services).await;
+            return respond_routed(session, route, answers);
         }
-        let fetched = fetch(&session).await;
-        respond(&session, &fetched)
+        let fetched = fetch(session).await;
+        respond(session, &fetched)
     }
 
     /// parse → validate → plan, or the plan that is kept.

@@ -86,7 +86,7 @@ pub struct Live {
     /// The schema and its version.
     pub deployed: Deployed,
     /// Answers GraphQL.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// The tables as this version sees them.
     pub lake: Lake,
     /// The version before, while it is served.
@@ -123,6 +123,7 @@ impl Project {
             limits: settings.graphql.limits(),
             cursor_key: secrets::get_or_make(&database, &rng, "cursor").await?,
             clock: clock.clone(),
+            incremental: true,
             ..mesh::Settings::default()
         };
         let keys = Keys::new(secrets::get_or_make(&database, &rng, "credentials").await?);
@@ -284,7 +285,7 @@ impl Live {
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);
         let services = services.of(&schema)?;
         let engine = Engine::federated(schema, Arc::new(lake.clone()), services, settings)?;
-        Ok(Live { deployed, engine, lake, before: None, counter })
+        Ok(Live { deployed, engine: Arc::new(engine), lake, before: None, counter })
     }
 }
 

@@ -89,6 +89,7 @@ impl CallError {
 }
 
 /// What all calls brought.
+#[derive(Default)]
 pub(crate) struct Answers {
     /// For each group its answer, unless it failed or was not called.
     pub(crate) tapes: Vec<Option<Tape>>,
@@ -158,49 +159,90 @@ pub(crate) async fn run(
     route: &Route,
     services: &[Arc<dyn Service>],
 ) -> Answers {
-    let (groups, nodes) = (route.groups.len(), route.nodes.len());
-    let mut counts = vec![0; nodes];
-    if let Some(root) = counts.first_mut() {
-        *root = 1;
-    }
-    let answers = Answers {
-        tapes: (0..groups).map(|_| None).collect(),
-        results: vec![Vec::new(); groups],
-        objects: vec![Vec::new(); nodes],
-        counts,
-        faults: Faults::new(groups),
-    };
-    let mut run = Run {
-        session,
-        route,
-        services,
-        answers,
-        stages: vec![Stage::Waiting; groups],
-        is_expanded: vec![false; route.expansions.len()],
-        items: vec![Vec::new(); groups],
-        scratch: Vec::new(),
-    };
-    if session.plan.is_mutation
-        && let Err(error) = session.principal.require(Scope::Write)
-    {
-        run.refuse(&error);
-    }
-    let mut calls = FuturesUnordered::new();
-    loop {
-        while let Some(group) = run.ready() {
-            if let Some(body) = run.start(group) {
-                calls.push(run.call(group, body));
-            }
-            run.expand();
+    let mut calls = Calls::new(session, route, services);
+    while calls.advance().await {}
+    calls.run.answers
+}
+
+/// The calls of a request, each made as soon as it can be.
+pub(crate) struct Calls<'a> {
+    run: Run<'a>,
+    open: FuturesUnordered<BoxFuture<'a, Called>>,
+}
+
+impl<'a> Calls<'a> {
+    /// Those of a route, none of them made.
+    pub(crate) fn new(
+        session: &'a Session<'a>,
+        route: &'a Route,
+        services: &'a [Arc<dyn Service>],
+    ) -> Self {
+        let mut run = Run::new(session, route, services);
+        if session.plan.is_mutation
+            && let Err(error) = session.principal.require(Scope::Write)
+        {
+            run.refuse(&error);
         }
-        let Some((group, called)) = calls.next().await else { break };
-        run.take(group, called);
-        run.expand();
+        Calls { run, open: FuturesUnordered::new() }
     }
-    run.answers
+
+    /// Makes the calls that can be made, and takes what one brings; false when all are done.
+    pub(crate) async fn advance(&mut self) -> bool {
+        // What needs no call is done at once, and somebody may wait for it alone.
+        let mut is_nearer = false;
+        while let Some(group) = self.run.ready() {
+            match self.run.start(group) {
+                Some(body) => self.open.push(self.run.call(group, body)),
+                None => is_nearer = true,
+            }
+            self.run.expand();
+        }
+        if is_nearer {
+            return true;
+        }
+        let Some((group, called)) = self.open.next().await else { return false };
+        self.run.take(group, called);
+        self.run.expand();
+        true
+    }
+
+    /// Whether a call is done, or will not be made.
+    pub(crate) fn is_done(&self, group: usize) -> bool {
+        self.run.stages.get(group) == Some(&Stage::Done)
+    }
+
+    /// What the calls brought so far; put it back before the next call is made.
+    pub(crate) fn answers(&mut self) -> &mut Answers {
+        &mut self.run.answers
+    }
 }
 
 impl<'a> Run<'a> {
+    fn new(session: &'a Session<'a>, route: &'a Route, services: &'a [Arc<dyn Service>]) -> Self {
+        let (groups, nodes) = (route.groups.len(), route.nodes.len());
+        let mut counts = vec![0; nodes];
+        if let Some(root) = counts.first_mut() {
+            *root = 1;
+        }
+        let answers = Answers {
+            tapes: (0..groups).map(|_| None).collect(),
+            results: vec![Vec::new(); groups],
+            objects: vec![Vec::new(); nodes],
+            counts,
+            faults: Faults::new(groups),
+        };
+        Run {
+            session,
+            route,
+            services,
+            answers,
+            stages: vec![Stage::Waiting; groups],
+            is_expanded: vec![false; route.expansions.len()],
+            items: vec![Vec::new(); groups],
+            scratch: Vec::new(),
+        }
+    }
+
     /// A group that can be called now.
     fn ready(&self) -> Option<usize> {
         let is_done = |group: &usize| self.stages[*group] == Stage::Done;

@@ -112,7 +112,7 @@ impl Write for Counting {
 
 /// An engine over the filled fixture.
 pub(crate) struct Fixture {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) source: Arc<Counting>,
     pub(crate) clock: Clock,
 }
@@ -138,7 +138,7 @@ pub(crate) async fn fixture_with(settings: Settings) -> Fixture {
     let settings =
         Settings { cursor_key: [7; 32], clock: clock.clone(), rng: Rng::seeded(7), ..settings };
     let engine = Engine::with_settings(schema, source.clone(), settings).expect("a valid API");
-    let fixture = Fixture { engine, source, clock };
+    let fixture = Fixture { engine: Arc::new(engine), source, clock };
     fixture.fill().await;
     fixture
 }

@@ -13,6 +13,7 @@ mod limits;
 mod malformed;
 mod media;
 mod pages;
+mod parts;
 mod plain;
 mod random;
 mod reference;

@@ -2,9 +2,9 @@
 //! has everything.
 
 mod cases;
-mod graph;
+pub(crate) mod graph;
 mod interpreter;
 mod plans;
-mod random;
+pub(crate) mod random;
 mod service;
 mod world;

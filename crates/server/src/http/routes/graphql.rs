@@ -20,6 +20,7 @@ use super::super::guard::is_deliberate;
 use super::super::respond::status;
 use super::super::{App, Shared};
 use super::operations::{is_json, json, not_json};
+use super::parts;
 use crate::gate::{Answer, Bill, Caller, Document, Gate};
 use crate::operations;
 use crate::project::Live;
@@ -184,7 +185,8 @@ async fn answer(
     if *method == Method::GET && served.engine.is_mutation(&document.text, name) {
         return Ok(Outcome::Refused(no_mutation(headers)));
     }
-    let question = Question { gate, request, caller, document, bill };
+    let takes_parts = parts::are_taken(headers);
+    let question = Question { gate, request, caller, document, bill, takes_parts };
     let answered = question.ask(served).await;
     if wanted.is_some() || !answered.response.stale {
         return Ok(Outcome::Answered(answered));
@@ -202,6 +204,7 @@ struct Question<'a> {
     caller: &'a Caller,
     document: Document,
     bill: Bill<'a>,
+    takes_parts: bool,
 }
 
 impl Question<'_> {
@@ -209,7 +212,8 @@ impl Question<'_> {
         let Caller { principal, headers, .. } = self.caller;
         let document = self.document.text.clone();
         let request = self.request.of(document, principal.clone(), Arc::clone(headers));
-        self.gate.execute(&live.engine, request, self.document.keep(), &self.bill).await
+        let (keep, bill) = (self.document.keep(), &self.bill);
+        self.gate.execute(&live.engine, request, keep, bill, self.takes_parts).await
     }
 }
 
@@ -236,6 +240,9 @@ fn answered(headers: &HeaderMap, outcome: Result<Outcome>) -> Response {
         Ok(Outcome::Refused(response)) => return response,
         Err(error) => return failed(headers, ErrorBody::from(&error)),
     };
+    if let Some(rest) = answer.parts {
+        return parts::respond(answer.response, rest);
+    }
     let mut response = respond(headers, answer.response, answer.status);
     if let Some(wait) = answer.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
