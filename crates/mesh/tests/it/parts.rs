@@ -39,7 +39,8 @@ pub(crate) async fn payloads(engine: &Arc<Engine>, request: Request) -> Vec<Json
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) data: Json,
-    /// Everything that was promised, by its id: path and label, and whether it brought anything.
+    /// Everything that was promised, by its id: path and label, and whether it is
+    /// more than a list to which nothing was added.
     pub(crate) promised: BTreeMap<String, (String, String, bool)>,
     pub(crate) has_errors: bool,
     /// Whether a promise was not kept, as a null took it along.
@@ -104,9 +105,12 @@ pub(crate) fn merge(payloads: &[Json]) -> Result<Merged, String> {
         }
         for done in list("completed") {
             let id = done["id"].as_str().ok_or("an id is no text")?;
-            open.remove(id).ok_or_else(|| format!("{done} is completed twice, or was unknown"))?;
-            if done.get("errors").is_some() {
-                merged.is_broken = true;
+            let path = open.remove(id);
+            let path = path.ok_or_else(|| format!("{done} is completed twice, or was unknown"))?;
+            let is_broken = done.get("errors").is_some();
+            merged.is_broken |= is_broken;
+            let is_list = at(&mut merged.data, &path).is_some_and(|place| place.is_array());
+            if is_broken || !is_list {
                 merged.promised.entry(id.to_owned()).and_modify(|(_, _, brought)| *brought = true);
             }
         }
@@ -157,7 +161,7 @@ impl Seen {
     pub(crate) fn check(&self, parts: usize, is_sound: bool) {
         let counts = [self.many, self.streams, self.errors, self.nested];
         assert!(self.in_parts >= parts && counts.iter().all(|count| *count >= 5), "{self:?}");
-        assert!(is_sound || self.broken >= 5, "{self:?}");
+        assert!(is_sound || self.broken > 0, "{self:?}");
     }
 }
 
