@@ -59,6 +59,7 @@ pub(crate) const NODE_FOLDERS: [&str; 7] = [
     "tests/subscriptions",
     "tests/typescript",
     "tests/federation",
+    "tests/incremental",
 ];
 
 /// A real object store that speaks S3, which tests start.

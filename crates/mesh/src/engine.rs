@@ -21,6 +21,8 @@ use crate::fetch::cursor::CursorKey;
 use crate::fetch::entities;
 use crate::fetch::service::{self, InProcess, Service};
 use crate::fetch::{Session, fetch};
+use crate::incremental::schedule::Schedule;
+use crate::incremental::{Answer, Job};
 use crate::input;
 use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
@@ -50,8 +52,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Draws the references by which faults in answers are found in the log.
     pub rng: Rng,
-    /// Offers `@defer` and `@stream` where the SDL does not define them itself. An answer comes in one
-    /// piece all the same, as the proposal allows.
+    /// Offers `@defer` and `@stream` where the SDL does not define them itself. They make parts of an
+    /// answer for clients that take parts ([`Engine::deliver`]); other answers come in one piece.
     pub incremental: bool,
 }
 
@@ -174,10 +176,15 @@ impl Response {
     }
 
     pub(crate) fn too_late(time: Duration) -> Self {
-        let message = format!("the request took longer than {} s", time.as_secs_f64());
-        let error = GraphqlError::new(Kind::LimitExceeded, message)
-            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`");
+        let error = Response::late(time);
         Response { refused: false, timed_out: true, ..Response::refusal(&[error]) }
+    }
+
+    /// The error of what did not come in time.
+    pub(crate) fn late(time: Duration) -> GraphqlError {
+        let message = format!("the request took longer than {} s", time.as_secs_f64());
+        GraphqlError::new(Kind::LimitExceeded, message)
+            .with("hint", "a change may have been made: repeat it with its `idempotencyKey`")
     }
 }
 
@@ -348,6 +355,54 @@ impl Engine {
         response
     }
 
+    /// Runs one request of a client that takes its answer in parts: what `@defer` and `@stream` leave for
+    /// later comes after the first part. The time limit is one for all parts.
+    pub async fn deliver(self: &Arc<Self>, mut request: Request, terms: &Terms<'_>) -> Answer {
+        let step = request.recorder.begin(|| Work::Operation);
+        if let Some(step) = &step {
+            request.recorder = step.below();
+        }
+        let answer = self.begin(request, terms).await;
+        match (step, answer) {
+            (Some(step), Answer::Parts(response, parts)) => {
+                Answer::Parts(response, parts.within(step))
+            }
+            (Some(step), Answer::Whole(response)) => {
+                step.end(response.kind());
+                Answer::Whole(response)
+            }
+            (None, answer) => answer,
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, request: Request, terms: &Terms<'_>) -> Answer {
+        let time = self.settings.limits.time;
+        let plan = match self.prepare_noted(&request) {
+            Ok(plan) if plan.is_subscription => {
+                return Answer::Whole(Response::refusal(&[wants_a_stream()]));
+            }
+            Ok(plan) => plan,
+            Err(errors) => return Answer::Whole(Response::refusal(&terms.told(errors))),
+        };
+        let (engine, plan) = self.direct_shared(plan);
+        let variables = match engine.admit(&plan, &request, &self.settings.limits, terms) {
+            Ok(variables) => variables,
+            Err(errors) => return Answer::Whole(Response::refusal(&errors)),
+        };
+        let is_plain = matches!(engine.backend, Backend::Plain);
+        match Schedule::new(&plan, &variables, is_plain) {
+            Err(error) => Answer::Whole(Response::refusal(&[error])),
+            Ok(Some(schedule)) => {
+                Job { engine, plan, variables, request, schedule, time }.answer().await
+            }
+            Ok(None) => {
+                let session = Session::new(&engine, &plan, variables, request);
+                let answered = tokio::time::timeout(time, engine.perform(&session)).await;
+                Answer::Whole(answered.unwrap_or_else(|_| Response::too_late(time)))
+            }
+        }
+    }
+
     /// Whether the operation that a request would run is a mutation. A document that cannot be parsed
     /// is none: running it says what is wrong with it. One that does not fit this schema may fit the
     /// next, so that its text alone decides.
@@ -456,17 +511,20 @@ impl Engine {
         limits: &Limits,
         terms: &Terms<'_>,
     ) -> Response {
-        let variables = match self.admit(plan, &request, limits, terms) {
-            Ok(variables) => variables,
-            Err(errors) => return Response::refusal(&errors),
-        };
-        let session = Session::new(self, plan, variables, request);
-        if let (Some(route), Data::Services(services)) = (&plan.route, &self.data) {
-            let answers = service::run(&session, route, services).await;
-            return respond_routed(&session, route, answers);
+        match self.admit(plan, &request, limits, terms) {
+            Ok(variables) => self.perform(&Session::new(self, plan, variables, request)).await,
+            Err(errors) => Response::refusal(&errors),
         }
-        let fetched = fetch(&session).await;
-        respond(&session, &fetched)
+    }
+
+    /// Fetches everything and answers in one piece.
+    async fn perform(&self, session: &Session<'_>) -> Response {
+        if let (Some(route), Data::Services(services)) = (&session.plan.route, &self.data) {
+            let answers = service::run(session, route, services).await;
+            return respond_routed(session, route, answers);
+        }
+        let fetched = fetch(session).await;
+        respond(session, &fetched)
     }
 
     /// parse → validate → plan, or the plan that is kept.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 const SUGGESTION: &str = "did you mean";
 
 /// One step into an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PathPart {
     /// A response key.
     Key(Arc<str>),

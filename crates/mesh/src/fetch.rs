@@ -12,6 +12,7 @@ pub(crate) mod entities;
 mod event;
 mod filter;
 mod introspect;
+pub(crate) mod later;
 mod mutation;
 mod reference;
 mod rows;
@@ -33,6 +34,7 @@ pub(crate) use connection::{Connection, ConnectionSlot};
 pub(crate) use entities::Entities;
 pub(crate) use event::{Event, Events};
 pub(crate) use introspect::introspect;
+use later::Later;
 pub(crate) use mutation::Change;
 pub(crate) use rows::{LinkedRows, Links, RowSet, Slot, Wrapped, key_columns, wanted_columns};
 pub(crate) use values::value;
@@ -55,6 +57,8 @@ pub(crate) struct Session<'a> {
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) recorder: Recorder,
     rows: AtomicUsize,
+    /// Of an answer in parts: what is fetched later.
+    pub(crate) later: Option<Later<'a>>,
 }
 
 /// What a root field holds.
@@ -91,13 +95,22 @@ pub(crate) async fn fetch(session: &Session<'_>) -> Vec<RootValue> {
         }
         return values;
     }
+    roots(session, None).await
+}
+
+/// Fetches the root fields of a query that begin a stage, or those that begin none.
+pub(crate) async fn roots(session: &Session<'_>, stage: Option<usize>) -> Vec<RootValue> {
+    let fields = &session.plan.root.fields;
+    let is_wanted = |field: &PlannedField| session.stage(field) == stage;
     let others = fields.iter().map(|field| async {
         match field.resolve {
             Resolve::ByKey(_) => RootValue::Absent,
+            _ if !is_wanted(field) => RootValue::Absent,
             _ => root(session, field).await,
         }
     });
-    let (mut by_key, mut values) = join(by_key::by_key(session, fields), join_all(others)).await;
+    let by_key = by_key::by_key(session, fields, &is_wanted);
+    let (mut by_key, mut values) = join(by_key, join_all(others)).await;
     for (position, value) in values.iter_mut().enumerate() {
         if let Some(found) = by_key.remove(&position) {
             *value = found;
@@ -173,8 +186,13 @@ impl<'a> Session<'a> {
         request: Request,
     ) -> Self {
         let Request { principal, headers, recorder, .. } = request;
-        let rows = AtomicUsize::new(0);
-        Session { engine, plan, variables, principal, headers, recorder, rows }
+        let (rows, later) = (AtomicUsize::new(0), None);
+        Session { engine, plan, variables, principal, headers, recorder, rows, later }
+    }
+
+    /// Of an answer in parts: the stage of fetching that begins with a field.
+    fn stage(&self, field: &PlannedField) -> Option<usize> {
+        self.later.as_ref()?.schedule.later(field)
     }
 
     /// The values of a field's arguments.

@@ -9,12 +9,14 @@
 //! HTTP carries them. A plan is made once a document and kept; every level of a query is one scan
 //! however many parents it has, and of the objects that a service adds to, one call. Not
 //! here: HTTP towards clients, authentication, tables (`lake`). How services are called over HTTP is in
-//! [`transport`].
+//! [`transport`]. What is deferred comes in parts after the first answer, where the client takes parts
+//! ([`Engine::deliver`]).
 
 mod api_schema;
 mod engine;
 mod error;
 mod fetch;
+mod incremental;
 mod input;
 mod limits;
 mod merge;
@@ -33,6 +35,7 @@ mod validate;
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
 pub use fetch::service::{CallError, Remote, Service, ServiceCall, Told};
+pub use incremental::{Answer, Part, Parts};
 pub use limits::Limits;
 pub use record::{Record, Recorder};
 pub use source::{MediaStore, Root, RootResolver, Source};

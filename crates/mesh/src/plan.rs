@@ -9,6 +9,7 @@ pub(crate) mod arguments;
 pub(crate) mod cache;
 mod collect;
 pub(crate) mod cost;
+pub(crate) mod defer;
 mod explain;
 mod resolve;
 pub(crate) mod route;
@@ -28,6 +29,7 @@ pub(crate) use select::plan;
 use crate::input::Variable;
 use crate::usage::Usage;
 use arguments::Arguments;
+use defer::{Deferred, Timing};
 
 /// A prepared operation.
 pub(crate) struct Plan {
@@ -47,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) direct: Option<Arc<Plan>>,
     /// What the operation uses of the API.
     pub(crate) usage: Arc<Usage>,
+    /// The fragments that may come later, by the numbers that fields know them by.
+    pub(crate) deferred: Vec<Deferred>,
 }
 
 impl Plan {
@@ -83,6 +87,8 @@ pub(crate) struct PlannedField {
     pub(crate) inner: Inner,
     pub(crate) resolve: Resolve,
     pub(crate) cost: cost::FieldCost,
+    /// When it is in the answer, of a document that asks for parts.
+    pub(crate) timing: Option<Arc<Timing>>,
 }
 
 /// What is asked of a field's value.

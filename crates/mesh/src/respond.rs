@@ -17,15 +17,61 @@ mod writer;
 use crate::engine::Response;
 use crate::fetch::{RootValue, Session};
 use crate::plan::PlannedField;
-pub(crate) use routed::respond_routed;
+use crate::incremental::pass::{Found, Pass, Text};
+pub(crate) use output::Left;
+pub(crate) use routed::{respond_routed, respond_routed_first, respond_routed_led};
 use writer::{Writer, Written};
 
 /// Writes the whole response.
 pub(crate) fn respond(session: &Session<'_>, values: &[RootValue]) -> Response {
     let mut writer = Writer::new(session);
+    let is_empty = data(&mut writer, values);
+    writer.finish(is_empty)
+}
+
+/// Writes the first part of a response.
+pub(crate) fn respond_first<'a>(
+    session: &'a Session<'a>,
+    values: &[RootValue],
+    pass: Pass<'a>,
+) -> (Response, Vec<Found>, Left) {
+    let mut writer = Writer::in_parts(session, pass, None);
+    let is_empty = data(&mut writer, values);
+    let (found, left) = match writer.take_pass() {
+        Some((pass, left)) => (pass.found, left),
+        None => (Vec::new(), Left::default()),
+    };
+    (writer.finish(is_empty), found, left)
+}
+
+/// Writes what a pass is led to.
+pub(crate) fn respond_led<'a>(
+    session: &'a Session<'a>,
+    values: &[RootValue],
+    pass: Pass<'a>,
+    left: Left,
+) -> (Vec<Text>, Left) {
+    let mut writer = Writer::in_parts(session, pass, Some(left));
+    // What is missing is said in the texts.
+    let _ = fields(&mut writer, values);
+    writer.take_pass().map_or((Vec::new(), left), |(pass, left)| (pass.texts, left))
+}
+
+/// Writes the data of a response. Out: whether there is none, and nothing was done.
+fn data(writer: &mut Writer<'_>, values: &[RootValue]) -> bool {
     writer.text("{\"data\":");
     let mark = writer.mark();
-    let root = &session.plan.root;
+    let (written, is_empty) = fields(writer, values);
+    if written.is_err() {
+        writer.nothing(mark);
+    }
+    // Of a mutation something may be done although nothing of it is in the answer.
+    is_empty || (written.is_err() && !writer.session().plan.is_mutation)
+}
+
+/// Writes the root fields. Out: also whether all of them are null.
+fn fields(writer: &mut Writer<'_>, values: &[RootValue]) -> (Written, bool) {
+    let root = &writer.session().plan.root;
     let mut is_empty = true;
     let written = writer.object(root, |writer, index, field| {
         let mark = writer.mark();
@@ -36,12 +82,7 @@ pub(crate) fn respond(session: &Session<'_>, values: &[RootValue]) -> Response {
         is_empty &= written.is_err() || writer.is_null_since(mark);
         written
     });
-    if written.is_err() {
-        writer.cut(mark);
-        writer.text("null");
-    }
-    // Of a mutation something may be done although nothing of it is in the answer.
-    writer.finish(is_empty || (written.is_err() && !session.plan.is_mutation))
+    (written, is_empty)
 }
 
 /// Whether there is still an answer with this value of a root field, and not null for all data.

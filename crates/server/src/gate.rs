@@ -78,12 +78,14 @@ pub(crate) struct Answer {
     pub(crate) status: Option<u16>,
     /// After how long the same request may be made again.
     pub(crate) retry_after: Option<Duration>,
+    /// What follows the answer, for a client that takes parts.
+    pub(crate) parts: Option<mesh::Parts>,
 }
 
 impl Answer {
     fn refusal(error: &GraphqlError) -> Self {
         let response = mesh::Response::refusal(std::slice::from_ref(error));
-        Answer { response, status: None, retry_after: None }
+        Answer { response, status: None, retry_after: None, parts: None }
     }
 }
 
@@ -233,13 +235,15 @@ impl Gate {
         }
     }
 
-    /// Runs a request; a document that proved good is kept for those who name it by its hash.
+    /// Runs a request; a document that proved good is kept for those who name it by its hash. With
+    /// `takes_parts`, what is deferred follows the answer.
     pub(crate) async fn execute(
         &self,
-        engine: &Engine,
+        engine: &Arc<Engine>,
         request: Request,
         keep: Option<Hash>,
         bill: &Bill<'_>,
+        takes_parts: bool,
     ) -> Answer {
         let charge = |cost| bill.charge(cost);
         let used = |usage: &Arc<mesh::Usage>| bill.note(usage);
@@ -251,11 +255,17 @@ impl Gate {
             used: &used,
         };
         let text = keep.map(|hash| (hash, request.query.as_str().into()));
-        let response = engine.execute_on(request, &terms).await;
+        let (response, parts) = match takes_parts {
+            false => (engine.execute_on(request, &terms).await, None),
+            true => match engine.deliver(request, &terms).await {
+                mesh::Answer::Whole(response) => (response, None),
+                mesh::Answer::Parts(first, parts) => (first, Some(parts)),
+            },
+        };
         if let Some((hash, text)) = text.filter(|_| !response.refused) {
             self.persisted.insert(hash, text);
         }
-        bill.answer(response)
+        Answer { parts, ..bill.answer(response) }
     }
 
     /// Starts a subscription, as [`Gate::execute`] runs a request. Each event is paid by what it was at the
@@ -308,7 +318,7 @@ impl Gate {
             },
         };
         let request = request.of(document, principal.clone(), Arc::default());
-        Ok(self.execute(&project.live().engine, request, None, &bill).await.response)
+        Ok(self.execute(&project.live().engine, request, None, &bill, false).await.response)
     }
 
     /// What it counts.
@@ -394,6 +404,6 @@ impl Bill<'_> {
 
     fn answer(&self, response: mesh::Response) -> Answer {
         let retry_after = self.wait.get().copied();
-        Answer { response, status: retry_after.map(|_| 429), retry_after }
+        Answer { response, status: retry_after.map(|_| 429), retry_after, parts: None }
     }
 }

@@ -123,6 +123,7 @@ impl Project {
             limits: settings.graphql.limits(),
             cursor_key: secrets::get_or_make(&database, &rng, "cursor").await?,
             clock: clock.clone(),
+            incremental: true,
             ..mesh::Settings::default()
         };
         let keys = Keys::new(secrets::get_or_make(&database, &rng, "credentials").await?);
@@ -284,8 +285,7 @@ impl Live {
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);
         let services = services.of(&schema)?;
         let engine = Engine::federated(schema, Arc::new(lake.clone()), services, settings)?;
-        let engine = Arc::new(engine);
-        Ok(Live { deployed, engine, lake, before: None, counter })
+        Ok(Live { deployed, engine: Arc::new(engine), lake, before: None, counter })
     }
 }
 

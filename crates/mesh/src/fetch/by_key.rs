@@ -24,16 +24,17 @@ struct Group {
     members: Vec<(usize, Vec<Value>)>,
 }
 
-/// The values of all fields that ask for a row by its key, by the position of the field.
+/// The values of the wanted fields that ask for a row by its key, by the position of the field.
 pub(super) async fn by_key(
     session: &Session<'_>,
     fields: &[PlannedField],
+    is_wanted: &(dyn Fn(&PlannedField) -> bool + Sync),
 ) -> HashMap<usize, RootValue> {
     let mut groups: Vec<Group> = Vec::new();
     let mut found = HashMap::new();
     for (position, field) in fields.iter().enumerate() {
         let Resolve::ByKey(id) = field.resolve else { continue };
-        if !field.when.hold(&session.variables) {
+        if !field.when.hold(&session.variables) || !is_wanted(field) {
             continue;
         }
         match key(session, field, id) {

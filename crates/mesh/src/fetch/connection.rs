@@ -9,14 +9,14 @@ use frame::{DataType, Order, ScanRequest, Search, SnapshotRef, Value};
 use futures::future::{join, join_all};
 use schema::{ObjectType, TypeId};
 use serde_json::Value as Json;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::cursor::{Cursor, Place, QueryHash};
 use super::filter::{order, with_key};
+use super::later::Count;
 use super::reference::page_size;
 use super::rows::{RowSet, Wrapped, attach_wrapped, wanted_columns, wrapped};
 use super::{Session, as_of, state_of_references};
-use crate::error::GraphqlError;
 use crate::plan::arguments::ArgumentValues;
 use crate::plan::{Part, PlannedField, Resolve, Selection};
 
@@ -35,7 +35,9 @@ pub(crate) enum ConnectionSlot {
     Unused,
     Nodes(RowSet),
     Edges(Wrapped),
-    Count(Result<u64, GraphqlError>),
+    Count(Count),
+    /// What a later part has, once it is there.
+    Later(Arc<OnceLock<Count>>),
 }
 
 /// Where the page lies.
@@ -375,7 +377,7 @@ async fn slots(
     let (rows, counts) = join(rows, join_all(counts)).await;
     let each = selection.fields.iter().zip(rows).zip(counts);
     let each = each.map(|((field, mut rows), count)| match (&field.resolve, count) {
-        (_, Some(count)) => ConnectionSlot::Count(count),
+        (_, Some(count)) => count,
         (Resolve::Part(Part::Nodes), None) => {
             rows.pop().flatten().map_or(ConnectionSlot::Unused, ConnectionSlot::Nodes)
         }
@@ -392,14 +394,26 @@ async fn count(
     session: &Session<'_>,
     field: &PlannedField,
     counting: &ScanRequest,
-) -> Option<Result<u64, GraphqlError>> {
+) -> Option<ConnectionSlot> {
     let asks = field.resolve == Resolve::Part(Part::TotalCount);
     if !asks || !field.when.hold(&session.variables) {
         return None;
     }
+    if let Some(count) = session.put_off_count(field, counting) {
+        return Some(ConnectionSlot::Later(count));
+    }
+    Some(ConnectionSlot::Count(counted(session, field, counting.clone()).await))
+}
+
+/// How many rows a scan would give.
+pub(super) async fn counted(
+    session: &Session<'_>,
+    field: &PlannedField,
+    request: ScanRequest,
+) -> Count {
     let count = match session.source() {
-        Ok(source) => source.count(counting.clone()).await,
+        Ok(source) => source.count(request).await,
         Err(error) => Err(error),
     };
-    Some(count.map_err(|error| session.blame(field, &error)))
+    count.map_err(|error| session.blame(field, &error))
 }

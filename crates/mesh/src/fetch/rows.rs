@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
 use arrow::compute::concat_batches;
@@ -45,6 +45,8 @@ pub(crate) enum Slot {
     Failed(GraphqlError),
     /// What was fetched for several fields at once; this one's rows begin at that row.
     Shared(Arc<Slot>, usize),
+    /// What a later part has, once it is there.
+    Later(Arc<OnceLock<Slot>>),
 }
 
 impl RowSet {
@@ -52,6 +54,7 @@ impl RowSet {
     pub(crate) fn slot(&self, index: usize, row: usize) -> (Option<&Slot>, usize) {
         match self.slots.get(index) {
             Some(Slot::Shared(slot, first)) => (Some(slot), first + row),
+            Some(Slot::Later(slot)) => (slot.get(), row),
             slot => (slot, row),
         }
     }
@@ -208,7 +211,10 @@ pub(super) fn attach_all<'s>(
                     return Slot::Unused;
                 }
                 if is_link(&field.resolve) {
-                    ask(&mut links, field, &rows, (place, index));
+                    if let Some(slot) = session.put_off_link(field, id, &batch, at) {
+                        return slot;
+                    }
+                    ask(session, &mut links, field, &rows, (place, index));
                     return Slot::Unused;
                 }
                 own(session, field, id, &batch)
@@ -234,12 +240,15 @@ fn is_link(resolve: &Resolve) -> bool {
 
 /// Adds who asks for a link to those that ask the same.
 fn ask<'s>(
+    session: &Session<'_>,
     links: &mut Vec<Link<'s>>,
     field: &'s PlannedField,
     rows: &Range<usize>,
     (place, index): (usize, usize),
 ) {
-    let known = links.iter().position(|link| link.field.asks_as(field));
+    let known = links
+        .iter()
+        .position(|link| link.field.asks_as(field) && session.may_share(link.field, field));
     let known = known.unwrap_or_else(|| {
         links.push(Link { field, ranges: Vec::new(), askers: Vec::new() });
         links.len() - 1
@@ -260,7 +269,6 @@ async fn fetch(
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
 ) -> Slot {
-    let field = link.field;
     let rows = match link.ranges.as_slice() {
         [rows] => Ok(batch.slice(rows.start, rows.len())),
         ranges => {
@@ -270,16 +278,25 @@ async fn fetch(
                 .map_err(|error| Error::internal("failed to gather rows").caused_by(error))
         }
     };
-    let found = match (rows, &field.resolve) {
-        (Err(error), _) => Err(error),
-        (Ok(rows), Resolve::One(_, reference)) => {
-            refer(session, field, id, *reference, &rows, at).await
-        }
-        (Ok(rows), Resolve::Many(_, reference)) => {
-            list(session, field, id, *reference, &rows, at).await
-        }
-        (Ok(rows), Resolve::Nearest(_, nearest) | Resolve::Neighbours(_, nearest)) => {
-            near(session, field, id, *nearest, &rows, at).await
+    match rows {
+        Ok(rows) => self::link(session, link.field, id, &rows, at).await,
+        Err(error) => Slot::Failed(session.blame(link.field, &error)),
+    }
+}
+
+/// What a link gives for all rows of a batch.
+pub(super) async fn link(
+    session: &Session<'_>,
+    field: &PlannedField,
+    id: TypeId,
+    rows: &RecordBatch,
+    at: Option<SnapshotRef>,
+) -> Slot {
+    let found = match &field.resolve {
+        Resolve::One(_, reference) => refer(session, field, id, *reference, rows, at).await,
+        Resolve::Many(_, reference) => list(session, field, id, *reference, rows, at).await,
+        Resolve::Nearest(_, nearest) | Resolve::Neighbours(_, nearest) => {
+            near(session, field, id, *nearest, rows, at).await
         }
         _ => Err(Error::internal(format!("`{}` links nothing", field.name))),
     };

@@ -109,6 +109,7 @@ impl CallError {
 }
 
 /// What all calls brought.
+#[derive(Default)]
 pub(crate) struct Answers {
     /// For each group its answer, unless it failed or was not called.
     pub(crate) tapes: Vec<Option<Tape>>,
@@ -178,13 +179,7 @@ pub(crate) async fn run(
     route: &Route,
     services: &[Arc<dyn Service>],
 ) -> Answers {
-    let mut run = Run::new(session, route, services);
-    if session.plan.is_mutation
-        && let Err(error) = session.principal.require(Scope::Write)
-    {
-        run.refuse(&error);
-    }
-    run.finish().await
+    Calls::new(session, route, services).finish().await
 }
 
 /// The call that opens the stream of a subscription: the source, and the body.
@@ -205,12 +200,12 @@ pub(crate) async fn follow(
     services: &[Arc<dyn Service>],
     event: Bytes,
 ) -> Answers {
-    let mut run = Run::new(session, route, services);
+    let mut calls = Calls::new(session, route, services);
     if let Some(group) = opener(route) {
-        run.take(group, Ok(event));
-        run.expand();
+        calls.run.take(group, Ok(event));
+        calls.run.expand();
     }
-    run.finish().await
+    calls.finish().await
 }
 
 /// Why a stream did not begin, or broke off.
@@ -226,6 +221,65 @@ pub(crate) fn not_opened(
 /// The call of the root field.
 fn opener(route: &Route) -> Option<usize> {
     route.groups.iter().position(|group| group.node == 0 && group.entity.is_none())
+}
+
+/// The calls of a request, each made as soon as it can be.
+pub(crate) struct Calls<'a> {
+    run: Run<'a>,
+    open: FuturesUnordered<BoxFuture<'a, Called>>,
+}
+
+impl<'a> Calls<'a> {
+    /// Those of a route, none of them made.
+    pub(crate) fn new(
+        session: &'a Session<'a>,
+        route: &'a Route,
+        services: &'a [Arc<dyn Service>],
+    ) -> Self {
+        let mut run = Run::new(session, route, services);
+        if session.plan.is_mutation
+            && let Err(error) = session.principal.require(Scope::Write)
+        {
+            run.refuse(&error);
+        }
+        Calls { run, open: FuturesUnordered::new() }
+    }
+
+    /// Makes all calls that are not made yet.
+    async fn finish(mut self) -> Answers {
+        while self.advance().await {}
+        self.run.answers
+    }
+
+    /// Makes the calls that can be made, and takes what one brings; false when all are done.
+    pub(crate) async fn advance(&mut self) -> bool {
+        // What needs no call is done at once, and somebody may wait for it alone.
+        let mut is_nearer = false;
+        while let Some(group) = self.run.ready() {
+            match self.run.start(group) {
+                Some(body) => self.open.push(self.run.call(group, body)),
+                None => is_nearer = true,
+            }
+            self.run.expand();
+        }
+        if is_nearer {
+            return true;
+        }
+        let Some((group, called)) = self.open.next().await else { return false };
+        self.run.take(group, called);
+        self.run.expand();
+        true
+    }
+
+    /// Whether a call is done, or will not be made.
+    pub(crate) fn is_done(&self, group: usize) -> bool {
+        self.run.stages.get(group) == Some(&Stage::Done)
+    }
+
+    /// What the calls brought so far; put it back before the next call is made.
+    pub(crate) fn answers(&mut self) -> &mut Answers {
+        &mut self.run.answers
+    }
 }
 
 impl<'a> Run<'a> {
@@ -252,23 +306,6 @@ impl<'a> Run<'a> {
             items: vec![Vec::new(); groups],
             scratch: Vec::new(),
         }
-    }
-
-    /// Makes all calls that are not made yet.
-    async fn finish(mut self) -> Answers {
-        let mut calls = FuturesUnordered::new();
-        loop {
-            while let Some(group) = self.ready() {
-                if let Some(body) = self.start(group) {
-                    calls.push(self.call(group, body));
-                }
-                self.expand();
-            }
-            let Some((group, called)) = calls.next().await else { break };
-            self.take(group, called);
-            self.expand();
-        }
-        self.answers
     }
 
     /// A group that can be called now.

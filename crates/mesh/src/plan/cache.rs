@@ -74,6 +74,7 @@ mod tests {
         let root = Selection { type_name: name!("Query"), fields: Vec::new(), columns: Vec::new() };
         let (variables, earlier) = (Vec::new(), Vec::new());
         Arc::new(Plan {
+            deferred: Vec::new(),
             is_mutation: false,
             is_subscription: false,
             variables,

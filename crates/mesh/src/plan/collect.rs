@@ -13,6 +13,7 @@ use apollo_compiler::executable::{DirectiveList, Field, Selection as Selected, S
 use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
 
+use super::defer::deferred;
 use super::select::Planner;
 use super::{Condition, Conditions};
 use crate::error::GraphqlError;
@@ -67,16 +68,37 @@ impl Guards {
 pub(super) struct Place<'a> {
     pub(super) field: &'a Node<Field>,
     pub(super) guards: Guards,
+    /// The deferred fragment around it.
+    pub(super) deferred: Option<u32>,
 }
 
-/// The places of a response key. A place is found by its address: fragments are spread often.
-type Places<'a> = IndexMap<*const Field, Place<'a>>;
+/// The places of a response key. A place is found by its address, as fragments are spread often, and by
+/// the deferred fragment around it.
+type Places<'a> = IndexMap<(*const Field, Option<u32>), Place<'a>>;
+
+/// When a selection is asked for: what must hold, and the deferred fragment around it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Around {
+    pub(super) guard: Guard,
+    pub(super) deferred: Option<u32>,
+}
 
 /// The fields of one type, and the fragments that were spread on the way, each with when.
 #[derive(Default)]
 pub(super) struct Collected<'a> {
     pub(super) fields: IndexMap<&'a Name, Places<'a>>,
-    spread: HashMap<&'a Name, Guards>,
+    spread: HashMap<(&'a Name, Option<u32>), Guards>,
+    /// The deferred fragments so far, by where their directive stands and what is around it.
+    deferred: HashMap<(*const DirectiveList, Option<u32>), u32>,
+    /// How many objects are around.
+    level: usize,
+}
+
+impl Collected<'_> {
+    /// Nothing yet, below so many objects.
+    pub(super) fn at(level: usize) -> Self {
+        Collected { level, ..Collected::default() }
+    }
 }
 
 impl<'a> Planner<'a> {
@@ -85,21 +107,29 @@ impl<'a> Planner<'a> {
         &mut self,
         type_name: &Name,
         set: &'a SelectionSet,
-        guard: &Guard,
+        around: &Around,
         into: &mut Collected<'a>,
     ) -> Result<(), GraphqlError> {
         for selection in &set.selections {
-            self.charge(1 + guard.0.len())?;
-            let Some(guard) = self.guarded(guard, selection.directives()) else { continue };
+            self.charge(1 + around.guard.0.len())?;
+            let directives = selection.directives();
+            let Some(guard) = self.guarded(&around.guard, directives) else { continue };
+            let around = Around { guard, deferred: around.deferred };
             match selection {
-                Selected::Field(field) => self.place(field, &guard, into)?,
+                Selected::Field(field) => self.place(field, &around, into)?,
                 Selected::FragmentSpread(spread) => {
-                    self.spread(type_name, &spread.fragment_name, &guard, into)?;
+                    if let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
+                        && self.applies(&fragment.selection_set.ty, type_name)
+                    {
+                        let around = self.inside(directives, around, into);
+                        self.spread(type_name, &spread.fragment_name, &around, into)?;
+                    }
                 }
                 Selected::InlineFragment(fragment) => {
                     let condition = fragment.type_condition.as_ref();
                     if condition.is_none_or(|condition| self.applies(condition, type_name)) {
-                        self.collect(type_name, &fragment.selection_set, &guard, into)?;
+                        let around = self.inside(directives, around, into);
+                        self.collect(type_name, &fragment.selection_set, &around, into)?;
                     }
                 }
             }
@@ -107,18 +137,38 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
+    /// What is around the selections of a fragment, which may be deferred.
+    fn inside(
+        &mut self,
+        directives: &'a DirectiveList,
+        around: Around,
+        into: &mut Collected<'a>,
+    ) -> Around {
+        let Some(directive) = directives.get("defer").filter(|_| self.has_parts) else {
+            return around;
+        };
+        let Some(fragment) = deferred(directive, around.deferred, into.level) else { return around };
+        let place = (std::ptr::from_ref(directives), around.deferred);
+        let number = *into.deferred.entry(place).or_insert_with(|| {
+            self.deferred.push(fragment);
+            self.deferred.len() as u32 - 1
+        });
+        Around { deferred: Some(number), ..around }
+    }
+
     fn place(
         &mut self,
         field: &'a Node<Field>,
-        guard: &Guard,
+        around: &Around,
         into: &mut Collected<'a>,
     ) -> Result<(), GraphqlError> {
         let places = into.fields.entry(field.response_key()).or_default();
+        let deferred = around.deferred;
         let place = places
-            .entry(std::ptr::from_ref(field.as_ref()))
-            .or_insert_with(|| Place { field, guards: Guards::default() });
+            .entry((std::ptr::from_ref(field.as_ref()), deferred))
+            .or_insert_with(|| Place { field, guards: Guards::default(), deferred });
         self.charge(place.guards.0.len())?;
-        place.guards.add(guard);
+        place.guards.add(&around.guard);
         Ok(())
     }
 
@@ -126,18 +176,15 @@ impl<'a> Planner<'a> {
         &mut self,
         type_name: &Name,
         name: &'a Name,
-        guard: &Guard,
+        around: &Around,
         into: &mut Collected<'a>,
     ) -> Result<(), GraphqlError> {
         let document = self.document;
         let Some(fragment) = document.fragments.get(name) else { return Ok(()) };
-        if !self.applies(&fragment.selection_set.ty, type_name) {
-            return Ok(());
-        }
-        let guards = into.spread.entry(name).or_default();
+        let guards = into.spread.entry((name, around.deferred)).or_default();
         self.charge(guards.0.len())?;
-        if guards.add(guard) {
-            self.collect(type_name, &fragment.selection_set, guard, into)?;
+        if guards.add(&around.guard) {
+            self.collect(type_name, &fragment.selection_set, around, into)?;
         }
         Ok(())
     }
@@ -168,9 +215,12 @@ impl<'a> Planner<'a> {
     }
 
     /// When a field that stands at these places is in the answer.
-    pub(super) fn conditions(&mut self, places: &[Place<'a>]) -> Result<Conditions, GraphqlError> {
+    pub(super) fn conditions<'p>(
+        &mut self,
+        places: impl Iterator<Item = &'p Place<'p>>,
+    ) -> Result<Conditions, GraphqlError> {
         let mut weakest = Guards::default();
-        for guard in places.iter().flat_map(|place| place.guards.iter()) {
+        for guard in places.flat_map(|place| place.guards.iter()) {
             self.charge(weakest.0.len())?;
             weakest.add(guard);
         }

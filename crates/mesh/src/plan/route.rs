@@ -28,6 +28,7 @@ use std::sync::Arc;
 pub(crate) use atlas::Atlas;
 pub(crate) use show::show;
 
+use super::defer::Timing;
 use super::{Conditions, Plan};
 use crate::error::GraphqlError;
 use draft::Draft;
@@ -90,6 +91,8 @@ pub(crate) struct Field {
     /// Several only for objects that several sources give together.
     pub(crate) from: Vec<From>,
     pub(crate) below: Below,
+    /// When it is in the answer, of a document that asks for parts.
+    pub(crate) timing: Option<Arc<Timing>>,
 }
 
 /// Where a value stands.

@@ -1,6 +1,6 @@
 //! Collected selections to planned fields, one list for each concrete type.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use apollo_compiler::collections::HashMap as ApolloMap;
@@ -12,8 +12,9 @@ use base::Kind;
 use indexmap::IndexSet;
 
 use super::arguments::Arguments;
-use super::collect::{Collected, Guard, Place};
+use super::collect::{Around, Collected, Guard, Place};
 use super::cost::FieldCost;
+use super::defer::{Deferred, asks_for_parts};
 use super::resolve::{Backend, columns};
 use super::route::{Budget, route};
 use super::{Inner, Plan, PlannedField, Resolve, Selection};
@@ -35,10 +36,13 @@ pub(super) struct Planner<'a> {
     fields: usize,
     work: usize,
     earlier: Vec<(String, Arc<str>)>,
+    /// Whether the document asks for parts.
+    pub(super) has_parts: bool,
+    pub(super) deferred: Vec<Deferred>,
 }
 
 /// A selection set, and when it is asked for.
-type Asked<'a, 'g> = (&'a SelectionSet, &'g Guard);
+type Asked<'a> = (&'a SelectionSet, Around);
 
 /// Plans a valid operation.
 pub(crate) fn plan(
@@ -59,13 +63,15 @@ pub(crate) fn plan(
         fields: 0,
         work: 0,
         earlier: Vec::new(),
+        has_parts: asks_for_parts(schema, &valid.document),
+        deferred: Vec::new(),
     };
     let variables = operation.variables.iter().map(|declared| variable(schema, declared));
     let variables = variables.collect::<Result<Vec<_>, _>>()?;
     let root_type = operation.selection_set.ty.clone();
     let root =
-        planner.selection(&root_type, &[(&operation.selection_set, &Guard::default())], 1)?;
-    let (fields, earlier) = (planner.fields, planner.earlier);
+        planner.selection(&root_type, &[(&operation.selection_set, Around::default())], 1)?;
+    let Planner { fields, earlier, deferred, .. } = planner;
     let (is_mutation, is_subscription) = (operation.is_mutation(), operation.is_subscription());
     let usage = Arc::new(usage(schema, valid));
     let mut plan = Plan {
@@ -78,6 +84,7 @@ pub(crate) fn plan(
         route: None,
         direct: None,
         usage,
+        deferred,
     };
     if let Backend::Graph(atlas) = backend {
         let budget = Budget { calls: limits.calls, steps: limits.selections };
@@ -101,15 +108,15 @@ impl<'a> Planner<'a> {
     fn selection(
         &mut self,
         type_name: &Name,
-        sets: &[Asked<'a, '_>],
+        sets: &[Asked<'a>],
         depth: usize,
     ) -> Result<Selection, GraphqlError> {
         if depth > self.limits.depth {
             return Err(self.beyond("nests selections", depth, self.limits.depth));
         }
-        let mut collected = Collected::default();
-        for (set, guard) in sets {
-            self.collect(type_name, set, guard, &mut collected)?;
+        let mut collected = Collected::at(depth - 1);
+        for (set, around) in sets {
+            self.collect(type_name, set, around, &mut collected)?;
         }
         let mut fields = Vec::with_capacity(collected.fields.len());
         for (key, places) in collected.fields {
@@ -150,12 +157,18 @@ impl<'a> Planner<'a> {
         if self.fields > self.limits.fields {
             return Err(self.beyond("asks for fields", self.fields, self.limits.fields));
         }
+        let number = self.fields;
         let first = places[0].field;
-        let locations: Vec<(usize, usize)> = places
-            .iter()
-            .filter_map(|place| place.field.location()?.line_column(&self.document.sources))
-            .map(|place| (place.line, place.column))
-            .collect();
+        let mut locations: Vec<(usize, usize)> = Vec::with_capacity(places.len());
+        for place in places {
+            let location = place.field.location();
+            let place = location.and_then(|it| it.line_column(&self.document.sources));
+            // What is asked at once and later stands at one place, too.
+            locations.extend(place.map(|place| (place.line, place.column)));
+        }
+        let mut seen = HashSet::new();
+        locations.retain(|location| seen.insert(*location));
+        let timing = self.timing(number, places)?;
         // The field of the concrete type may be narrower than that of the interface.
         let definition = self.schema.type_field(parent, &first.name).ok();
         let ty = definition.map_or(&first.definition.ty, |definition| &definition.ty).clone();
@@ -173,7 +186,7 @@ impl<'a> Planner<'a> {
             _ => self.inner(ty.inner_named_type(), places, depth)?,
         };
         let cost = FieldCost::of(self.schema, parent, first, &ty);
-        let when = self.conditions(places)?;
+        let when = self.conditions(places.iter())?;
         Ok(PlannedField {
             key: key.as_str().into(),
             name: first.name.clone(),
@@ -185,6 +198,7 @@ impl<'a> Planner<'a> {
             inner,
             resolve,
             cost,
+            timing,
         })
     }
 
@@ -196,8 +210,11 @@ impl<'a> Planner<'a> {
     ) -> Result<Inner, GraphqlError> {
         let sets = places
             .iter()
-            .flat_map(|place| place.guards.iter().map(|guard| (&place.field.selection_set, guard)));
-        let sets: Vec<Asked<'a, '_>> = sets.collect();
+            .flat_map(|place| {
+                let around = |guard: &Guard| Around { guard: guard.clone(), deferred: place.deferred };
+                place.guards.iter().map(move |guard| (&place.field.selection_set, around(guard)))
+            });
+        let sets: Vec<Asked<'a>> = sets.collect();
         let concrete = match self.schema.types.get(type_name) {
             Some(ExtendedType::Object(_)) => {
                 return Ok(Inner::Object(self.selection(type_name, &sets, depth + 1)?));

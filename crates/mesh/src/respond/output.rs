@@ -7,6 +7,9 @@ use crate::error::{GraphqlError, PathPart};
 use crate::limits::Limits;
 use crate::record::Fault;
 
+/// What is left of the limits, in bytes and in errors.
+pub(crate) type Left = (usize, usize);
+
 /// A response that is being written.
 pub(super) struct Output {
     pub(super) text: Vec<u8>,
@@ -16,6 +19,8 @@ pub(super) struct Output {
     limit: usize,
     /// Bytes that the text may have.
     bytes: usize,
+    /// Bytes that the text may have with all parts that were sent.
+    allowed: usize,
     /// Whether it had more: nothing of it is sent, and writing ends.
     is_too_large: bool,
 }
@@ -29,8 +34,14 @@ impl Output {
             more_errors: 0,
             limit: limits.errors,
             bytes: limits.response_bytes,
+            allowed: limits.response_bytes,
             is_too_large: false,
         }
+    }
+
+    /// An empty one within what is left of the limits.
+    pub(super) fn within(limits: &Limits, (bytes, limit): Left) -> Self {
+        Output { bytes, limit, ..Output::new(limits) }
     }
 
     /// Whether the text became larger than is allowed; it is so for good.
@@ -58,6 +69,28 @@ impl Output {
         self.more_errors += 1;
     }
 
+    /// Takes the text after a mark, with the errors so far, as a part of its own; what it has counts
+    /// against the limits of all parts.
+    pub(super) fn take_part(&mut self, mark: usize) -> (Vec<u8>, Vec<GraphqlError>) {
+        let too_large = self.is_too_large().then(|| self.is_larger());
+        let text = self.text.split_off(mark.min(self.text.len()));
+        let mut errors = std::mem::take(&mut self.errors);
+        errors.extend(too_large);
+        self.bytes = self.bytes.saturating_sub(text.len());
+        self.limit = self.limit.saturating_sub(errors.len());
+        errors.extend(std::mem::take(&mut self.more_errors).checked_sub(1).map(|more| {
+            let message = format!("{} more errors are left out", more + 1);
+            GraphqlError::new(Kind::LimitExceeded, message)
+        }));
+        (text, errors)
+    }
+
+    /// What is left of the limits, for parts that are written later.
+    pub(super) fn left(&self) -> Left {
+        let bytes = self.bytes.saturating_sub(self.text.len());
+        (bytes, self.limit.saturating_sub(self.errors.len()))
+    }
+
     /// Closes the response; `is_empty` says that every root field is null.
     pub(super) fn finish(mut self, is_empty: bool) -> Response {
         if self.is_too_large() {
@@ -83,13 +116,17 @@ impl Output {
 
     /// The answer in the place of one that is larger than is allowed. What the request did is done.
     fn too_large(self) -> Response {
-        let message =
-            format!("the answer is larger than {}", size::format_bytes(self.bytes as u64));
-        let hint = "ask for fewer rows with `first`, or for fewer fields";
-        let error = GraphqlError::new(Kind::LimitExceeded, message).with("hint", hint);
+        let error = self.is_larger();
         let text = b"{\"data\":null".to_vec();
         let small =
             Output { text, errors: vec![error], more_errors: 0, is_too_large: false, ..self };
         small.finish(true)
+    }
+
+    fn is_larger(&self) -> GraphqlError {
+        let message =
+            format!("the answer is larger than {}", size::format_bytes(self.allowed as u64));
+        let hint = "ask for fewer rows with `first`, or for fewer fields";
+        GraphqlError::new(Kind::LimitExceeded, message).with("hint", hint)
     }
 }

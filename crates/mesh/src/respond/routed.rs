@@ -6,36 +6,58 @@ use std::sync::Arc;
 use apollo_compiler::ast::Type;
 use base::Kind;
 
-use super::output::Output;
+use super::output::{Left, Output};
 use super::writer::{Nulled, Written};
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
 use crate::fetch::service::{Answers, Spot};
 use crate::fetch::{Session, introspect};
+use crate::incremental::pass::{Found, Guide, Pass, Text, Turn};
 use crate::plan::Backend;
 use crate::plan::route::{Below, Field, Leaf, Node, Route};
 use crate::tape::{At, Cursor, Form, Tape};
 
 /// Writes the whole response.
 pub(crate) fn respond_routed(session: &Session<'_>, route: &Route, answers: Answers) -> Response {
-    let (stack, path) = (Vec::with_capacity(64), Vec::with_capacity(16));
-    let output = Output::new(&session.engine.settings.limits);
-    let mut writer = Routed { session, route, answers, output, stack, path };
-    writer.output.text.extend_from_slice(b"{\"data\":");
-    let mark = writer.output.text.len();
-    let written = writer.object(0, 0, Some(0));
-    if written.is_err() {
-        writer.output.text.truncate(mark);
-        writer.output.text.extend_from_slice(b"null");
+    let mut writer = Routed::new(session, route, answers);
+    let is_empty = writer.data();
+    writer.finish(is_empty)
+}
+
+/// Writes the first part of a response. Out: also the answers, for other parts.
+pub(crate) fn respond_routed_first<'a>(
+    session: &'a Session<'a>,
+    route: &'a Route,
+    answers: Answers,
+    pass: Pass<'a>,
+) -> (Response, Answers, Vec<Found>, Left) {
+    let mut writer = Routed { pass: Some(pass), ..Routed::new(session, route, answers) };
+    let is_empty = writer.data();
+    let found = writer.pass.take().map_or_else(Vec::new, |pass| pass.found);
+    if found.is_empty() {
+        return (writer.finish(is_empty), Answers::default(), found, Left::default());
     }
-    let Routed { answers, mut output, .. } = writer;
-    // Of a query nothing is done that asking again could do twice, whatever else it asked.
+    let left = writer.output.left();
+    let Routed { answers, output, .. } = writer;
     let stale = !session.plan.is_mutation && answers.faults.is_stale();
-    for error in answers.faults.untold() {
-        output.report(error, Vec::new);
-    }
-    let response = output.finish(written.is_err());
-    Response { stale: response.stale || stale, ..response }
+    let response = output.finish(is_empty);
+    (Response { stale: response.stale || stale, ..response }, answers, found, left)
+}
+
+/// Writes what a pass is led to.
+pub(crate) fn respond_routed_led<'a>(
+    session: &'a Session<'a>,
+    route: &'a Route,
+    answers: Answers,
+    pass: Pass<'a>,
+    left: Left,
+) -> (Vec<Text>, Answers, Left) {
+    let output = Output::within(&session.engine.settings.limits, left);
+    let mut writer = Routed { pass: Some(pass), output, ..Routed::new(session, route, answers) };
+    // What is missing is said in the texts.
+    let _ = writer.object(0, 0, Some(0));
+    let texts = writer.pass.take().map_or_else(Vec::new, |pass| pass.texts);
+    (texts, writer.answers, writer.output.left())
 }
 
 /// A slot of the object that is written, and where its next field is looked for.
@@ -67,6 +89,19 @@ struct Routed<'a> {
     /// the positions of the value that is written.
     stack: Vec<Place>,
     path: Vec<Step<'a>>,
+    /// Of an answer in parts: what is written now, and what later.
+    pass: Option<Pass<'a>>,
+}
+
+/// A list while it is gone through.
+#[derive(Clone)]
+struct List<'a, 't> {
+    asked: Asked<'a>,
+    /// The type of an item.
+    ty: &'t Type,
+    groups: Vec<usize>,
+    next: Vec<Spot>,
+    index: usize,
 }
 
 /// A field whose value is written.
@@ -79,6 +114,36 @@ struct Asked<'a> {
 }
 
 impl<'a> Routed<'a> {
+    fn new(session: &'a Session<'a>, route: &'a Route, answers: Answers) -> Self {
+        let (stack, path) = (Vec::with_capacity(64), Vec::with_capacity(16));
+        let output = Output::new(&session.engine.settings.limits);
+        Routed { session, route, answers, output, stack, path, pass: None }
+    }
+
+    /// Writes the data of a response. Out: whether there is none.
+    fn data(&mut self) -> bool {
+        self.output.text.extend_from_slice(b"{\"data\":");
+        let mark = self.here();
+        let written = self.object(0, 0, Some(0));
+        if written.is_err() {
+            self.back_to(mark);
+            self.output.text.extend_from_slice(b"null");
+        }
+        written.is_err()
+    }
+
+    /// Closes a response that has no other parts.
+    fn finish(self, is_empty: bool) -> Response {
+        let Routed { mut answers, mut output, session, .. } = self;
+        // Of a query nothing is done that asking again could do twice, whatever else it asked.
+        let stale = !session.plan.is_mutation && answers.faults.is_stale();
+        for error in answers.faults.untold() {
+            output.report(error, Vec::new);
+        }
+        let response = output.finish(is_empty);
+        Response { stale: response.stale || stale, ..response }
+    }
+
     /// Writes an object whose bases stand on the stack from a position on.
     fn object(&mut self, node: usize, start: usize, ordinal: Option<usize>) -> Written {
         let route = self.route;
@@ -90,34 +155,116 @@ impl<'a> Routed<'a> {
             };
             self.stack.push(Place::new(spot));
         }
+        let Some(pass) = &mut self.pass else { return self.fields(shape, start, true) };
+        pass.enter(self.path.len());
+        let written = match pass.take_guide() {
+            None => self.fields(shape, start, true),
+            Some(guide) => {
+                self.led_object(shape, start, guide);
+                Ok(())
+            }
+        };
+        if let Some(pass) = &mut self.pass {
+            pass.leave();
+        }
+        written
+    }
+
+    /// Writes the fields of an object. What it leaves for later is noted, unless it was before.
+    fn fields(&mut self, shape: &'a Node, start: usize, notes_later: bool) -> Written {
         self.output.text.push(b'{');
         let first = self.output.text.len();
+        let mut later = Vec::new();
         for (index, field) in shape.fields.iter().take(shape.shown).enumerate() {
             if field.when.as_ref().is_some_and(|when| !when.hold(&self.session.variables)) {
+                continue;
+            }
+            if let Some(pass) = &mut self.pass
+                && let Turn::Later(set) = pass.turn(field.timing.as_deref())
+            {
+                if !later.contains(&set) {
+                    later.push(set);
+                }
                 continue;
             }
             let is_first = self.output.text.len() == first;
             self.output.text.extend_from_slice(&field.quoted[usize::from(is_first)..]);
             self.path.push(Step::Key(&field.key));
-            let mark = self.output.text.len();
+            let mark = self.here();
             let height = self.stack.len();
             let written = self.field(shape, field, index, start);
             self.stack.truncate(height);
+            if let Some(pass) = &mut self.pass {
+                pass.disarm();
+            }
             let written = self.absorb(written, &field.ty, mark);
             self.path.pop();
             written?;
         }
         self.output.text.push(b'}');
+        let path = (!later.is_empty()).then(|| self.parts_of_path());
+        if let (Some(pass), Some(path)) = (self.pass.as_mut().filter(|_| notes_later), path) {
+            for set in later {
+                pass.leave_fields(set, path.clone());
+            }
+        }
         Ok(())
     }
 
+    /// Goes through an object to the places below it, and writes the part that belongs to it.
+    fn led_object(&mut self, shape: &'a Node, start: usize, mut guide: Guide) {
+        if let Some((place, _)) = guide.here {
+            let mark = self.output.text.len();
+            let written = self.fields(shape, start, false);
+            self.keep(place, mark, written.is_err());
+        }
+        for (index, field) in shape.fields.iter().take(shape.shown).enumerate() {
+            let step = PathPart::Key(field.key.clone());
+            let Some(below) = guide.below.remove(&step) else { continue };
+            self.path.push(Step::Key(&field.key));
+            self.lead(Some(below));
+            let height = self.stack.len();
+            // Nothing is written on the way, so nothing can be missing there.
+            let _ = self.field(shape, field, index, start);
+            self.stack.truncate(height);
+            self.lead(None);
+            self.path.pop();
+        }
+    }
+
+    /// Keeps the text after a mark as that of a place.
+    fn keep(&mut self, place: usize, mark: usize, is_cut: bool) {
+        let (text, errors) = self.output.take_part(mark);
+        if let Some(pass) = &mut self.pass {
+            pass.keep(place, text, is_cut, errors);
+        }
+    }
+
+    fn lead(&mut self, guide: Option<Guide>) {
+        if let Some(pass) = &mut self.pass {
+            pass.lead(guide);
+        }
+    }
+
+    /// Where the text ends now, and how much was found for later.
+    fn here(&self) -> (usize, usize) {
+        (self.output.text.len(), self.pass.as_ref().map_or(0, |pass| pass.found.len()))
+    }
+
+    fn back_to(&mut self, (mark, found): (usize, usize)) {
+        self.output.text.truncate(mark);
+        if let Some(pass) = &mut self.pass {
+            pass.forget(found);
+        }
+    }
+
     /// A value that could not be written is null where its type allows it.
-    fn absorb(&mut self, written: Written, ty: &Type, mark: usize) -> Written {
+    fn absorb(&mut self, written: Written, ty: &Type, mark: (usize, usize)) -> Written {
         if self.output.is_too_large() {
             return Err(Nulled);
         }
         if written.is_err() && !ty.is_non_null() {
-            self.output.text.truncate(mark);
+            self.back_to(mark);
             self.output.text.extend_from_slice(b"null");
             return Ok(());
         }
@@ -245,30 +392,92 @@ impl<'a> Routed<'a> {
     }
 
     fn list(&mut self, asked: Asked<'a>, ty: &Type, height: usize) -> Written {
-        self.output.text.push(b'[');
         let groups: Vec<usize> =
             asked.field.from.iter().map(|from| asked.node.slots[from.slot]).collect();
         let spots: Vec<Spot> =
             self.stack.iter().skip(height).take(groups.len()).map(|place| place.spot).collect();
-        let mut next = self.answers.items(&groups, &spots);
-        let mut items = Vec::with_capacity(groups.len());
-        let mut index = 0;
-        let top = self.stack.len();
-        while self.answers.next_items(&groups, &mut next, &mut items) {
-            if index > 0 {
+        let next = self.answers.items(&groups, &spots);
+        let mut list = List { asked, ty, groups, next, index: 0 };
+        if let Some(guide) = self.pass.as_mut().and_then(Pass::take_guide) {
+            self.led_list(list, guide);
+            return Ok(());
+        }
+        let stream = self.pass.as_mut().and_then(Pass::begin_list);
+        self.output.text.push(b'[');
+        self.items(&mut list, stream.map_or(usize::MAX, |stream| stream.initial))?;
+        self.output.text.push(b']');
+        if let Some(stream) = stream
+            && self.has_more(&mut list)
+        {
+            let path = self.parts_of_path();
+            if let Some(pass) = &mut self.pass {
+                pass.leave_items(stream, path, list.index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through a list to the places below it, and writes the items that it kept back.
+    fn led_list(&mut self, mut list: List<'a, '_>, mut guide: Guide) {
+        let mut items = Vec::with_capacity(list.groups.len());
+        loop {
+            if let Some((place, _)) = guide.here.filter(|(_, from)| *from == list.index) {
+                let mark = self.output.text.len();
+                let mut kept_back = list.clone();
+                let written = self.items(&mut kept_back, usize::MAX);
+                self.keep(place, mark, written.is_err());
+                guide.here = None;
+            }
+            let is_over = guide.here.is_none() && guide.below.is_empty();
+            if is_over || !self.answers.next_items(&list.groups, &mut list.next, &mut items) {
+                return;
+            }
+            let step = PathPart::Index(list.index);
+            if let Some(below) = guide.below.remove(&step) {
+                self.path.push(Step::Index(list.index));
+                self.lead(Some(below));
+                let top = self.stack.len();
+                self.stack.extend(items.iter().copied().map(Place::new));
+                let _ = self.value(list.asked, list.ty, top);
+                self.stack.truncate(top);
+                self.lead(None);
+                self.path.pop();
+            }
+            items.clear();
+            list.index += 1;
+        }
+    }
+
+    /// Whether a list has another item.
+    fn has_more(&self, list: &mut List<'a, '_>) -> bool {
+        let (mut next, mut items) = (list.next.clone(), Vec::new());
+        self.answers.next_items(&list.groups, &mut next, &mut items)
+    }
+
+    /// Writes items up to one; those before one that takes the list with it are left where they are.
+    fn items(&mut self, list: &mut List<'a, '_>, end: usize) -> Written {
+        let mut items = Vec::with_capacity(list.groups.len());
+        let (top, first) = (self.stack.len(), list.index);
+        while list.index < end
+            && self.answers.next_items(&list.groups, &mut list.next, &mut items)
+        {
+            let start = self.here();
+            if list.index > first {
                 self.output.text.push(b',');
             }
-            self.path.push(Step::Index(index));
-            let mark = self.output.text.len();
+            self.path.push(Step::Index(list.index));
+            let mark = self.here();
             self.stack.extend(items.drain(..).map(Place::new));
-            let written = self.value(asked, ty, top);
+            let written = self.value(list.asked, list.ty, top);
             self.stack.truncate(top);
-            let written = self.absorb(written, ty, mark);
+            let written = self.absorb(written, list.ty, mark);
             self.path.pop();
-            written?;
-            index += 1;
+            if let Err(nulled) = written {
+                self.back_to(start);
+                return Err(nulled);
+            }
+            list.index += 1;
         }
-        self.output.text.push(b']');
         Ok(())
     }
 
@@ -387,15 +596,20 @@ impl<'a> Routed<'a> {
 
     fn report(&mut self, field: &'a Field, error: GraphqlError) {
         let path = &self.path;
-        let path = || {
-            let part = |step: &Step<'_>| match step {
-                Step::Key(key) => PathPart::Key((*key).clone()),
-                Step::Index(index) => PathPart::Index(*index),
-            };
-            path.iter().map(part).collect()
-        };
-        self.output.report(error.located(&field.locations), path);
+        self.output.report(error.located(&field.locations), || parts(path));
     }
+
+    fn parts_of_path(&self) -> Vec<PathPart> {
+        parts(&self.path)
+    }
+}
+
+fn parts(path: &[Step<'_>]) -> Vec<PathPart> {
+    let part = |step: &Step<'_>| match step {
+        Step::Key(key) => PathPart::Key((*key).clone()),
+        Step::Index(index) => PathPart::Index(*index),
+    };
+    path.iter().map(part).collect()
 }
 
 /// Whether a value is of its type.

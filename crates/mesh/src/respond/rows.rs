@@ -298,6 +298,10 @@ pub(crate) fn connection(
             })
         }
         (_, Some(ConnectionSlot::Count(count))) => total(writer, field, count),
+        (_, Some(ConnectionSlot::Later(count))) => match count.get() {
+            Some(count) => total(writer, field, count),
+            None => writer.null(field, &field.ty),
+        },
         (Resolve::Part(Part::Snapshot), _) => match page.position.snapshot {
             Some(snapshot) => long(writer, snapshot),
             None => writer.null(field, &field.ty),

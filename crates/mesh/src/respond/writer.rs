@@ -1,13 +1,16 @@
 //! The growing text of an answer, with the errors and the place where writing is.
 
+use std::ops::Range;
+
 use base::Kind;
 
 use apollo_compiler::ast::Type;
 
-use super::output::Output;
+use super::output::{Left, Output};
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
 use crate::fetch::Session;
+use crate::incremental::pass::{Guide, Pass, Turn};
 use crate::plan::{PlannedField, Selection};
 
 /// A null that its place forbids: the parent is null instead.
@@ -20,11 +23,27 @@ pub(crate) struct Writer<'a> {
     output: Output,
     path: Vec<PathPart>,
     session: &'a Session<'a>,
+    /// Of an answer in parts: what is written now, and what later.
+    pass: Option<Pass<'a>>,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(session: &'a Session<'a>) -> Self {
-        Writer { output: Output::new(&session.engine.settings.limits), path: Vec::new(), session }
+        let output = Output::new(&session.engine.settings.limits);
+        Writer { output, path: Vec::new(), session, pass: None }
+    }
+
+    /// One that writes parts, within what is left of the limits.
+    pub(crate) fn in_parts(
+        session: &'a Session<'a>,
+        pass: Pass<'a>,
+        left: Option<Left>,
+    ) -> Self {
+        let mut writer = Writer::new(session);
+        if let Some(left) = left {
+            writer.output = Output::within(&session.engine.settings.limits, left);
+        }
+        Writer { pass: Some(pass), ..writer }
     }
 
     pub(crate) fn session(&self) -> &'a Session<'a> {
@@ -51,6 +70,12 @@ impl<'a> Writer<'a> {
         self.output.text.truncate(mark);
     }
 
+    /// Writes null in the place of all data after a mark, of which nothing comes later either.
+    pub(crate) fn nothing(&mut self, mark: usize) {
+        self.back_to((mark, 0));
+        self.text("null");
+    }
+
     /// Whether nothing but null was written after a mark.
     pub(crate) fn is_null_since(&self, mark: usize) -> bool {
         self.output.text.get(mark..) == Some(b"null")
@@ -73,10 +98,41 @@ impl<'a> Writer<'a> {
         selection: &Selection,
         mut each: impl FnMut(&mut Self, usize, &PlannedField) -> Written,
     ) -> Written {
+        let Some(pass) = &mut self.pass else { return self.fields(selection, true, &mut each) };
+        pass.enter(self.path.len());
+        let written = match pass.take_guide() {
+            None => self.fields(selection, true, &mut each),
+            Some(guide) => {
+                self.led_object(selection, guide, &mut each);
+                Ok(())
+            }
+        };
+        if let Some(pass) = &mut self.pass {
+            pass.leave();
+        }
+        written
+    }
+
+    /// Writes an object. What it leaves for later is noted, unless it was before.
+    fn fields(
+        &mut self,
+        selection: &Selection,
+        notes_later: bool,
+        each: &mut impl FnMut(&mut Self, usize, &PlannedField) -> Written,
+    ) -> Written {
         self.output.text.push(b'{');
         let mut first = true;
+        let mut later = Vec::new();
         for (index, field) in selection.fields.iter().enumerate() {
             if !field.when.hold(&self.session.variables) {
+                continue;
+            }
+            if let Some(pass) = &mut self.pass
+                && let Turn::Later(set) = pass.turn(field.timing.as_deref())
+            {
+                if !later.contains(&set) {
+                    later.push(set);
+                }
                 continue;
             }
             if !first {
@@ -86,13 +142,59 @@ impl<'a> Writer<'a> {
             self.string(&field.key);
             self.output.text.push(b':');
             self.path.push(PathPart::Key(field.key.clone()));
-            let mark = self.mark();
+            let mark = self.here();
             let written = each(self, index, field);
             self.path.pop();
+            if let Some(pass) = &mut self.pass {
+                pass.disarm();
+            }
             self.absorb(written, &field.ty, mark)?;
         }
         self.output.text.push(b'}');
+        if let Some(pass) = self.pass.as_mut().filter(|_| notes_later) {
+            for set in later {
+                pass.leave_fields(set, self.path.clone());
+            }
+        }
         Ok(())
+    }
+
+    /// Goes through an object to the places below it, and writes the part that belongs to it.
+    fn led_object(
+        &mut self,
+        selection: &Selection,
+        mut guide: Guide,
+        each: &mut impl FnMut(&mut Self, usize, &PlannedField) -> Written,
+    ) {
+        if let Some((place, _)) = guide.here {
+            let mark = self.mark();
+            let written = self.fields(selection, false, each);
+            self.keep(place, mark, written.is_err());
+        }
+        for (index, field) in selection.fields.iter().enumerate() {
+            let step = PathPart::Key(field.key.clone());
+            let Some(below) = guide.below.remove(&step) else { continue };
+            self.path.push(step);
+            self.lead(Some(below));
+            // Nothing is written on the way, so nothing can be missing there.
+            let _ = each(self, index, field);
+            self.lead(None);
+            self.path.pop();
+        }
+    }
+
+    /// Keeps the text after a mark as that of a place.
+    fn keep(&mut self, place: usize, mark: usize, is_cut: bool) {
+        let (text, errors) = self.output.take_part(mark);
+        if let Some(pass) = &mut self.pass {
+            pass.keep(place, text, is_cut, errors);
+        }
+    }
+
+    fn lead(&mut self, guide: Option<Guide>) {
+        if let Some(pass) = &mut self.pass {
+            pass.lead(guide);
+        }
     }
 
     /// Writes a list of so many items of a list type.
@@ -103,28 +205,94 @@ impl<'a> Writer<'a> {
         mut each: impl FnMut(&mut Self, usize) -> Written,
     ) -> Written {
         let item = ty.item_type();
-        self.output.text.push(b'[');
-        for index in 0..length {
-            if index > 0 {
-                self.output.text.push(b',');
-            }
-            self.path.push(PathPart::Index(index));
-            let mark = self.mark();
-            let written = each(self, index);
-            self.path.pop();
-            self.absorb(written, item, mark)?;
+        let Some(pass) = &mut self.pass else {
+            self.output.text.push(b'[');
+            self.items(item, 0..length, &mut each)?;
+            self.output.text.push(b']');
+            return Ok(());
+        };
+        if let Some(guide) = pass.take_guide() {
+            self.led_list(item, length, guide, &mut each);
+            return Ok(());
         }
+        let stream = pass.begin_list();
+        let end = stream.map_or(length, |stream| stream.initial.min(length));
+        self.output.text.push(b'[');
+        self.items(item, 0..end, &mut each)?;
         self.output.text.push(b']');
+        if let (Some(stream), Some(pass)) = (stream.filter(|_| end < length), &mut self.pass) {
+            pass.leave_items(stream, self.path.clone(), end);
+        }
         Ok(())
     }
 
+    /// Goes through a list to the places below it, and writes the items that it kept back.
+    fn led_list(
+        &mut self,
+        item: &Type,
+        length: usize,
+        guide: Guide,
+        each: &mut impl FnMut(&mut Self, usize) -> Written,
+    ) {
+        if let Some((place, from)) = guide.here {
+            let mark = self.mark();
+            let written = self.items(item, from..length, each);
+            self.keep(place, mark, written.is_err());
+        }
+        for (step, below) in guide.below {
+            let PathPart::Index(index) = step else { continue };
+            self.path.push(step);
+            self.lead(Some(below));
+            let _ = each(self, index);
+            self.lead(None);
+            self.path.pop();
+        }
+    }
+
+    /// Writes items; those before one that takes the list with it are left where they are.
+    fn items(
+        &mut self,
+        item: &Type,
+        range: Range<usize>,
+        each: &mut impl FnMut(&mut Self, usize) -> Written,
+    ) -> Written {
+        let first = range.start;
+        for index in range {
+            let start = self.here();
+            if index > first {
+                self.output.text.push(b',');
+            }
+            self.path.push(PathPart::Index(index));
+            let mark = self.here();
+            let written = each(self, index);
+            self.path.pop();
+            if let Err(nulled) = self.absorb(written, item, mark) {
+                self.back_to(start);
+                return Err(nulled);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the text ends now, and how much was found for later.
+    fn here(&self) -> (usize, usize) {
+        (self.mark(), self.pass.as_ref().map_or(0, |pass| pass.found.len()))
+    }
+
+    fn back_to(&mut self, (mark, found): (usize, usize)) {
+        self.cut(mark);
+        if let Some(pass) = &mut self.pass {
+            pass.forget(found);
+        }
+    }
+
     /// A value that could not be written is null where its type allows it.
-    fn absorb(&mut self, written: Written, ty: &Type, mark: usize) -> Written {
+    fn absorb(&mut self, written: Written, ty: &Type, mark: (usize, usize)) -> Written {
         if self.output.is_too_large() {
             return Err(Nulled);
         }
         if written.is_err() && !ty.is_non_null() {
-            self.cut(mark);
+            self.back_to(mark);
             self.text("null");
             return Ok(());
         }
@@ -169,6 +337,12 @@ impl<'a> Writer<'a> {
         }
         self.text("null");
         Ok(())
+    }
+
+    /// What was found and written of parts, and what is left of the limits. What a writer has that ends
+    /// an answer is asked before it is closed.
+    pub(crate) fn take_pass(&mut self) -> Option<(Pass<'a>, Left)> {
+        Some((self.pass.take()?, self.output.left()))
     }
 
     /// Closes the response; `is_empty` says that every root field is null.

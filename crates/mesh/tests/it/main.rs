@@ -14,6 +14,7 @@ mod limits;
 mod malformed;
 mod media;
 mod pages;
+mod parts;
 mod plain;
 mod random;
 mod reference;

@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 use tokio::runtime::Runtime;
 
-use crate::reference;
+use crate::{parts, reference};
 
 /// A field of one name has one shape everywhere, so that any two of them can be merged.
 const SDL: &str = "
@@ -71,6 +71,8 @@ struct Draw<'a> {
     rng: Rng,
     /// The types of fragments; one may spread those after it.
     fragments: Vec<&'static str>,
+    /// Whether fragments are deferred and lists streamed.
+    in_parts: bool,
 }
 
 const COMPOSITE: [&str; 7] = ["Named", "Node", "A", "B", "C", "Part", "Any"];
@@ -114,6 +116,27 @@ impl Draw<'_> {
         out
     }
 
+    /// What makes a fragment come later, perhaps.
+    fn later(&self, directive: &str) -> String {
+        if !self.in_parts || self.chance(50) {
+            return String::new();
+        }
+        let mut given = Vec::new();
+        if self.chance(30) {
+            given.push(format!("if: {}", self.one(&["true", "false", "$yes", "$no"])));
+        }
+        if self.chance(50) {
+            given.push(format!("label: \"l{}\"", self.rng.below(1 << 40)));
+        }
+        if directive == "stream" && self.chance(60) {
+            given.push(format!("initialCount: {}", self.one(&["0", "1", "2", "$number"])));
+        }
+        match given.is_empty() {
+            true => format!(" @{directive}"),
+            false => format!(" @{directive}({})", given.join(", ")),
+        }
+    }
+
     /// A selection set on a type; fragments from `next` on may be spread.
     fn set(&self, parent: &str, depth: usize, next: usize) -> String {
         let selections: Vec<String> = (0..=self.rng.below(4))
@@ -132,11 +155,12 @@ impl Draw<'_> {
         if depth == 0 {
             return format!("...{} {{ __typename }}", self.directives());
         }
+        let directives = self.directives() + &self.later("defer");
         if types.is_empty() || self.chance(20) {
-            return format!("...{} {}", self.directives(), self.set(parent, depth - 1, next));
+            return format!("...{directives} {}", self.set(parent, depth - 1, next));
         }
         let name = self.one(&types);
-        format!("... on {name}{} {}", self.directives(), self.set(name, depth - 1, next))
+        format!("... on {name}{directives} {}", self.set(name, depth - 1, next))
     }
 
     fn spread(&self, parent: &str, next: usize) -> String {
@@ -147,7 +171,7 @@ impl Draw<'_> {
             true => "__typename".to_owned(),
             false => {
                 let index = known[self.rng.below(known.len() as u64) as usize];
-                format!("...F{index}{}", self.directives())
+                format!("...F{index}{}{}", self.directives(), self.later("defer"))
             }
         }
     }
@@ -172,12 +196,18 @@ impl Draw<'_> {
             return "__typename".to_owned();
         }
         let set = if is_leaf { String::new() } else { self.set(inner, depth - 1, next) };
-        format!("{}{} {set}", self.head(name), self.directives())
+        let streamed = if ty.is_list() { self.later("stream") } else { String::new() };
+        // A list that is streamed here must not stand under the same name where it is not.
+        let alias = match streamed.is_empty() {
+            true => String::new(),
+            false => format!("s{}", self.rng.below(1 << 40)),
+        };
+        format!("{alias}{}{}{streamed} {set}", self.head(name, !streamed.is_empty()), self.directives())
     }
 
     /// Alias, name and arguments.
-    fn head(&self, name: &str) -> String {
-        let alias = self.one(&["", "", "x", "y"]);
+    fn head(&self, name: &str, needs_alias: bool) -> String {
+        let alias = self.one(if needs_alias { &["x", "y"] } else { &["", "", "x", "y"] });
         let known = ARGUMENTS.iter().find(|(field, _)| *field == name);
         match known.filter(|_| self.chance(60)) {
             Some((_, all)) => {
@@ -320,11 +350,11 @@ struct Seen {
 struct Subject {
     runtime: Runtime,
     data: Arc<Data>,
-    engine: Engine,
+    engine: Arc<Engine>,
 }
 
 impl Subject {
-    fn new() -> Self {
+    fn new(incremental: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let schema = Schema::parse_and_validate(SDL, "schema.graphql").expect("a schema");
         let data = Arc::new(Data { schema, seed: AtomicU64::new(0) });
@@ -333,9 +363,9 @@ impl Subject {
         let time = Duration::from_secs(3_600);
         let (aliases, errors) = (10_000, 10_000);
         let limits = Limits { fields, selections, aliases, errors, time, ..Limits::default() };
-        let settings = Settings { limits, ..Settings::default() };
+        let settings = Settings { limits, incremental, ..Settings::default() };
         let engine = Engine::plain_with_settings(SDL, data.clone(), settings).expect("a schema");
-        Subject { runtime: runtime.expect("a runtime"), data, engine }
+        Subject { runtime: runtime.expect("a runtime"), data, engine: Arc::new(engine) }
     }
 }
 
@@ -345,7 +375,7 @@ fn compare(subject: &Subject, seed: u64, seen: &mut Seen) -> std::result::Result
     data.seed.store(seed, Ordering::SeqCst);
     let rng = Rng::seeded(seed);
     let fragments = (0..4).map(|_| COMPOSITE[rng.below(7) as usize]).collect();
-    let (text, variables) = Draw { schema: &data.schema, rng, fragments }.document();
+    let (text, variables) = Draw { schema: &data.schema, rng, fragments, in_parts: false }.document();
     let request =
         Request { variables: variables.clone(), ..Request::new(&text, Principal::local()) };
     let answer = runtime.block_on(engine.execute(request)).json().expect("JSON");
@@ -381,7 +411,7 @@ fn compare(subject: &Subject, seed: u64, seen: &mut Seen) -> std::result::Result
 
 #[test]
 fn random_documents_are_answered_as_the_specification_says() {
-    let subject = Subject::new();
+    let subject = Subject::new(false);
     let seen = std::cell::RefCell::new(Seen::default());
     proptest!(ProptestConfig::with_cases(600), |(seed in any::<u64>())| {
         let compared = compare(&subject, seed, &mut seen.borrow_mut());
@@ -396,4 +426,26 @@ fn random_documents_are_answered_as_the_specification_says() {
     ] {
         assert!(count >= 20, "only {count} documents with {what}");
     }
+}
+
+/// A request for an answer in parts that is drawn from a seed.
+fn drawn(subject: &Subject, seed: u64) -> Request {
+    subject.data.seed.store(seed, Ordering::SeqCst);
+    let rng = Rng::seeded(seed);
+    let fragments = (0..4).map(|_| COMPOSITE[rng.below(7) as usize]).collect();
+    let draw = Draw { schema: &subject.data.schema, rng, fragments, in_parts: true };
+    let (text, variables) = draw.document();
+    Request { variables, ..Request::new(text, Principal::local()) }
+}
+
+#[test]
+fn parts_of_random_documents_make_the_answer_in_one_piece() {
+    let subject = Subject::new(true);
+    let seen = std::cell::RefCell::new(parts::Seen::default());
+    proptest!(ProptestConfig::with_cases(600), |(seed in any::<u64>())| {
+        let asked = drawn(&subject, seed);
+        let compared = parts::compare(&subject.runtime, &subject.engine, asked, &mut seen.borrow_mut());
+        prop_assert!(compared.is_ok(), "seed {seed} {}", compared.unwrap_err());
+    });
+    seen.into_inner().check(100, false);
 }

@@ -2,10 +2,10 @@
 //! has everything.
 
 mod cases;
-mod graph;
+pub(crate) mod graph;
 mod interpreter;
 mod noted;
 mod plans;
-mod random;
+pub(crate) mod random;
 mod service;
 mod world;

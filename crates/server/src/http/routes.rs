@@ -6,6 +6,7 @@ mod health;
 mod iceberg;
 mod media;
 mod operations;
+mod parts;
 mod streams;
 mod ui;
 
@@ -77,9 +78,13 @@ pub(super) fn router(app: Shared) -> Router {
         .with_state(app)
 }
 
-/// Everything large enough, but not lines of progress: an encoder would hold them back.
+/// Everything large enough, but neither lines of progress nor parts of an answer: an encoder would hold
+/// them back.
 fn predicate() -> impl Predicate {
-    DefaultPredicate::new().and(NotForContentType::const_new(events::MEDIA_TYPE)).and(is_ours)
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new(events::MEDIA_TYPE))
+        .and(NotForContentType::const_new(parts::MEDIA_TYPE))
+        .and(is_ours)
 }
 
 /// An answer to a request to S3, whose length its client has been told otherwise.

@@ -20,6 +20,7 @@ mod limits;
 mod malformed;
 mod noise;
 mod operations;
+mod parts;
 mod phases;
 mod ratings;
 mod safety;

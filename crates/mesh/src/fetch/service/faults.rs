@@ -12,6 +12,7 @@ use crate::error::GraphqlError;
 use crate::tape::{At, Form, Tape};
 
 /// All errors of one request's calls.
+#[derive(Default)]
 pub(crate) struct Faults {
     all: Vec<Fault>,
     /// By group and place, with the next key of the path when the place is above what the path names.
@@ -79,11 +80,13 @@ impl Faults {
 
     /// The errors that nobody was told of, but for those about values that are not in the answer: a
     /// source that does not know the type of an object is asked for the fields of all.
-    pub(crate) fn untold(self) -> impl Iterator<Item = GraphqlError> {
-        self.all
-            .into_iter()
-            .filter(|fault| !fault.is_told && !fault.is_placed)
-            .map(|fault| fault.error)
+    pub(crate) fn untold(&mut self) -> Vec<GraphqlError> {
+        let untold = self.all.iter_mut().filter(|fault| !fault.is_told && !fault.is_placed);
+        let tell = |fault: &mut Fault| {
+            fault.is_told = true;
+            fault.error.clone()
+        };
+        untold.map(tell).collect()
     }
 }
 

@@ -109,6 +109,7 @@ fn finish_field(draft: &Draft<'_>, node: usize, field: &DraftField<'_>) -> Field
         locations: field.shown.map_or_else(Vec::new, |shown| shown.locations.clone()),
         from: from.collect(),
         below: below(draft, field),
+        timing: field.shown.and_then(|shown| shown.timing.clone()),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read(path: &Path) -> Arc<Graph> {
 }
 
 /// The graph of the parts of a text.
-pub(super) fn compose(text: &str) -> Arc<Graph> {
+pub(crate) fn compose(text: &str) -> Arc<Graph> {
     let parts = text.split("=== ").skip(1);
     let sources: Vec<GraphSource> = parts
         .map(|part| {

@@ -4,21 +4,26 @@
 use apollo_compiler::ast::Type;
 use apollo_compiler::schema::FieldDefinition;
 use apollo_compiler::{Name, Schema};
+use base::Principal;
 use base::rng::Rng;
+use mesh::Request;
 use serde_json::{Map, Value as Json, json};
 use tokio::runtime::Runtime;
 
 use super::graph::{folder, read};
 use super::interpreter::is_composite;
 use super::service::Federation;
+use crate::parts;
 
 /// Draws operations over any schema.
-struct Draw<'a> {
+pub(crate) struct Draw<'a> {
     schema: &'a Schema,
     composite: Vec<&'a Name>,
     rng: Rng,
     /// The types of fragments; one may spread those after it.
     fragments: Vec<&'a Name>,
+    /// Whether fragments are deferred and lists streamed.
+    in_parts: bool,
 }
 
 /// Variables with their types, and values that they may be given; `null` here means none.
@@ -30,12 +35,30 @@ const VARIABLES: &[(&str, &str, &[&str])] = &[
 ];
 
 impl<'a> Draw<'a> {
-    fn new(schema: &'a Schema, rng: Rng) -> Self {
+    pub(crate) fn new(schema: &'a Schema, rng: Rng) -> Self {
         let types = schema.types.values().filter(|ty| is_composite(ty) && !ty.is_built_in());
         let composite: Vec<&Name> = types.map(|ty| ty.name()).collect();
-        let mut draw = Draw { schema, composite, rng, fragments: Vec::new() };
+        let mut draw = Draw { schema, composite, rng, fragments: Vec::new(), in_parts: false };
         draw.fragments = (0..3).map(|_| *draw.one(&draw.composite)).collect();
         draw
+    }
+
+    /// One whose fragments are deferred and whose lists are streamed, here and there.
+    pub(crate) fn in_parts(self) -> Self {
+        Draw { in_parts: true, ..self }
+    }
+
+    /// What makes a part come later, perhaps.
+    fn later(&self, directive: &str) -> String {
+        if !self.in_parts || self.chance(50) {
+            return String::new();
+        }
+        match self.rng.below(4) {
+            0 => format!(" @{directive}(if: $yes)"),
+            1 => format!(" @{directive}(label: \"l{}\")", self.rng.below(1 << 40)),
+            2 if directive == "stream" => " @stream(initialCount: 1)".to_owned(),
+            _ => format!(" @{directive}"),
+        }
     }
 
     fn one<'b, T>(&self, of: &'b [T]) -> &'b T {
@@ -86,7 +109,8 @@ impl<'a> Draw<'a> {
             return format!("...{} {{ __typename }}", self.directives());
         }
         let name = self.one(&types);
-        format!("... on {name}{} {}", self.directives(), self.set(name, depth - 1, next))
+        let directives = self.directives() + &self.later("defer");
+        format!("... on {name}{directives} {}", self.set(name, depth - 1, next))
     }
 
     fn spread(&self, parent: &Name, next: usize) -> String {
@@ -95,7 +119,9 @@ impl<'a> Draw<'a> {
             known.filter(|(_, name)| self.overlaps(parent, name)).map(|(index, _)| index).collect();
         match known.is_empty() {
             true => "__typename".to_owned(),
-            false => format!("...F{}{}", self.one(&known), self.directives()),
+            false => {
+                format!("...F{}{}{}", self.one(&known), self.directives(), self.later("defer"))
+            }
         }
     }
 
@@ -116,12 +142,19 @@ impl<'a> Draw<'a> {
             return "__typename".to_owned();
         }
         let set = if is_leaf { String::new() } else { self.set(inner, depth - 1, next) };
-        format!("{}{} {set}", self.head(field), self.directives())
+        let streamed = if field.ty.is_list() { self.later("stream") } else { String::new() };
+        // A list that is streamed here must not stand under the same name where it is not.
+        let alias = match streamed.is_empty() {
+            true => String::new(),
+            false => format!("s{}", self.rng.below(1 << 40)),
+        };
+        let head = self.head(field, &alias);
+        format!("{head}{}{streamed} {set}", self.directives())
     }
 
     /// Alias, name and arguments; what has other arguments has another alias.
-    fn head(&self, field: &FieldDefinition) -> String {
-        let alias = self.one(&["", "", "", "x", "y"]);
+    fn head(&self, field: &FieldDefinition, given: &str) -> String {
+        let alias = if given.is_empty() { self.one(&["", "", "", "x", "y"]) } else { given };
         let arguments: Vec<String> = field
             .arguments
             .iter()
@@ -166,7 +199,7 @@ impl<'a> Draw<'a> {
     }
 
     /// A whole document, and values of its variables.
-    fn document(&self) -> (String, Map<String, Json>) {
+    pub(crate) fn document(&self) -> (String, Map<String, Json>) {
         let is_mutation = self.schema.types.contains_key("Mutation") && self.chance(15);
         let (word, root) = if is_mutation { ("mutation", "Mutation") } else { ("query", "Query") };
         let root = Name::new(root).expect("a name");
@@ -342,4 +375,28 @@ fn random_operations_are_answered_as_one_service_answers_them() {
     }
     let counts = [all.entities, all.deep, all.errors, all.nulled, all.conditions];
     assert!(counts.iter().all(|count| *count >= 5), "{all:?}");
+}
+
+#[test]
+fn parts_of_many_services_make_the_answer_in_one_piece() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let entries = std::fs::read_dir(folder()).expect("graphs");
+    let mut folders: Vec<_> = entries.map(|entry| entry.expect("a folder").path()).collect();
+    folders.sort();
+    let mut seen = parts::Seen::default();
+    for folder in folders {
+        let federation = Federation::new(read(&folder.join("sources.graphql")));
+        let rng = Rng::seeded(SEED);
+        for _ in 0..cases() {
+            let rng = Rng::seeded(rng.next_u64());
+            let broken = [0, 0, 5][rng.below(3) as usize];
+            federation.set_world(rng.next_u64(), broken);
+            let (text, variables) = Draw::new(&federation.graph.api, rng).in_parts().document();
+            let request = Request { variables, ..Request::new(text, Principal::local()) };
+            let compared = parts::compare(&runtime, &federation.engine, request, &mut seen);
+            assert!(compared.is_ok(), "{}: {}", folder.display(), compared.unwrap_err());
+        }
+    }
+    seen.check(100, false);
 }

@@ -113,7 +113,7 @@ fn executable(graph: &Graph, index: usize) -> Valid<Schema> {
 pub(super) struct Federation {
     pub(super) graph: Arc<Graph>,
     pub(super) shared: Arc<Shared>,
-    pub(super) engine: Engine,
+    pub(super) engine: Arc<Engine>,
 }
 
 impl Federation {
@@ -135,9 +135,9 @@ impl Federation {
         let limits =
             Limits { time, aliases, errors, fields, selections: 1_000_000, ..Limits::default() };
         let rng = base::rng::Rng::seeded(7);
-        let settings = Settings { limits, rng, ..Settings::default() };
+        let settings = Settings { limits, rng, incremental: true, ..Settings::default() };
         let engine = Engine::over_graph(graph.clone(), services.collect(), settings);
-        Federation { graph, shared, engine: engine.expect("an engine") }
+        Federation { graph, shared, engine: Arc::new(engine.expect("an engine")) }
     }
 
     pub(super) fn set_world(&self, seed: u64, broken: u64) {

@@ -22,7 +22,7 @@ use super::super::guard::is_deliberate;
 use super::super::respond::status;
 use super::super::{App, Shared};
 use super::operations::{is_json, json, not_json};
-use super::streams;
+use super::{parts, streams};
 use crate::gate::{Answer, Bill, Caller, Document, Gate};
 use crate::operations;
 use crate::project::Live;
@@ -223,7 +223,8 @@ async fn answer(came: &Came<'_>, caller: &Caller, request: &GraphqlRequest) -> R
     if *method == Method::GET && served.engine.is_mutation(&document.text, name) {
         return Ok(Outcome::Refused(no_mutation(headers)));
     }
-    let question = Question { gate, request, caller, document, bill };
+    let takes_parts = parts::are_taken(headers);
+    let question = Question { gate, request, caller, document, bill, takes_parts };
     Ok(Outcome::Answered(question.settle(app, served, wanted.is_some()).await?))
 }
 
@@ -234,6 +235,7 @@ pub(super) struct Question<'a> {
     pub(super) caller: &'a Caller,
     pub(super) document: Document,
     pub(super) bill: Bill<'a>,
+    pub(super) takes_parts: bool,
 }
 
 impl Question<'_> {
@@ -258,7 +260,8 @@ impl Question<'_> {
     }
 
     async fn ask(&self, live: &Live) -> Answer {
-        self.gate.execute(&live.engine, self.request(), self.document.keep(), &self.bill).await
+        let (keep, bill) = (self.document.keep(), &self.bill);
+        self.gate.execute(&live.engine, self.request(), keep, bill, self.takes_parts).await
     }
 }
 
@@ -295,6 +298,9 @@ fn answered(headers: &HeaderMap, seen: &Seen, outcome: Result<Outcome>) -> Respo
 
 /// An answer, with what HTTP says beside it.
 pub(super) fn told(headers: &HeaderMap, answer: Answer) -> Response {
+    if let Some(rest) = answer.parts {
+        return parts::respond(answer.response, rest);
+    }
     let mut response = respond(headers, answer.response, answer.status);
     if let Some(wait) = answer.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));

@@ -101,7 +101,7 @@ pub(super) async fn begin(
         let error = Error::invalid("a mutation cannot be asked for with GET");
         return Err(error.hint("send it with POST"));
     }
-    let question = Question { gate, request, caller, document, bill };
+    let question = Question { gate, request, caller, document, bill, takes_parts: false };
     if !is_stream {
         return Ok(Running::Once(question.settle(app, served, wanted.is_some()).await?));
     }
