@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Change, ChangeKind, Pairing, StorageEffect, TypePair};
+use super::{Change, ChangeKind, Pairing, StorageEffect, TypePair, policy};
 use crate::model::{
     ObjectKind, ObjectType, OrderBy, PartitionTransform, Schema, TableFormat, TableSpec,
 };
@@ -43,6 +43,8 @@ pub(super) fn changes(pairing: &Pairing<'_>, pair: &TypePair<'_>, changes: &mut 
             format!("the owner of `{name}` changes from `{}` to `{}`", old.owner, new.owner);
         push(ChangeKind::TypeOwner, message, StorageEffect::None);
     }
+    let policies = (&old.policy, &new.policy);
+    let policy = policy::change(ChangeKind::TypePolicy, name, &new.place, policies);
     let (from, to) = (module_name(pairing.old, old), module_name(pairing.new, new));
     if from != to {
         let message = format!("`{name}` moves from module `{from}` to `{to}`");
