@@ -165,7 +165,7 @@ impl Schema {
         }
         let name = &object.name;
         if object.policy.sight(who) == Sight::Hidden {
-            return Err(Error::not_found(format!("there is no type `{name}`")));
+            return Err(Error::not_found(format!("the schema has no type `{name}`")));
         }
         let text = format!("{door} gives rows as they are stored, and `{name}` has policies");
         Err(Error::new(Kind::Denied, text).hint(HINT))

@@ -14,6 +14,7 @@ mod malformed;
 mod media;
 mod pages;
 mod plain;
+mod policy;
 mod random;
 mod reference;
 mod route;

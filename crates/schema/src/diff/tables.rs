@@ -43,8 +43,6 @@ pub(super) fn changes(pairing: &Pairing<'_>, pair: &TypePair<'_>, changes: &mut 
             format!("the owner of `{name}` changes from `{}` to `{}`", old.owner, new.owner);
         push(ChangeKind::TypeOwner, message, StorageEffect::None);
     }
-    let policies = (&old.policy, &new.policy);
-    let policy = policy::change(ChangeKind::TypePolicy, name, &new.place, policies);
     let (from, to) = (module_name(pairing.old, old), module_name(pairing.new, new));
     if from != to {
         let message = format!("`{name}` moves from module `{from}` to `{to}`");
@@ -64,6 +62,8 @@ pub(super) fn changes(pairing: &Pairing<'_>, pair: &TypePair<'_>, changes: &mut 
         }
         (ObjectKind::Embedded, ObjectKind::Embedded) => {}
     }
+    let policies = (&old.policy, &new.policy);
+    changes.extend(policy::change(ChangeKind::TypePolicy, name, &new.place, policies));
     if old.was != new.was && !pair.is_renamed() {
         changes.push(Change::new(
             ChangeKind::Was,

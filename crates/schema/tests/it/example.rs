@@ -37,13 +37,13 @@ pub(crate) const PEOPLE: &str = r#"
 extend schema @module(name: "people", owner: "accounts")
 type User @key(fields: "id") @table(format: ICEBERG, plural: "users", bucket: {by: "id", count: 16}) {
   id: ID!
-  email: String
+  email: String @classified(as: "PII") @visible(if: "id = viewer.id", to: ["support"])
   plays(last: Int = 50): [Play!]! @ref(by: "userId", order: "at desc")
 }
 type Play @table(format: ICEBERG, plural: "plays", partition: "day(at), truncate(filmId, 4)", bucket: {by: "filmId", count: 16}) @owner(team: "playback") @was(name: "View") {
   userId: ID!  filmId: ID!  at: DateTime!  seconds: Int!  film: Film! @ref(by: "filmId")
 }
-type Clip @key(fields: "id") @table(format: LANCE) { id: Long! clip: Media! @media }
+type Clip @key(fields: "id") @table(format: LANCE) @scope(to: ["editors"]) { id: Long! clip: Media! @media }
 "#;
 
 pub(crate) fn sources() -> Sources {
@@ -229,5 +229,16 @@ fn the_fingerprint_sees_changes_and_not_how_they_are_written() {
         let changed = CATALOG.replace(from, to);
         assert_ne!(changed, CATALOG, "{from}");
         assert_ne!(fingerprint(PEOPLE, &changed, false), original, "{from}");
+    }
+    for (from, to) in [
+        ("PII", "SECRET"),
+        ("id = viewer.id", "id <> viewer.id"),
+        ("to: [\"support\"]", "to: [\"staff\"]"),
+        ("to: [\"editors\"]", "to: [\"staff\"]"),
+        (" @scope(to: [\"editors\"])", ""),
+    ] {
+        let changed = PEOPLE.replace(from, to);
+        assert_ne!(changed, PEOPLE, "{from}");
+        assert_ne!(fingerprint(&changed, CATALOG, false), original, "{from}");
     }
 }

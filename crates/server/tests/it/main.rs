@@ -21,6 +21,7 @@ mod malformed;
 mod noise;
 mod operations;
 mod phases;
+mod policy;
 mod ratings;
 mod safety;
 mod scenarios;
