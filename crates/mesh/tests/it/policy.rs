@@ -183,7 +183,7 @@ async fn audiences_open_what_policies_name() {
     assert_eq!(ask(salary, &["PAY", "finance"]).await, both);
     assert_eq!(ask(salary, &[EVERYTHING]).await, both);
     let order = "{ people(orderBy: [{salary: DESC}], first: 1) { nodes { id } } }";
-    assert_eq!(ask(order, &["PAY"]).await, json!({"people": {"nodes": [{"id": "u5"}]}}));
+    assert_eq!(ask(order, &["PAY"]).await, json!({"people": {"nodes": [{"id": "u4"}]}}));
     assert_eq!(ask(order, &["finance"]).await, Json::Null);
     let reports = "{ person(id: \"u1\") { reports { id } note } }";
     let found = json!({"person": {
@@ -252,17 +252,15 @@ async fn explain_shows_the_plan_of_the_caller() {
 }
 
 #[tokio::test]
-async fn a_caller_without_any_view_left_is_kept_apart_from_others() {
+async fn more_views_than_are_kept_are_told_apart() {
     let [one, _] = Database::pair(&read("schema.graphql")).await;
-    // More views than are kept: each caller gets his own all the same.
-    for round in 0..2 {
-        for bits in 0..64_u32 {
-            let names = ["PAY", "finance", "hr", "board", "FACE", "support"];
-            let held = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
-            let held: Vec<&str> = held.map(|(_, name)| *name).collect();
-            let answer = one.ask("{ person(id: \"u1\") { salary } }", &caller("u9", &held)).await;
-            assert_eq!(answer.contains("9001"), held.contains(&"PAY"), "{round} {held:?} {answer}");
-        }
+    // More views than are kept: each caller gets his own all the same, and so does the first again.
+    for bits in (0..34_u32).chain([0, 1]) {
+        let names = ["PAY", "finance", "hr", "board", "FACE", "support"];
+        let held = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+        let held: Vec<&str> = held.map(|(_, name)| *name).collect();
+        let answer = one.ask("{ person(id: \"u1\") { salary } }", &caller("u9", &held)).await;
+        assert_eq!(answer.contains("9001"), held.contains(&"PAY"), "{held:?} {answer}");
     }
 }
 

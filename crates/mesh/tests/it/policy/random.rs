@@ -8,7 +8,7 @@ use base::rng::Rng;
 
 use super::{Database, caller, read};
 
-const DOCUMENTS: usize = 600;
+const DOCUMENTS: usize = 300;
 
 const FIELDS: [&str; 17] = [
     "id",
@@ -145,10 +145,8 @@ impl<'r> Drawer<'r> {
     }
 
     fn groups(&self) -> String {
-        let mut arguments = vec![format!(
-            "groupBy: [{{{}: {{}}}}]",
-            self.seldom(&["team", "name", "salary", "bonus"], 2)
-        )];
+        let keys = ["team: VALUE", "name: VALUE", "salary: {}", "bonus: {bucket: 10}"];
+        let mut arguments = vec![format!("groupBy: [{{{}}}]", self.seldom(&keys, 2))];
         if self.chance(2) {
             arguments.push(format!("where: {}", self.wanted()));
         }
@@ -189,7 +187,7 @@ fn bracketed(arguments: &[String]) -> String {
 async fn what_is_held_back_changes_no_answer() {
     let [one, other] = Database::pair(&read("schema.graphql")).await;
     let rng = Rng::seeded(1);
-    let callers = [caller("u2", &[]), caller("u9", &[]), caller("u9", &["unknown"])];
+    let callers = [caller("u2", &[]), caller("u9", &["unknown"])];
     let (mut answered, mut told) = (0, 0);
     for number in 0..DOCUMENTS {
         let document = Drawer(&rng).document();
@@ -205,6 +203,6 @@ async fn what_is_held_back_changes_no_answer() {
         (one.asked(), other.asked());
     }
     // The property is empty when everything is refused, or when there is nothing to be told.
-    assert!(answered > DOCUMENTS, "only {answered} documents were answered");
+    assert!(answered > DOCUMENTS / 2, "only {answered} documents were answered");
     assert!(told > DOCUMENTS / 2, "only {told} documents tell whoever sees everything");
 }
