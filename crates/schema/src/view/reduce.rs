@@ -11,7 +11,7 @@ use apollo_compiler::{Name, Node, Schema as Sdl};
 use base::Principal;
 
 use crate::api::api_sdl;
-use crate::graph::Graph;
+use crate::graph::{Graph, SourceId, SourceKind};
 use crate::model::Schema;
 
 /// The graph without what the view of its tables and the scopes of its services hide.
@@ -19,7 +19,10 @@ pub(crate) fn reduced(whole: &Schema, view: &Schema, graph: &Graph, who: &Princi
     let mut api = Sdl::clone(&graph.api);
     let before = parsed(&api_sdl(whole));
     let after = parsed(&api_sdl(view));
-    subtract(&mut api, &before, &after);
+    subtract(&mut api, graph, &before, &after);
+    for object in view.types.values().filter(|object| !object.is_shown()) {
+        api.types.shift_remove(object.name.as_ref());
+    }
     let scopes = whole.services.iter().flat_map(|service| &service.scopes);
     for scope in scopes.filter(|scope| !scope.is_for(who)) {
         match &scope.field {
@@ -45,11 +48,14 @@ fn parsed(sdl: &str) -> Sdl {
     Sdl::parse(sdl, "api.graphql").unwrap_or_else(|failed| failed.partial)
 }
 
-/// Takes out of `api` what the tables had before and have no more.
-fn subtract(api: &mut Sdl, before: &Sdl, after: &Sdl) {
+/// Takes out of `api` the members that types of the tables had before and have no more. A type that is gone
+/// as a whole may be a service's, too: it loses what the tables alone have, and goes when nothing comes to it.
+fn subtract(api: &mut Sdl, graph: &Graph, before: &Sdl, after: &Sdl) {
     for (name, ty) in before.types.iter().filter(|(_, ty)| !ty.is_built_in()) {
         let Some(left) = after.types.get(name) else {
-            api.types.shift_remove(name);
+            for member in members(ty).iter().filter(|member| is_of_tables(graph, name, member)) {
+                remove_member(api, name, member);
+            }
             continue;
         };
         let left: HashSet<Name> = members(left).into_iter().collect();
@@ -66,6 +72,13 @@ fn subtract(api: &mut Sdl, before: &Sdl, after: &Sdl) {
             }
         }
     }
+}
+
+/// Whether the tables alone answer a field.
+fn is_of_tables(graph: &Graph, type_name: &Name, field: &Name) -> bool {
+    let sources = graph.types.get(type_name).and_then(|found| found.fields.get(field));
+    let kind = |source: SourceId| graph.sources.get(source.0 as usize).map(|source| source.kind);
+    sources.is_some_and(|all| all.iter().all(|one| kind(one.source) == Some(SourceKind::Lake)))
 }
 
 /// The names of a type's fields or values.

@@ -14,6 +14,11 @@ type Person @key(fields: "id") @table(plural: "people") {
   pay: Int @visible(to: ["finance"], if: "id = viewer.id")
 }
 type Audit @key(fields: "id") @table(plural: "audits") @scope(to: ["auditors"]) { id: ID! text: String }
+type Letter @key(fields: "id") @table(plural: "letters") @visible(to: ["support"], if: "personId = viewer.id") {
+  id: ID!
+  personId: ID
+  body: String @search
+}
 type Plain @key(fields: "id") @table(plural: "plains") { id: ID! text: String }
 "#;
 
@@ -61,6 +66,33 @@ fn audiences_of_a_token_open_what_policies_name() {
     assert!(audiences.into_iter().any(|found| *found == json!(["finance"])), "{listed}");
     let wrong = json!({"subject": "a", "team": "b", "scope": "read", "audiences": ["x y"]});
     assert_eq!(lab.call("tokenCreate", wrong).status, 400);
+}
+
+#[test]
+fn tables_of_the_lake_hold_back_what_policies_say() {
+    let lab = lab();
+    let held = token(&lab, "read", &[]);
+    let query = "{
+      people(where: {pay: {gt: 1}}) { nodes { id } totalCount }
+      person(id: \"ann\") { name pay }
+      letters { nodes { id body } totalCount }
+      letter(id: \"l1\") { id }
+      found: letters(search: \"to\") { nodes { id } }
+      lettersAggregate { count }
+    }";
+    let seen = json!({
+        "people": {"nodes": [{"id": "bob"}], "totalCount": 1},
+        "person": {"name": "Ann", "pay": null},
+        "letters": {"nodes": [{"id": "l2", "body": "to Bob"}], "totalCount": 1},
+        "letter": null,
+        "found": {"nodes": [{"id": "l2"}]},
+        "lettersAggregate": [{"count": "1"}],
+    });
+    assert_eq!(ask(&lab, &held, query), json!({ "data": seen }));
+    let all = ask(&lab, &token(&lab, "read", &["everything"]), query);
+    assert_eq!(all["data"]["letters"]["totalCount"], 2, "{all}");
+    assert_eq!(all["data"]["person"]["pay"], 9001, "{all}");
+    assert_eq!(all["data"]["found"]["nodes"].as_array().map(Vec::len), Some(2), "{all}");
 }
 
 #[test]
