@@ -53,6 +53,34 @@ impl Scope {
     }
 }
 
+/// The audience of whoever sees everything, whatever the policies of the schema say.
+pub const EVERYTHING: &str = "everything";
+
+/// The audiences that a caller belongs to, for the policies of the schema: each once, in the order of
+/// their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Audiences(Arc<[Arc<str>]>);
+
+impl Audiences {
+    /// These audiences.
+    pub fn new<T: Into<Arc<str>>>(names: impl IntoIterator<Item = T>) -> Self {
+        let mut names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
+        names.sort();
+        names.dedup();
+        Audiences(names.into())
+    }
+
+    /// Whether one of them has this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.binary_search_by(|known| known.as_ref().cmp(name)).is_ok()
+    }
+
+    /// Their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter()
+    }
+}
+
 /// The authenticated caller of anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -62,13 +90,26 @@ pub struct Principal {
     pub team: Team,
     /// The widest thing the caller may do.
     pub scope: Scope,
+    /// What of protected data the caller may see.
+    pub audiences: Audiences,
 }
 
 impl Principal {
     /// The owner of the machine: whoever runs the CLI in process, or reaches a loopback server
     /// that has no tokens.
     pub fn local() -> Self {
-        Principal { subject: "local".into(), team: Team::new("local"), scope: Scope::Admin }
+        Principal {
+            subject: "local".into(),
+            team: Team::new("local"),
+            scope: Scope::Admin,
+            audiences: Audiences::new([EVERYTHING]),
+        }
+    }
+
+    /// Whether policies hide nothing from the caller. Whoever may change the schema could take its
+    /// policies out, so that they are not held against him.
+    pub fn sees_everything(&self) -> bool {
+        self.scope == Scope::Admin || self.audiences.has(EVERYTHING)
     }
 
     /// Succeeds when the principal holds `scope`.

@@ -214,6 +214,11 @@ pub trait Scan: Send + Sync {
     /// The id of the table's present snapshot, for cursors that pin it; 0 when it has none.
     async fn snapshot(&self, table: &str) -> Result<i64>;
 
+    /// Whether somebody may hear what becomes of the rows of a table. Errors: `Denied`, in words for callers.
+    fn tells(&self, _table: &str, _principal: &Principal) -> Result<()> {
+        Ok(())
+    }
+
     /// The states that came after the snapshot `from`, oldest first, up to the present one. 0 is the table
     /// before its first snapshot. Errors: `NotFound` when that snapshot is not kept any more, so that
     /// nobody can say what became of the table since; `Unsupported` where changes are not told.

@@ -103,6 +103,7 @@ impl Lake {
     ) -> Result<Rows> {
         let schema = self.schema();
         let object = object_named(&schema, type_name)?;
+        schema.require_whole(object, principal, "an export")?;
         let fields = object.columns().map(|(def, _)| Arc::clone(&def.name));
         let types = object.columns().map(|(_, spec)| Some(spec.data_type.clone())).collect();
         let request = ScanRequest { at, ..ScanRequest::new(type_name, fields, principal.clone()) };

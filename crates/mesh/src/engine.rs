@@ -28,6 +28,8 @@ use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
 use crate::plan::route::{Atlas, Route};
 use crate::plan::{Backend, Plan, explain, plan};
+use crate::policy::guarded;
+use crate::policy::views::Views;
 use crate::record::{Fault, Operation, Recorder, Work};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
@@ -169,6 +171,11 @@ impl Response {
         Response { body, refused: true, timed_out: false, errors, faults, stale }
     }
 
+    /// The answer to a caller who sees nothing at all.
+    pub(crate) fn unseen(error: &Error) -> Self {
+        Response::refusal(&[GraphqlError::new(error.kind(), error.to_string())])
+    }
+
     /// What kind of failure the answer is, when there is nothing in it but errors.
     fn kind(&self) -> Option<Kind> {
         let code = self.faults.first().map(|fault| Kind::from_code(&fault.code));
@@ -208,6 +215,8 @@ pub struct Engine {
     tables: Option<Arc<Engine>>,
     /// Who listens to which table.
     pub(crate) watchers: Watchers,
+    /// Of a schema with policies: the engines of those who do not see all.
+    views: Option<Views>,
     sdl: Arc<str>,
     plans: PlanCache,
 }
@@ -224,9 +233,29 @@ impl Engine {
         source: Arc<dyn Source>,
         settings: Settings,
     ) -> Result<Self> {
+        let source = guarded(&schema, source);
+        let views = Views::of(&schema, &source, &[], &settings);
+        Ok(Engine { views, ..Engine::of_tables(schema, source, settings)? })
+    }
+
+    fn of_tables(schema: Arc<Schema>, source: Arc<dyn Source>, settings: Settings) -> Result<Self> {
         let api = Arc::new(Api::new(&schema));
         let sdl = api.sdl().clone();
         Engine::build(&sdl, Backend::Tables { schema, api }, Data::Tables(source), settings)
+    }
+
+    /// An engine for what some callers see of a schema. The tables hold its policies.
+    pub(crate) fn of_view(
+        whole: &Schema,
+        seen: Arc<Schema>,
+        source: Arc<dyn Source>,
+        services: Vec<Arc<dyn Service>>,
+        settings: Settings,
+    ) -> Result<Self> {
+        match seen.graph.clone() {
+            Some(graph) => Engine::of_graph(graph, whole, seen, source, services, settings),
+            None => Engine::of_tables(seen, source, settings),
+        }
     }
 
     /// An engine for SDL without any directive of ours.
@@ -280,7 +309,23 @@ impl Engine {
         let Some(graph) = schema.graph.clone() else {
             return Engine::with_settings(schema, source, settings);
         };
-        let tables = Arc::new(Engine::of_entities(schema, source, settings.clone())?);
+        let source = guarded(&schema, source);
+        let views = Views::of(&schema, &source, &services, &settings);
+        let whole = Arc::clone(&schema);
+        let engine = Engine::of_graph(graph, &whole, schema, source, services, settings)?;
+        Ok(Engine { views, ..engine })
+    }
+
+    /// An engine for a graph with the tables of this project, as they are `seen`.
+    fn of_graph(
+        graph: Arc<Graph>,
+        whole: &Schema,
+        seen: Arc<Schema>,
+        source: Arc<dyn Source>,
+        services: Vec<Arc<dyn Service>>,
+        settings: Settings,
+    ) -> Result<Self> {
+        let tables = Arc::new(Engine::of_entities(whole, seen, source, settings.clone())?);
         let mut services = services.into_iter();
         let sources = graph.sources.iter().filter_map(|source| match source.kind {
             SourceKind::Lake => Some(Arc::new(InProcess(Arc::clone(&tables))) as Arc<dyn Service>),
@@ -292,9 +337,11 @@ impl Engine {
     }
 
     /// An engine for the tables as one source of a graph. What a request may be is settled by the
-    /// engine of the graph; its calls are longer than what the client wrote.
+    /// engine of the graph; its calls are longer than what the client wrote, and name fields that he may
+    /// not see, because services need them: their values are held back all the same.
     fn of_entities(
-        schema: Arc<Schema>,
+        whole: &Schema,
+        seen: Arc<Schema>,
         source: Arc<dyn Source>,
         mut settings: Settings,
     ) -> Result<Self> {
@@ -306,10 +353,10 @@ impl Engine {
         limits.selections = limits.selections.saturating_mul(8);
         limits.cost = f64::INFINITY;
         limits.input_items = limits.input_items.max(limits.rows);
-        let api = Arc::new(Api::new(&schema));
+        let api = Arc::new(Api::new(whole));
         let mut sdl = api.sdl().to_string();
-        sdl.extend(entities::definitions(&schema));
-        Engine::build(&sdl, Backend::Tables { schema, api }, Data::Tables(source), settings)
+        sdl.extend(entities::definitions(whole));
+        Engine::build(&sdl, Backend::Tables { schema: seen, api }, Data::Tables(source), settings)
     }
 
     fn build(sdl: &str, backend: Backend, data: Data, settings: Settings) -> Result<Self> {
@@ -324,11 +371,12 @@ impl Engine {
             settings,
             tables: None,
             watchers: Watchers::default(),
+            views: None,
             sdl: sdl.into(),
         })
     }
 
-    /// The API as SDL.
+    /// The API as SDL, as those see it who see all.
     pub fn sdl(&self) -> &str {
         &self.sdl
     }
@@ -339,7 +387,20 @@ impl Engine {
     }
 
     /// Runs one request on the terms that hold for whoever asks.
-    pub async fn execute_on(&self, mut request: Request, terms: &Terms<'_>) -> Response {
+    pub async fn execute_on(&self, request: Request, terms: &Terms<'_>) -> Response {
+        match self.seen_by(&request.principal) {
+            Ok(None) => self.execute_here(request, terms).await,
+            Ok(Some(view)) => view.execute_here(request, terms).await,
+            Err(error) => Response::unseen(&error),
+        }
+    }
+
+    /// The engine of what a caller sees; `None` for this one.
+    pub(crate) fn seen_by(&self, who: &Principal) -> Result<Option<Arc<Engine>>> {
+        self.views.as_ref().map_or(Ok(None), |views| views.engine(who))
+    }
+
+    async fn execute_here(&self, mut request: Request, terms: &Terms<'_>) -> Response {
         let time = self.settings.limits.time;
         let step = request.recorder.begin(|| Work::Operation);
         if let Some(step) = &step {
@@ -357,7 +418,15 @@ impl Engine {
 
     /// Runs one request of a client that takes its answer in parts: what `@defer` and `@stream` leave for
     /// later comes after the first part. The time limit is one for all parts.
-    pub async fn deliver(self: &Arc<Self>, mut request: Request, terms: &Terms<'_>) -> Answer {
+    pub async fn deliver(self: &Arc<Self>, request: Request, terms: &Terms<'_>) -> Answer {
+        match self.seen_by(&request.principal) {
+            Ok(None) => self.deliver_here(request, terms).await,
+            Ok(Some(view)) => view.deliver_here(request, terms).await,
+            Err(error) => Answer::Whole(Response::unseen(&error)),
+        }
+    }
+
+    async fn deliver_here(self: &Arc<Self>, mut request: Request, terms: &Terms<'_>) -> Answer {
         let step = request.recorder.begin(|| Work::Operation);
         if let Some(step) = &step {
             request.recorder = step.below();
@@ -444,6 +513,13 @@ impl Engine {
     /// Shows how a request would be run, and its cost, without running it. What is too dear to run is
     /// shown, too: one explains a request to make it cheaper.
     pub fn explain(&self, request: &Request) -> Result<String> {
+        match self.seen_by(&request.principal)? {
+            Some(view) => view.explain_here(request),
+            None => self.explain_here(request),
+        }
+    }
+
+    fn explain_here(&self, request: &Request) -> Result<String> {
         let refuse = |errors: Vec<GraphqlError>| {
             let messages: Vec<String> = errors.into_iter().map(|error| error.message).collect();
             Error::invalid(format!("failed to plan the query: {}", messages.join("; ")))

@@ -148,9 +148,8 @@ async fn next(
             return Some(part(ledger.give_up(&Response::late(time)), Vec::new()));
         }
         let (done, mut writing) = rest.split();
-        let found = ledger.round(schedule, &|unit| done.is_done(unit), &mut |places| {
-            writing.write(places)
-        });
+        let found =
+            ledger.round(schedule, &|unit| done.is_done(unit), &mut |places| writing.write(places));
         if let Some(found) = found {
             let untold = if found.is_last { rest.untold() } else { Vec::new() };
             return Some(part(found, untold));
@@ -207,7 +206,9 @@ impl Stream for Parts {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Part>> {
         match self.poll_sent(context) {
             Poll::Ready(Some(Sent::Other(part))) => {
-                if part.is_last && let Some(step) = self.step.take() {
+                if part.is_last
+                    && let Some(step) = self.step.take()
+                {
                     step.end(None);
                 }
                 Poll::Ready(Some(part))

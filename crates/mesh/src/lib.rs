@@ -22,6 +22,7 @@ mod limits;
 mod merge;
 mod parse;
 mod plan;
+mod policy;
 pub mod record;
 mod respond;
 mod source;

@@ -90,7 +90,10 @@ impl Engine {
         terms: &Terms<'_>,
     ) -> Result<Subscription, Box<Response>> {
         let limits = &self.settings.limits;
-        let started = tokio::time::timeout(limits.time, self.start(request, terms)).await;
+        let seen = self.seen_by(&request.principal);
+        let seen = seen.map_err(|error| Box::new(Response::unseen(&error)))?;
+        let engine = seen.as_ref().unwrap_or(self);
+        let started = tokio::time::timeout(limits.time, engine.start(request, terms)).await;
         match started {
             Ok(Ok(subscription)) => Ok(subscription),
             Ok(Err(errors)) => Err(Box::new(Response::refusal(&errors))),

@@ -18,6 +18,7 @@ mod field;
 mod graph;
 mod names;
 pub(crate) mod parse;
+mod policy;
 mod reference;
 pub(crate) mod report;
 pub(crate) mod sdl;
@@ -33,10 +34,12 @@ use crate::model::Schema;
 use crate::{api, check};
 
 pub(crate) use build::Draft;
+pub(crate) use canonical::policy_text;
 pub use canonical::{canonical, fingerprint};
 pub(crate) use declare::{Declared, Object};
 pub(crate) use parse::too_deep;
 pub(crate) use report::Report;
+pub(crate) use service::unscoped;
 
 /// The directives that are enforced, by name.
 pub fn enforced_directives() -> &'static [&'static str] {
@@ -74,6 +77,7 @@ pub fn inspect(sources: &Sources) -> Inspection {
 fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
     let mut schema = modules(sources, report)?;
     if !schema.services.is_empty() {
+        policy::across(&schema, report);
         schema.graph = graph::composed(&schema, report);
     }
     (!report.has_errors()).then_some(schema)

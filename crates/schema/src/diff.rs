@@ -20,6 +20,7 @@ mod enums;
 mod fields;
 mod kind;
 mod pairing;
+mod policy;
 mod sdl;
 mod services;
 mod tables;

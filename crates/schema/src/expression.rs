@@ -103,7 +103,8 @@ pub fn reference_page() -> String {
     let mut page = String::from(
         "# The expression language\n\n\
          Made from `crates/schema/src/expression/`; do not edit it by hand.\n\
-         Expressions stand in `@derived(expr:)` and `@column(default:)`. They are SQL's scalar expressions: null in,\n\
+         Expressions stand in `@derived(expr:)`, `@column(default:)` and, with `viewer.id`, `viewer.team` and\n\
+         `viewer.scope`, in `@visible(if:)`. They are SQL's scalar expressions: null in,\n\
          null out; `AND` and `OR` are three-valued; integer overflow and division by zero are errors.\n\n\
          | form | example |\n| --- | --- |\n",
     );

@@ -22,8 +22,10 @@ pub mod graph;
 pub mod load;
 pub mod model;
 pub mod plan;
+pub mod policy;
 pub mod propose;
 pub mod usage;
+mod view;
 
 pub use compile::{Inspection, canonical, compile, inspect};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
@@ -32,5 +34,7 @@ pub use model::{
     Argument, BUILT_IN_MODELS, BreakerSpec, Bucket, BuiltInModel, ColumnSpec, Cost, Derived,
     EnumType, EnumValue, FieldDef, FieldId, FieldKind, ListSize, Metric, ModelInput, Module,
     NearestSpec, ObjectKind, ObjectType, OrderBy, PartitionField, PartitionTransform, Reference,
-    Schema, ServiceModule, SourceSpec, TableFormat, TableSpec, TypeId, VectorSpec, Was,
+    Schema, ServiceModule, ServiceScope, SourceSpec, TableFormat, TableSpec, TypeId, VectorSpec,
+    Was,
 };
+pub use policy::{Policy, Shown, Sight, Visible};

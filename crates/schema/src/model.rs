@@ -11,10 +11,11 @@ use frame::{DataType, Expr};
 use indexmap::IndexMap;
 
 use crate::graph::Graph;
+use crate::policy::Policy;
 
 mod service;
 
-pub use service::{BreakerSpec, ServiceModule, SourceSpec};
+pub use service::{BreakerSpec, ServiceModule, ServiceScope, SourceSpec};
 
 /// Position of a type in [`Schema::types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +97,8 @@ pub struct ObjectType {
     pub fields: IndexMap<Arc<str>, FieldDef>,
     /// Earlier names.
     pub was: Vec<Was>,
+    /// Who sees its rows.
+    pub policy: Policy,
     /// Where it is declared.
     pub place: Place,
 }
@@ -218,6 +221,8 @@ pub struct FieldDef {
     pub list_size: Option<ListSize>,
     /// `@deprecated(reason:)`.
     pub deprecated: Option<Arc<str>>,
+    /// Who sees its values.
+    pub policy: Policy,
     /// Where it is declared.
     pub place: Place,
 }

@@ -68,6 +68,10 @@ pub const OPERATIONS: &[(&str, Scope)] = &[
     ("usage", Scope::Read),
 ];
 
+/// Operations for callers from whom policies hold something back; each asks for itself what it may show. The
+/// others speak of the schema as a whole, or of what is stored.
+const FOR_ALL: &[&str] = &["explain", "import", "query", "sql"];
+
 /// Carries an operation out.
 pub async fn call(
     project: &Project,
@@ -82,6 +86,10 @@ pub async fn call(
     principal.require(*scope)?;
     refuse_request(operation, &request)?;
     project.refresh().await?;
+    if !FOR_ALL.contains(&operation) {
+        let schema = std::sync::Arc::clone(&project.live().deployed.schema);
+        schema.require_all(principal, &format!("the operation `{operation}`"))?;
+    }
     // It is as large as the largest operation, and many futures hold this one; without its type, whoever
     // calls does not build all operations once more.
     dispatch(project, principal, operation, request, report).boxed().await

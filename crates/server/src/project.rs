@@ -119,6 +119,7 @@ impl Project {
         database.migrate("server_apply", APPLY_MIGRATIONS).await?;
         database.migrate("server_documents", documents::MIGRATIONS).await?;
         database.migrate("server_usage", usage::MIGRATIONS).await?;
+        database.migrate("server_audiences", tokens::AUDIENCES).await?;
         let engine = mesh::Settings {
             limits: settings.graphql.limits(),
             cursor_key: secrets::get_or_make(&database, &rng, "cursor").await?,

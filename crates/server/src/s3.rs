@@ -22,7 +22,6 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
-use base::Clock;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -43,7 +42,7 @@ impl S3 {
     pub(crate) fn new(project: &Arc<Project>) -> S3 {
         let mut builder = S3ServiceBuilder::new(Objects::new(Arc::clone(project)));
         builder.set_auth(Auth { keys: project.keys.clone() });
-        builder.set_access(Access { keys: project.keys.clone(), clock: project.clock.clone() });
+        builder.set_access(Access { project: Arc::clone(project) });
         S3 { project: Arc::clone(project), service: builder.build() }
     }
 
@@ -95,8 +94,7 @@ impl S3Auth for Auth {
 
 /// Reads the claims of the session token; what they allow is asked where the key is known.
 struct Access {
-    keys: Keys,
-    clock: Clock,
+    project: Arc<Project>,
 }
 
 #[async_trait::async_trait]
@@ -110,7 +108,8 @@ impl S3Access for Access {
             let text = "the request has no session token: credentials of the catalog come with one";
             denied(S3ErrorCode::InvalidToken, text.to_owned())
         })?;
-        let claims = self.keys.claims(&credentials.access_key, &token, self.clock.now());
+        let project = &self.project;
+        let claims = project.keys.claims(&credentials.access_key, &token, project.clock.now());
         let claims = claims.map_err(|error| {
             let code = if error.hint_text().is_some() {
                 S3ErrorCode::ExpiredToken
@@ -119,6 +118,10 @@ impl S3Access for Access {
             };
             denied(code, words::text(&error))
         })?;
+        // Policies may have come since the credentials were made.
+        let schema = Arc::clone(&project.live().deployed.schema);
+        let allowed = schema.require_all(&claims.principal(), "the store");
+        allowed.map_err(|error| denied(S3ErrorCode::AccessDenied, words::text(&error)))?;
         context.extensions_mut().insert(claims);
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! good a hash as a slow one, and checking costs microseconds on every request.
 
 use base::ids::TokenId;
+use base::principal::Audiences;
 use base::rng::Rng;
 use base::{Clock, Error, Kind, Principal, Result, Scope, Team, Timestamp, size};
 use base64::Engine as _;
@@ -26,7 +27,12 @@ pub(crate) const MIGRATION: &str = "CREATE TABLE server_tokens (
     revoked_at BIGINT
 )";
 
-const COLUMNS: &str = "id, hash, subject, team, scope, created_at, expires_at, revoked_at";
+/// What came later: audiences with spaces between them.
+pub(crate) const AUDIENCES: &[&str] =
+    &["ALTER TABLE server_tokens ADD COLUMN audiences TEXT NOT NULL DEFAULT ''"];
+
+const COLUMNS: &str =
+    "id, hash, subject, team, scope, created_at, expires_at, revoked_at, audiences";
 
 /// Makes a token; the answer is the only place where its secret ever stands.
 pub async fn create(
@@ -39,6 +45,7 @@ pub async fn create(
     if request.subject.trim().is_empty() || request.team.trim().is_empty() {
         return Err(Error::invalid("a token needs a subject and a team"));
     }
+    let audiences = audiences(&request.audiences)?;
     let now = clock.now();
     let expires_at = match &request.expires_in {
         Some(text) => Some(expiry(now, text)?),
@@ -48,8 +55,9 @@ pub async fn create(
     let mut secret = [0; 32];
     rng.fill(&mut secret);
     let secret = URL_SAFE_NO_PAD.encode(secret);
-    let sql =
-        format!("INSERT INTO server_tokens ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)");
+    let sql = format!(
+        "INSERT INTO server_tokens ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8)"
+    );
     let params = [
         id.clone().into(),
         hash(&secret).into(),
@@ -58,6 +66,7 @@ pub async fn create(
         scope.as_str().into(),
         now.as_micros().into(),
         expires_at.map(Timestamp::as_micros).into(),
+        written(&audiences).into(),
     ];
     database.execute(&sql, &params).await?;
     Ok(TokenInfo {
@@ -66,10 +75,33 @@ pub async fn create(
         subject: request.subject.clone(),
         team: request.team.clone(),
         scope: scope.as_str().to_owned(),
+        audiences: audiences.iter().map(ToString::to_string).collect(),
         created_at: now.to_string(),
         expires_at: expires_at.map(|at| at.to_string()),
         revoked_at: None,
     })
+}
+
+/// The audiences that a request names.
+fn audiences(names: &[String]) -> Result<Audiences> {
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && letters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(wrong) => Err(Error::invalid(format!("`{wrong}` is no name for an audience"))
+            .hint("use letters, digits, `-` and `_`, as the policies of the schema do")),
+        None => Ok(Audiences::new(names.iter().map(String::as_str))),
+    }
+}
+
+fn written(audiences: &Audiences) -> String {
+    audiences.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ")
+}
+
+fn audiences_of(row: &Row) -> Result<Audiences> {
+    Ok(Audiences::new(row.text("audiences")?.split_whitespace()))
 }
 
 fn expiry(now: Timestamp, text: &str) -> Result<Timestamp> {
@@ -115,6 +147,7 @@ pub async fn authenticate(database: &Database, clock: &Clock, token: &str) -> Re
         subject: row.text("subject")?.into(),
         team: Team::new(row.text("team")?),
         scope: parse_scope(&row.text("scope")?)?,
+        audiences: audiences_of(&row)?,
     })
 }
 
@@ -191,6 +224,7 @@ pub(crate) async fn authenticate_exchanged(
         subject: row.text("subject")?.into(),
         team: Team::new(row.text("team")?),
         scope: parse_scope(scope)?.min(parse_scope(&row.text("scope")?)?),
+        audiences: audiences_of(&row)?,
     })
 }
 
@@ -230,6 +264,7 @@ fn info(row: &Row) -> Result<TokenInfo> {
         subject: row.text("subject")?,
         team: row.text("team")?,
         scope: row.text("scope")?,
+        audiences: audiences_of(row)?.iter().map(ToString::to_string).collect(),
         created_at: Timestamp::from_micros(row.int("created_at")?).to_string(),
         expires_at: time(row.opt_int("expires_at")?),
         revoked_at: time(row.opt_int("revoked_at")?),

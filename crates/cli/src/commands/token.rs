@@ -29,6 +29,10 @@ pub(crate) struct Create {
     /// What it may do: `read`, `write` (includes read), `admin` (includes both).
     #[arg(long, default_value = "read", value_parser = ["read", "write", "admin"])]
     scope: String,
+    /// An audience of the schema's policies that it belongs to; may be given several times. `everything`
+    /// shows all that policies hold back.
+    #[arg(long = "audience", value_name = "NAME")]
+    audiences: Vec<String>,
     /// How long it is good for, for instance `30d`.
     #[arg(long, value_name = "DURATION", default_value = "90d")]
     expires_in: String,
@@ -50,6 +54,7 @@ pub(crate) async fn run(global: &Global, command: Command, printer: &Printer) ->
                 subject: options.subject,
                 team: options.team,
                 scope: options.scope,
+                audiences: options.audiences,
                 expires_in: Some(options.expires_in),
             };
             let token: TokenInfo = target.call("tokenCreate", &request).await?;
@@ -86,9 +91,10 @@ fn listing(tokens: &[TokenInfo]) -> String {
                 token.subject.clone(),
                 token.team.clone(),
                 token.scope.clone(),
+                token.audiences.join(" "),
                 state,
             ]
         })
         .collect();
-    table(&["id", "subject", "team", "scope", "good"], &rows)
+    table(&["id", "subject", "team", "scope", "audiences", "good"], &rows)
 }

@@ -24,6 +24,7 @@ use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::{DFParser, Statement};
 use frame::{BatchStream, SnapshotRef};
 use futures::StreamExt;
+use schema::{ObjectType, Schema, Sight};
 
 use super::engine::View;
 use super::failure::{self, QUERY};
@@ -65,11 +66,22 @@ impl std::fmt::Debug for SqlAnswer {
     }
 }
 
+/// The type behind a table that the schema made.
+fn type_of<'s>(schema: &'s Schema, table: &Table) -> Option<&'s ObjectType> {
+    let named = schema.table_named(&table.name).filter(|_| table.is_owned());
+    named.map(|(_, object, _)| object)
+}
+
+/// Whether a caller does not know of a table.
+fn is_hidden(schema: &Schema, table: &Table, who: &Principal) -> bool {
+    type_of(schema, table).is_some_and(|object| object.policy.sight(who) == Sight::Hidden)
+}
+
 impl Lake {
     /// Runs one reading statement.
     pub async fn sql(&self, text: &str, options: SqlOptions) -> Result<SqlAnswer> {
         options.principal.require(Scope::Read)?;
-        let (state, plan) = self.plan_sql(text, options.at).await?;
+        let (state, plan) = self.plan_sql(text, options.at, &options.principal).await?;
         let plan = limited(plan, options.row_limit)?;
         let (schema, stream) = self.inner.query.run(&state, &plan).await?;
         let stream = match options.row_limit {
@@ -82,7 +94,7 @@ impl Lake {
     /// How a statement would be run: what is asked of the tables, and how they are read.
     pub async fn explain_sql(&self, text: &str, options: SqlOptions) -> Result<String> {
         options.principal.require(Scope::Read)?;
-        let (state, plan) = self.plan_sql(text, options.at).await?;
+        let (state, plan) = self.plan_sql(text, options.at, &options.principal).await?;
         let optimized = state.optimize(&plan).map_err(failure::of_query)?;
         let physical = state.create_physical_plan(&plan).await.map_err(failure::of_query)?;
         let physical = displayable(physical.as_ref()).indent(false);
@@ -93,15 +105,23 @@ impl Lake {
         &self,
         text: &str,
         at: Option<SnapshotRef>,
+        who: &Principal,
     ) -> Result<(SessionState, LogicalPlan)> {
         let statement = reading_statement(text)?;
         let state = self.inner.query.session();
         let references = state.resolve_table_references(&statement).map_err(failure::of_query)?;
+        let schema = self.schema();
         let mut tables = self.tables().await?;
+        tables.retain(|table| !is_hidden(&schema, table, who));
         if !all_owned(&statement, &references, &tables) {
             tables.extend(self.foreign_as_tables().await?);
         }
         let needed = needed_tables(text, &statement, &references, &tables)?;
+        for table in tables.iter().filter(|table| needed.contains(&name_of(table))) {
+            if let Some(object) = type_of(&schema, table) {
+                schema.require_whole(object, who, "SQL")?;
+            }
+        }
         let catalog = self.catalog_of(&tables, &needed, at).await?;
         let state =
             SessionStateBuilder::new_from_existing(state).with_catalog_list(catalog).build();

@@ -177,6 +177,7 @@ pub(crate) fn object(name: &str, table: &str, fields: &[(&str, DataType, bool)])
         }),
         fields: fields.collect(),
         was: Vec::new(),
+        policy: schema::Policy::default(),
         place: place(),
     }
 }
@@ -202,6 +203,7 @@ pub(crate) fn column(name: &str, data_type: DataType, nullable: bool) -> FieldDe
         cost: None,
         list_size: None,
         deprecated: None,
+        policy: schema::Policy::default(),
         place: place(),
     }
 }

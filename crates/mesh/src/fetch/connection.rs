@@ -120,7 +120,8 @@ fn wanted_rows(
     if let Some(json) = arguments.get("orderBy") {
         request.order = order(session.names()?, id, json)?;
     }
-    if request.order.is_empty() && request.search.is_some() {
+    // How well a row matches depends on the others, so that nobody is told who does not see them.
+    if request.order.is_empty() && request.search.is_some() && object.has_all_rows() {
         request.order.push(Order::by("_score", true));
     }
     request.order = with_key(request.order, object);
@@ -173,7 +174,7 @@ fn with_all_columns(order: &mut Vec<Order>, object: &ObjectType) {
     }
     for (field, column) in object.columns() {
         let known = order.iter().any(|known| known.field == field.name);
-        if column.data_type.is_ordered() && !known {
+        if column.data_type.is_ordered() && !known && field.is_whole() {
             order.push(Order::by(field.name.clone(), false));
         }
     }

@@ -160,9 +160,8 @@ impl Ledger {
 
     /// The fragments of which everything is there, among those that were promised.
     fn released(&self, schedule: &Schedule, is_done: &dyn Fn(usize) -> bool) -> BTreeSet<u32> {
-        let pending = self.fragments.iter().filter(|(_, promise)| {
-            matches!(promise.state, State::Pending(_))
-        });
+        let pending =
+            self.fragments.iter().filter(|(_, promise)| matches!(promise.state, State::Pending(_)));
         let fragments: BTreeSet<u32> = pending.map(|((fragment, _), _)| *fragment).collect();
         fragments.into_iter().filter(|fragment| schedule.is_whole(*fragment, is_done)).collect()
     }
@@ -179,7 +178,12 @@ impl Ledger {
         fragments.iter().map(|fragment| key(schedule, *fragment, place))
     }
 
-    fn has_owner(&self, schedule: &Schedule, place: &Found, is: impl Fn(u32, State) -> bool) -> bool {
+    fn has_owner(
+        &self,
+        schedule: &Schedule,
+        place: &Found,
+        is: impl Fn(u32, State) -> bool,
+    ) -> bool {
         Self::owners(schedule, place).any(|owner| {
             let state = self.fragments.get(&owner).map(|promise| promise.state);
             state.is_some_and(|state| is(owner.0, state))
@@ -224,7 +228,9 @@ impl Ledger {
     /// Promises the fragments around which nothing is to come any more.
     fn announce(&mut self, schedule: &Schedule, payload: &mut Payload) {
         for index in 0..self.fragments.len() {
-            let Some(((fragment, path), promise)) = self.fragments.get_index(index) else { continue };
+            let Some(((fragment, path), promise)) = self.fragments.get_index(index) else {
+                continue;
+            };
             if promise.state != State::Known {
                 continue;
             }
@@ -314,9 +320,8 @@ impl Ledger {
         self.break_cut(schedule, &drafts);
         let is_sent = self.sent(schedule, &drafts);
         let is_there = |from: Option<usize>| from.is_none_or(|index| is_sent[index]);
-        self.groups.extend(
-            open.into_iter().filter(|(_, from)| is_there(*from)).map(|(place, _)| place),
-        );
+        self.groups
+            .extend(open.into_iter().filter(|(_, from)| is_there(*from)).map(|(place, _)| place));
         self.settle(schedule, released, drafts, &is_sent, payload);
     }
 

@@ -147,7 +147,9 @@ impl<'a> Planner<'a> {
         let Some(directive) = directives.get("defer").filter(|_| self.has_parts) else {
             return around;
         };
-        let Some(fragment) = deferred(directive, around.deferred, into.level) else { return around };
+        let Some(fragment) = deferred(directive, around.deferred, into.level) else {
+            return around;
+        };
         let place = (std::ptr::from_ref(directives), around.deferred);
         let number = *into.deferred.entry(place).or_insert_with(|| {
             self.deferred.push(fragment);

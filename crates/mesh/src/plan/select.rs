@@ -208,12 +208,10 @@ impl<'a> Planner<'a> {
         places: &[Place<'a>],
         depth: usize,
     ) -> Result<Inner, GraphqlError> {
-        let sets = places
-            .iter()
-            .flat_map(|place| {
-                let around = |guard: &Guard| Around { guard: guard.clone(), deferred: place.deferred };
-                place.guards.iter().map(move |guard| (&place.field.selection_set, around(guard)))
-            });
+        let sets = places.iter().flat_map(|place| {
+            let around = |guard: &Guard| Around { guard: guard.clone(), deferred: place.deferred };
+            place.guards.iter().map(move |guard| (&place.field.selection_set, around(guard)))
+        });
         let sets: Vec<Asked<'a>> = sets.collect();
         let concrete = match self.schema.types.get(type_name) {
             Some(ExtendedType::Object(_)) => {

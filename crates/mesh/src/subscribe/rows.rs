@@ -85,6 +85,8 @@ async fn begin(asker: Asker) -> Result<Rows, GraphqlError> {
         Err(error) => error,
     };
     let (wanted, after, table) = asker.asked(id).map_err(|error| blame(&error))?;
+    // What the watcher reads is shared by all who listen, whatever each of them sees.
+    source.tells(&table, &asker.principal).map_err(|error| blame(&error))?;
     let places = asker.engine.settings.limits.queue;
     let watchers = &asker.engine.watchers;
     let joined = watchers.join(&source, &table, &wanted.fields, places).await;

@@ -84,6 +84,22 @@ pub(crate) struct Counting {
     pub(crate) requests: parking_lot::Mutex<Vec<ScanRequest>>,
 }
 
+impl Counting {
+    /// Over these tables.
+    pub(crate) fn over(tables: MemoryTables) -> Self {
+        Counting {
+            tables,
+            scans: AtomicUsize::new(0),
+            counts: AtomicUsize::new(0),
+            looks: AtomicUsize::new(0),
+            changes: AtomicUsize::new(0),
+            broken: parking_lot::Mutex::new(None),
+            fields: parking_lot::Mutex::default(),
+            requests: parking_lot::Mutex::default(),
+        }
+    }
+}
+
 #[async_trait]
 impl Scan for Counting {
     async fn scan(&self, request: ScanRequest) -> Result<BatchStream> {
@@ -143,16 +159,7 @@ pub(crate) async fn fixture_with(settings: Settings) -> Fixture {
     let schema = schema();
     let start = Timestamp::parse("2026-11-23T08:00:00Z").expect("a time");
     let clock = Clock::fixed(start);
-    let source = Arc::new(Counting {
-        tables: tables(&schema, clock.clone()),
-        scans: AtomicUsize::new(0),
-        counts: AtomicUsize::new(0),
-        looks: AtomicUsize::new(0),
-        changes: AtomicUsize::new(0),
-        broken: parking_lot::Mutex::new(None),
-        fields: parking_lot::Mutex::default(),
-        requests: parking_lot::Mutex::default(),
-    });
+    let source = Arc::new(Counting::over(tables(&schema, clock.clone())));
     let settings =
         Settings { cursor_key: [7; 32], clock: clock.clone(), rng: Rng::seeded(7), ..settings };
     let engine = Engine::with_settings(schema, source.clone(), settings).expect("a valid API");

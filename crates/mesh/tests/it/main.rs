@@ -16,6 +16,7 @@ mod media;
 mod pages;
 mod parts;
 mod plain;
+mod policy;
 mod random;
 mod reference;
 mod route;

@@ -225,7 +225,10 @@ fn a_client_refuses_what_it_cannot_understand() {
         assert!(error.contains(word), "{error}");
     };
     let whole = part("0", json!({"b": 2}), &["0"], false);
-    assert_eq!(merge(&[first.clone(), whole.clone()]).expect("whole").data, json!({"a": 1, "b": 2}));
+    assert_eq!(
+        merge(&[first.clone(), whole.clone()]).expect("whole").data,
+        json!({"a": 1, "b": 2})
+    );
     check(&[part("0", json!({"a": 1}), &["0"], false)], "twice");
     check(&[part("1", json!({"b": 2}), &["0"], false)], "not promised");
     check(&[part("0", json!({"b": 2}), &["0", "0"], false)], "twice");

@@ -71,12 +71,14 @@ pub(super) fn objects(name: &str, id: TypeId) -> impl Iterator<Item = (String, A
 
 /// The fields that rows can be grouped by, and that have a least value.
 pub fn ordered_columns(object: &ObjectType) -> impl Iterator<Item = (&FieldDef, &ColumnSpec)> {
-    object.columns().filter(|(_, column)| column.data_type.is_ordered())
+    let ordered = |column: &ColumnSpec| column.data_type.is_ordered();
+    object.columns().filter(move |(field, column)| ordered(column) && field.is_whole())
 }
 
 /// The fields that can be added up.
 pub fn numeric_columns(object: &ObjectType) -> impl Iterator<Item = (&FieldDef, &ColumnSpec)> {
-    object.columns().filter(|(_, column)| column.data_type.is_numeric())
+    let numeric = |column: &ColumnSpec| column.data_type.is_numeric();
+    object.columns().filter(move |(field, column)| numeric(column) && field.is_whole())
 }
 
 fn has_numbers(object: &ObjectType) -> bool {

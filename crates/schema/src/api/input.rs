@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use frame::DataType;
 
+use super::aggregate::ordered_columns;
 use super::names::answering;
 use super::sdl::{deprecation, describe, graphql_type, renamed};
 use crate::{ColumnSpec, FieldDef, FieldKind, ObjectType, Schema};
@@ -41,7 +42,7 @@ pub(super) fn where_input(
     let name = &object.name;
     out.push_str(&format!("input {name}Where {{\n"));
     out.push_str(&format!("  and: [{name}Where!]\n  or: [{name}Where!]\n  not: {name}Where\n"));
-    for field in object.fields.values() {
+    for field in object.fields.values().filter(|field| field.is_shown()) {
         let Some(filter) = filter_of(schema, field, used) else { continue };
         field_lines(out, field, &filter);
     }
@@ -154,10 +155,8 @@ pub(super) fn order_input(out: &mut String, object: &ObjectType) {
         Some(&format!("One sort key of `{}`: exactly one field is given.", object.name)),
     );
     out.push_str(&format!("input {}OrderBy {{\n", object.name));
-    for (field, column) in object.columns() {
-        if column.data_type.is_ordered() {
-            field_lines(out, field, "SortDirection");
-        }
+    for (field, _) in ordered_columns(object) {
+        field_lines(out, field, "SortDirection");
     }
     out.push_str("}\n\n");
 }
@@ -173,7 +172,7 @@ pub(super) fn row_input(out: &mut String, schema: &Schema, object: &ObjectType) 
         )),
     );
     out.push_str(&format!("input {}Input {{\n", object.name));
-    for (field, column) in object.columns() {
+    for (field, column) in object.columns().filter(|(field, _)| field.is_whole()) {
         let renamed = answering(&field.was).next().is_some();
         let required =
             !field.nullable && column.default.is_none() && field.deprecated.is_none() && !renamed;
@@ -196,7 +195,7 @@ pub(super) fn update_input(out: &mut String, schema: &Schema, object: &ObjectTyp
     );
     out.push_str(&format!("input {}Update {{\n", object.name));
     for (index, field) in object.fields.values().enumerate() {
-        let Some(column) = field.column() else { continue };
+        let Some(column) = field.column().filter(|_| field.is_whole()) else { continue };
         let is_key = key.iter().any(|id| id.0 as usize == index);
         let required = is_key && answering(&field.was).next().is_none();
         let bang = if required { "!" } else { "" };

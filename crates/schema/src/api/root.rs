@@ -9,7 +9,7 @@ use crate::{ObjectType, Schema};
 /// `type Query`.
 pub(super) fn query(out: &mut String, schema: &Schema) {
     out.push_str("type Query {\n");
-    for (_, object, table) in schema.tables() {
+    for (_, object, table) in schema.tables().filter(|(_, object, _)| object.is_shown()) {
         for naming in namings(object) {
             let note = naming_note(&naming);
             if !table.key.is_empty() {
@@ -70,7 +70,7 @@ pub(super) fn mutation(out: &mut String, schema: &Schema) {
     for (_, object, table) in schema.tables() {
         for naming in namings(object) {
             let note = naming_note(&naming);
-            for verb in Verb::of(table) {
+            for verb in Verb::of(table).iter().filter(|verb| object.offers(**verb)) {
                 for many in [false, true] {
                     if many && naming.earlier.is_some() && table.plural.is_some() {
                         continue;

@@ -12,6 +12,7 @@ use super::input::{
 use super::names::answering;
 use super::root::{mutation, query};
 use super::{DEFAULT_PAGE, DEFAULT_REFERENCES, neighbours_field_name};
+use crate::view::pruned;
 use crate::{Argument, ColumnSpec, EnumType, FieldDef, FieldKind, ListSize, ObjectType, Schema};
 
 /// Directives, scalars and types that every API has.
@@ -24,7 +25,7 @@ pub fn api_sdl(schema: &Schema) -> String {
     mutation(&mut out, schema);
     subscription(&mut out, schema);
     let mut used = UsedFilters::new();
-    let own = |object: &&ObjectType| object.name.as_ref() != "Media";
+    let own = |object: &&ObjectType| object.name.as_ref() != "Media" && object.is_shown();
     for object in schema.types.values().filter(own) {
         object_type(&mut out, schema, object);
         where_input(&mut out, schema, object, &mut used);
@@ -39,7 +40,7 @@ pub fn api_sdl(schema: &Schema) -> String {
     media_filters(&mut used);
     filter_inputs(&mut out, &used);
     out.push_str(FIXED);
-    out
+    if schema.is_view() { pruned(&out) } else { out }
 }
 
 fn enum_type(out: &mut String, enumeration: &EnumType) {
@@ -119,7 +120,7 @@ pub(super) fn graphql_type(
 fn object_type(out: &mut String, schema: &Schema, object: &ObjectType) {
     describe(out, "", object.description.as_deref());
     out.push_str(&format!("type {} {{\n", object.name));
-    for field in object.fields.values() {
+    for field in object.fields.values().filter(|field| field.is_shown()) {
         let earlier = answering(&field.was)
             .map(|(name, until)| (name.as_ref(), Some(renamed(&field.name, until))));
         for (name, reason) in std::iter::once((field.name.as_ref(), None)).chain(earlier) {
@@ -255,7 +256,9 @@ fn table_types(out: &mut String, schema: &Schema, object: &ObjectType) {
     let name = &object.name;
     order_input(out, object);
     connection(out, object);
-    if object.fields.values().any(|field| matches!(field.kind, FieldKind::Nearest(_))) {
+    let is_nearest =
+        |field: &FieldDef| matches!(field.kind, FieldKind::Nearest(_)) && field.is_shown();
+    if object.fields.values().any(is_nearest) {
         describe(out, "", Some(&format!("A `{name}` that is near, nearest first.")));
         out.push_str(&format!(
             "type {name}Neighbour {{\n  node: {name}!\n  distance: Float!\n}}\n\n"
@@ -288,7 +291,7 @@ fn connection(out: &mut String, object: &ObjectType) {
     out.push_str("}\n\n");
     describe(out, "", Some(&format!("A `{name}` in a page.")));
     out.push_str(&format!("type {name}Edge {{\n  node: {name}!\n  cursor: String!\n"));
-    if is_searchable(object) {
+    if is_searchable(object) && object.has_all_rows() {
         describe(out, "  ", Some("How well it matches `search`."));
         out.push_str("  score: Float\n");
     }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::*;
 use crate::{
     Argument, ColumnSpec, Derived, EnumType, EnumValue, FieldDef, ListSize, NearestSpec,
-    ObjectKind, OrderBy, Reference, TableFormat, TableSpec, Was,
+    ObjectKind, OrderBy, Policy, Reference, TableFormat, TableSpec, Was,
 };
 
 fn place() -> Place {
@@ -38,6 +38,7 @@ fn field(name: &str, kind: FieldKind, nullable: bool) -> FieldDef {
         cost: None,
         list_size: None,
         deprecated: None,
+        policy: Policy::default(),
         place: place(),
     }
 }
@@ -60,6 +61,7 @@ fn object(name: &str, kind: ObjectKind, fields: Vec<FieldDef>) -> ObjectType {
         kind,
         fields: fields.into_iter().map(|field| (field.name.clone(), field)).collect(),
         was: Vec::new(),
+        policy: Policy::default(),
         place: place(),
     }
 }

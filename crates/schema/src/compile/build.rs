@@ -9,13 +9,16 @@ use base::Team;
 use indexmap::IndexMap;
 
 use crate::model::{
-    ColumnSpec, FieldId, FieldKind, ObjectKind, ObjectType, Schema, TableSpec, VectorSpec, Was,
+    ColumnSpec, FieldDef, FieldId, FieldKind, ObjectKind, ObjectType, Schema, TableSpec,
+    VectorSpec, Was,
 };
+
+use crate::policy::Policy;
 
 use super::column::{self, Columns};
 use super::declare::{Declared, Object};
 use super::report::Report;
-use super::{canonical, derived, field, names, reference, table};
+use super::{canonical, derived, field, names, policy, reference, table};
 
 /// What is known of the declared types so far, by position; `None` where something is wrong, which
 /// has been said then.
@@ -32,6 +35,8 @@ pub(crate) struct Draft {
     pub(crate) tables: Vec<Option<TableSpec>>,
     /// By object, then by field: everything else.
     traits: Vec<Vec<field::Traits>>,
+    /// By object: its policy, and those of its fields.
+    policies: Vec<(Policy, Vec<Policy>)>,
     /// By object: its earlier names.
     pub(crate) was: Vec<Vec<Was>>,
     /// By object: its owner, where it stands on the type.
@@ -62,6 +67,7 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
         keys: Vec::new(),
         tables: Vec::new(),
         traits: Vec::new(),
+        policies: Vec::new(),
         was: Vec::new(),
         owners: Vec::new(),
         places: Vec::new(),
@@ -82,8 +88,10 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
     }
     for (index, object) in declared.objects.values().enumerate() {
         let scope = derived::scope(index, object, declared, &draft, &roles);
+        let readable = policy::scope(index, object, &draft);
         let mut kinds = Vec::new();
         let mut traits = Vec::new();
+        let mut policies = Vec::new();
         for (position, declared_field) in object.fields.values().enumerate() {
             let subject = field::Subject { declared, object: index, field: declared_field };
             kinds.push(match &roles[index][position] {
@@ -103,9 +111,14 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
                 field::Role::Broken => None,
             });
             traits.push(field::traits(subject, &roles[index][position], report));
+            let key = &draft.keys[index];
+            let role = &roles[index][position];
+            policies.push(policy::of_field(subject, role, key, &readable, report));
         }
+        let of_type = policy::of_type(object, &readable, report);
         draft.kinds.push(kinds);
         draft.traits.push(traits);
+        draft.policies.push((of_type, policies));
     }
     draft
 }
@@ -119,15 +132,19 @@ fn owner(object: &Object<'_>, report: &mut Report<'_>) -> Option<Team> {
 /// The schema of a draft in which nothing is missing.
 pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<Schema> {
     let mut types = IndexMap::new();
-    let Draft { kinds, vectors, tables, traits, was, owners, places, .. } = draft;
+    let Draft { kinds, vectors, tables, traits, policies, was, owners, places, .. } = draft;
     let parts = declared.objects.values().zip(kinds).zip(vectors).zip(tables).zip(traits);
-    let ends = was.into_iter().zip(owners).zip(places);
-    for (((((object, kinds), vectors), table), traits), ((was, owner), place)) in parts.zip(ends) {
+    let ends = was.into_iter().zip(owners).zip(places).zip(policies);
+    for (((((object, kinds), vectors), table), traits), end) in parts.zip(ends) {
+        let (((was, owner), place), (policy, field_policies)) = end;
         let name: Arc<str> = object.name().into();
         let mut fields = IndexMap::new();
-        let behind = kinds.into_iter().zip(vectors).zip(traits);
-        for (declared_field, ((kind, vector), traits)) in object.fields.values().zip(behind) {
+        let behind = kinds.into_iter().zip(vectors).zip(traits).zip(field_policies);
+        for (declared_field, (((kind, vector), traits), policy)) in
+            object.fields.values().zip(behind)
+        {
             let definition = field::definition(declared_field, kind?, vector, traits);
+            let definition = FieldDef { policy, ..definition };
             fields.insert(definition.name.clone(), definition);
         }
         let object_type = ObjectType {
@@ -138,6 +155,7 @@ pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<Schema> {
             kind: table.map_or(ObjectKind::Embedded, ObjectKind::Table),
             fields,
             was,
+            policy,
             place,
         };
         types.insert(name, object_type);

@@ -12,6 +12,7 @@ use crate::model::{
     ColumnSpec, EnumType, FieldDef, FieldKind, Metric, Module, ObjectKind, ObjectType, OrderBy,
     PartitionField, PartitionTransform, Schema, SourceSpec, TableFormat, TableSpec, Was,
 };
+use crate::policy::Policy;
 
 use super::sdl;
 use super::source::{breaker_text, time_text};
@@ -151,6 +152,7 @@ impl Writer<'_> {
         if let ObjectKind::Table(table) = &object.kind {
             self.table(table, text);
         }
+        text.push_str(&policy_text(&object.policy));
         let _ = writeln!(text, "{} {{", was_text(&object.was));
         for field in object.fields.values() {
             self.field(field, text);
@@ -285,6 +287,28 @@ impl Writer<'_> {
     }
 }
 
+/// What a policy says, as directives.
+pub(crate) fn policy_text(policy: &Policy) -> String {
+    let mut text = String::new();
+    let list = |names: &[std::sync::Arc<str>]| {
+        names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+    };
+    if !policy.scope.is_empty() {
+        let _ = write!(text, " @scope(to: [{}])", list(&policy.scope));
+    }
+    if let Some(visible) = &policy.visible {
+        let to = (!visible.to.is_empty()).then(|| format!("to: [{}]", list(&visible.to)));
+        let when = visible.when.as_ref();
+        let when = when.map(|expr| format!("if: {}", quoted(&expression::print(expr))));
+        let parts: Vec<String> = to.into_iter().chain(when).collect();
+        let _ = write!(text, " @visible({})", parts.join(", "));
+    }
+    if let Some(class) = &policy.class {
+        let _ = write!(text, " @classified(as: {})", quoted(class));
+    }
+    text
+}
+
 fn column_text(field: &FieldDef, column: &ColumnSpec, text: &mut String) {
     let mut arguments = Vec::new();
     if column.column != field.name {
@@ -339,6 +363,7 @@ fn more_directives(field: &FieldDef, text: &mut String) {
         arguments.push(format!("requireOneSlicingArgument: {one}"));
         let _ = write!(text, " @listSize({})", arguments.join(", "));
     }
+    text.push_str(&policy_text(&field.policy));
     text.push_str(&was_text(&field.was));
     text.push_str(&deprecated(field.deprecated.as_deref()));
 }

@@ -20,10 +20,13 @@ use super::report::Report;
 pub(crate) const DEFINITIONS: &str = include_str!("../directives.graphql");
 
 /// The directives that are enforced; every other one is refused.
-pub(crate) const ENFORCED: [&str; 17] = [
+pub(crate) const ENFORCED: [&str; 20] = [
     "module",
     "source",
     "owner",
+    "scope",
+    "visible",
+    "classified",
     "key",
     "table",
     "column",

@@ -9,6 +9,7 @@ use base::Place;
 
 use crate::diagnostic::Code;
 use crate::model::{Argument, Cost, FieldDef, FieldKind, ListSize, VectorSpec, Was};
+use crate::policy::Policy;
 
 use super::declare::{self, Declared, Field, Object};
 use super::directives::Directives;
@@ -396,6 +397,7 @@ pub(crate) fn definition(
         cost: traits.cost,
         list_size: traits.list_size,
         deprecated: declare::deprecated(&field.directives),
+        policy: Policy::default(),
         place: traits.place,
     }
 }

@@ -11,6 +11,7 @@ use crate::graph::{Graph, TABLES};
 use crate::model::{Schema, ServiceModule};
 
 use super::report::Report;
+use super::service;
 
 /// The graph of a schema with services; the tables come first.
 pub(super) fn composed(schema: &Schema, report: &mut Report<'_>) -> Option<Arc<Graph>> {
@@ -39,6 +40,6 @@ fn read(schema: &Schema, service: &ServiceModule) -> Result<Subgraph, crate::Dia
         url: service.source.url.clone(),
         owner: module.owner.clone(),
         file: module.file.clone(),
-        text: service.sdl.clone(),
+        text: service::unscoped(&service.sdl),
     })
 }

@@ -53,11 +53,16 @@ pub(crate) fn module(name: &str, spot: Spot, report: &mut Report<'_>) -> bool {
     identifier("a module", name, spot, report)
 }
 
+/// Whether a name may be that of an audience, or of a class of data.
+pub(crate) fn is_audience(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        && name.len() <= MAX_NAME
+}
+
 /// Checks the name of a team.
 pub(crate) fn team(name: &str, spot: Spot, report: &mut Report<'_>) -> bool {
-    let fine = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        && name.len() <= MAX_NAME;
+    let fine = is_audience(name);
     if !fine {
         report
             .add(Code::Owner, spot, format!("`{name}` is no name for a team"))

@@ -16,7 +16,7 @@ use crate::model::{ServiceModule, SourceSpec};
 use super::declare::{Declared, Header, refuse};
 use super::parse::ParsedFile;
 use super::report::Report;
-use super::source;
+use super::{policy, source};
 
 /// Whether a directive of an `extend schema` is ours, not the service's.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -74,6 +74,7 @@ pub(super) fn declare(
         module: declared.modules.len() - 1,
         source,
         sdl: without(text, &header_ranges(&parsed.document)),
+        scopes: policy::of_service(&parsed.document, report),
         place,
     });
 }
@@ -135,6 +136,14 @@ fn judge(parsed: &ParsedFile, report: &mut Report<'_>) {
             .at(Code::EmptyDefinition, at, "the service declares no types")
             .hint("put the SDL here that the service answers to `{ _service { sdl } }`");
     }
+}
+
+/// The SDL as the service has it: without our scopes, of which it knows nothing.
+pub(crate) fn unscoped(sdl: &str) -> Arc<str> {
+    // Compiling has parsed this text, so the partial document is the whole one.
+    let document = Document::parse(sdl, "service.graphql").unwrap_or_else(|failed| failed.partial);
+    let scopes = policy::scopes(&document).into_iter().filter_map(|(_, _, applied)| range(applied));
+    without(sdl, &scopes.collect::<Vec<_>>())
 }
 
 /// Where our directives stand; the whole `extend schema`, when nothing else is in it.

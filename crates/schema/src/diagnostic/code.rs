@@ -80,6 +80,7 @@ pub enum Code {
     Was,
     Owner,
     Source,
+    Policy,
     ExpressionSyntax,
     ExpressionName,
     ExpressionType,
@@ -474,6 +475,12 @@ pub const REGISTRY: &[Entry] = &[
         "HW0417",
         "`@source`",
         "A source has a name of its own, an address without user and password, and limits within bounds; a file with a GraphQL source holds that service's SDL and no tables.",
+    ),
+    error(
+        Code::Policy,
+        "HW0418",
+        "policies",
+        "A policy names audiences or a condition that cannot fail; keys have none, and values that are held back are nullable.",
     ),
     error(
         Code::ExpressionSyntax,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::conversion::{Conversion, conversion};
-use super::{Change, ChangeKind, FieldPair, Pairing, StorageEffect, TypePair, WireEffect};
+use super::{Change, ChangeKind, FieldPair, Pairing, StorageEffect, TypePair, WireEffect, policy};
 use crate::model::{
     ColumnSpec, FieldDef, FieldKind, ObjectType, OrderBy, Reference, Schema, VectorSpec,
 };
@@ -228,6 +228,9 @@ impl Differ<'_> {
         }
         changes.extend(self.nullability());
         changes.extend(self.directives());
+        let policies = (&old.policy, &new.policy);
+        let kind = ChangeKind::FieldPolicy;
+        changes.extend(policy::change(kind, &self.path(), &new.place, policies));
     }
 
     fn change(&self, kind: ChangeKind, message: impl Into<String>) -> Change {

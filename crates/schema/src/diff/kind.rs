@@ -93,6 +93,7 @@ kinds! {
     TypeKind "type-kind" Changed "A type becomes a table or stops being one.";
     TypeDescription "type-description" Changed "A type's description changes.";
     TypeOwner "type-owner" Changed "A type has another owner.";
+    TypePolicy "type-policy" Changed "`@scope` or `@visible` of a type changes: who sees its rows.";
     TypeModule "type-module" Changed "A type moves to another module, and its table to another namespace.";
     TableName "table-name" Changed "`@table(plural:)` changes: the table's SQL name and the list field.";
     TableNameTaken "table-name-taken" Changed "A table takes a SQL name that another deployed table still has.";
@@ -121,6 +122,7 @@ kinds! {
     ReferenceOrder "reference-order" Changed "`@ref(order:)` changes.";
     Derived "derived" Changed "`@derived(expr:)` changes.";
     Nearest "nearest" Changed "`@nearest(on:)` changes.";
+    FieldPolicy "field-policy" Changed "`@scope`, `@visible` or `@classified` of a field changes: who sees its values.";
     Deprecated "deprecated" Changed "`@deprecated` is added, removed or has another reason.";
     Cost "cost" Changed "`@cost` changes.";
     ListSize "list-size" Changed "`@listSize` changes.";
@@ -130,6 +132,7 @@ kinds! {
     SourceSettings "source-settings" Changed "`@source` has another address, timeout, breaker or other limit.";
     SourceModule "source-module" Changed "A service's module has another name or owner.";
     SourceSdl "source-sdl" Changed "A service's SDL changes.";
+    SourceScope "source-scope" Changed "`@scope` in a service's SDL changes: who knows what of it.";
     Api "api" Removed "A type of the API that several types share goes with its last use.";
 }
 
@@ -139,6 +142,8 @@ impl ChangeKind {
         use Generated::{Python, Sql, TypeScript};
         match self {
             ChangeKind::TypeOwner
+            | ChangeKind::TypePolicy
+            | ChangeKind::FieldPolicy
             | ChangeKind::Retain
             | ChangeKind::Was
             | ChangeKind::Cost
@@ -150,6 +155,7 @@ impl ChangeKind {
             | ChangeKind::SourceRemoved
             | ChangeKind::SourceSettings
             | ChangeKind::SourceModule
+            | ChangeKind::SourceScope
             | ChangeKind::SourceSdl => &[],
             ChangeKind::Partition | ChangeKind::Bucket | ChangeKind::Sort | ChangeKind::Format => {
                 &[Sql]

@@ -7,8 +7,8 @@
 
 use base::Place;
 
-use super::{Change, ChangeKind, WireEffect};
-use crate::compile::{sdl, source};
+use super::{Change, ChangeKind, WireEffect, policy};
+use crate::compile::{sdl, source, unscoped};
 use crate::model::{Module, Schema, ServiceModule, SourceSpec};
 
 /// The path of a change of this source.
@@ -66,10 +66,11 @@ fn of_pair(
         );
         changes.push(Change::new(ChangeKind::SourceModule, path(name), &after.place, words));
     }
-    if sdl::canonical(&before.sdl) != sdl::canonical(&after.sdl) {
+    if sdl::canonical(&unscoped(&before.sdl)) != sdl::canonical(&unscoped(&after.sdl)) {
         let words = format!("the SDL of service `{name}` changes");
         changes.push(Change::new(ChangeKind::SourceSdl, path(name), &after.place, words));
     }
+    changes.extend(policy::of_service(&path(name), before, after));
 }
 
 /// What is asked stays the same; only where and how patiently it is asked changes.

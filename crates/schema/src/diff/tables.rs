@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Change, ChangeKind, Pairing, StorageEffect, TypePair};
+use super::{Change, ChangeKind, Pairing, StorageEffect, TypePair, policy};
 use crate::model::{
     ObjectKind, ObjectType, OrderBy, PartitionTransform, Schema, TableFormat, TableSpec,
 };
@@ -62,6 +62,8 @@ pub(super) fn changes(pairing: &Pairing<'_>, pair: &TypePair<'_>, changes: &mut 
         }
         (ObjectKind::Embedded, ObjectKind::Embedded) => {}
     }
+    let policies = (&old.policy, &new.policy);
+    changes.extend(policy::change(ChangeKind::TypePolicy, name, &new.place, policies));
     if old.was != new.was && !pair.is_renamed() {
         changes.push(Change::new(
             ChangeKind::Was,

@@ -122,6 +122,8 @@ fn fitness(kind: ChangeKind, aspect: Aspect) -> Option<u32> {
     let silent = matches!(
         kind,
         K::TypeOwner
+            | K::TypePolicy
+            | K::FieldPolicy
             | K::TypeModule
             | K::Format
             | K::Bucket

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::Place;
+use base::{Place, Principal};
 
 use crate::graph::SourceKind;
 
@@ -18,8 +18,28 @@ pub struct ServiceModule {
     /// The file's text with spaces where our header stood: what is at a line and column of it is
     /// at the same line and column of the user's file.
     pub sdl: Arc<str>,
+    /// What of it only some audiences know.
+    pub scopes: Vec<ServiceScope>,
     /// Where `@source` stands.
     pub place: Place,
+}
+
+/// `@scope(to:)` of ours in the SDL of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceScope {
+    /// The type.
+    pub type_name: Arc<str>,
+    /// The field, unless the whole type is meant.
+    pub field: Option<Arc<str>>,
+    /// The audiences that know that it exists.
+    pub to: Vec<Arc<str>>,
+}
+
+impl ServiceScope {
+    /// Whether a caller knows that it exists.
+    pub fn is_for(&self, who: &Principal) -> bool {
+        who.sees_everything() || self.to.iter().any(|name| who.audiences.has(name))
+    }
 }
 
 /// `@source(name, kind, url, timeout, retry, breaker, ttl)`.

@@ -231,3 +231,46 @@ fn the_fingerprint_sees_changes_and_not_how_they_are_written() {
         assert_ne!(fingerprint(PEOPLE, &changed, false), original, "{from}");
     }
 }
+
+const GUARDED: &str = r#"
+extend schema @module(name: "people", owner: "accounts")
+type User @key(fields: "id") @table @visible(to: ["support"], if: "id = viewer.id OR isPublic") {
+  id: ID!
+  isPublic: Boolean
+  email: String @visible(if: "viewer.team = 'red'") @classified(as: "PII")
+  rank: Int! @scope(to: ["board", "hr"])
+}
+type Clip @key(fields: "id") @table @scope(to: ["editors"]) { id: Long! }
+"#;
+
+#[test]
+fn policies_are_written_back_and_change_the_fingerprint() {
+    let compile =
+        |text: &str| schema::compile(&Sources::from_texts([("people.graphql", text)])).unwrap();
+    let original = compile(GUARDED);
+    let again = schema::compile(&schema::canonical(&original)).unwrap();
+    assert_eq!(again.fingerprint, original.fingerprint);
+    let policy = |schema: &Schema| {
+        let user = &schema.types["User"];
+        let email = &user.fields["email"].policy;
+        (
+            email.class.clone(),
+            email.visible.clone().map(|visible| visible.text),
+            user.policy.visible.clone().map(|visible| visible.to),
+        )
+    };
+    assert_eq!(policy(&original).0.as_deref(), Some("PII"));
+    assert_eq!(policy(&again).2, policy(&original).2);
+    for (from, to) in [
+        ("PII", "SECRET"),
+        ("OR isPublic", "AND isPublic"),
+        ("'red'", "'blue'"),
+        ("\"support\"", "\"staff\""),
+        ("\"board\", \"hr\"", "\"hr\""),
+        (" @scope(to: [\"editors\"])", ""),
+    ] {
+        let changed = GUARDED.replace(from, to);
+        assert_ne!(changed, GUARDED, "{from}");
+        assert_ne!(compile(&changed).fingerprint, original.fingerprint, "{from}");
+    }
+}

@@ -134,6 +134,10 @@ pub(super) async fn import(
     request: ImportRequest,
     report: Report<'_>,
 ) -> Result<ImportAnswer, ErrorBody> {
+    let live = project.live();
+    if let Some((_, object)) = live.deployed.schema.type_named(&request.type_name) {
+        live.deployed.schema.require_whole(object, principal, "an import")?;
+    }
     let name = request.display_name.clone().unwrap_or_else(|| request.source.display().to_string());
     let what = format!("import {name}");
     let mut bytes = 0;

@@ -6,8 +6,9 @@
 //! claims under an HMAC of their own, both under one key of the project, so that every node checks
 //! them without keeping anything. Not here: the signature of a request, which `s3s` checks.
 
+use base::principal::{Audiences, EVERYTHING};
 use base::rng::Rng;
-use base::{Error, Kind, Principal, Result, Timestamp};
+use base::{Error, Kind, Principal, Result, Scope, Team, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -62,6 +63,8 @@ pub(crate) struct Claims {
     pub(crate) subject: String,
     /// The team of whoever asked.
     pub(crate) team: String,
+    /// What of protected data whoever asked may see; credentials of before there were policies say nothing.
+    pub(crate) audiences: Audiences,
     /// Folders of the warehouse, without a slash at the end.
     pub(crate) folders: Vec<String>,
     /// What is allowed there.
@@ -94,6 +97,7 @@ pub(crate) fn lend(
     writes: bool,
     issued: Timestamp,
 ) -> Result<Credentials> {
+    project.live().deployed.schema.require_all(who, "credentials for files")?;
     let locations = project.lake.locations();
     let folders = reach.locations.iter().map(|location| Ok(locations.path(location)?.to_string()));
     let folders = folders.collect::<Result<_>>()?;
@@ -138,6 +142,10 @@ impl Keys {
             access_key: format!("{MARK}{}", hex(&name).to_uppercase()),
             subject: who.subject.to_string(),
             team: who.team.to_string(),
+            audiences: match who.sees_everything() {
+                true => Audiences::new([EVERYTHING]),
+                false => who.audiences.clone(),
+            },
             folders,
             may,
             issued,
@@ -211,6 +219,16 @@ impl Keys {
 }
 
 impl Claims {
+    /// Whom the credentials speak for, as far as policies ask.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal {
+            subject: self.subject.as_str().into(),
+            team: Team::new(self.team.as_str()),
+            scope: Scope::Read,
+            audiences: self.audiences.clone(),
+        }
+    }
+
     /// Whether an object, or everything below a prefix, is in one of the folders.
     pub(crate) fn covers(&self, key: &str) -> bool {
         self.folders.iter().any(|folder| {
@@ -237,6 +255,7 @@ fn written(claims: &Claims) -> Json {
         "key": claims.access_key,
         "sub": claims.subject,
         "team": claims.team,
+        "aud": claims.audiences.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
         "in": claims.folders,
         "may": claims.may.as_str(),
         "iat": claims.issued.as_micros(),
@@ -252,10 +271,12 @@ fn read(payload: &[u8]) -> Option<Claims> {
         return None;
     }
     let folders = json.get("in")?.as_array()?.iter();
+    let audiences = json.get("aud").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     Some(Claims {
         access_key: text("key")?,
         subject: text("sub")?,
         team: text("team")?,
+        audiences: Audiences::new(audiences.iter().filter_map(Json::as_str)),
         folders: folders
             .map(|folder| folder.as_str().map(ToOwned::to_owned))
             .collect::<Option<_>>()?,

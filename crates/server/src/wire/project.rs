@@ -163,6 +163,9 @@ pub struct TokenCreateRequest {
     pub team: String,
     /// `read`, `write`, `admin`.
     pub scope: String,
+    /// Audiences of the schema's policies; `everything` for all.
+    #[serde(default)]
+    pub audiences: Vec<String>,
     /// `30d`; without it the token does not expire.
     pub expires_in: Option<String>,
 }
@@ -179,6 +182,9 @@ pub struct TokenInfo {
     pub team: String,
     /// The scope.
     pub scope: String,
+    /// What of protected data it shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
     /// When it was made.
     pub created_at: String,
     /// When it ends.

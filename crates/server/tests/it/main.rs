@@ -22,6 +22,7 @@ mod noise;
 mod operations;
 mod parts;
 mod phases;
+mod policy;
 mod ratings;
 mod safety;
 mod scenarios;

@@ -131,9 +131,9 @@ async fn random_documents_have_the_parts_that_the_reference_gives_them() {
             let (text, variables) = Draw::new(&schema, Rng::seeded(seed)).in_parts().document();
             let own = Rng::seeded(seed ^ 1);
             let fields = &schema.get_object("Query").expect("a root").fields;
-            let data = fields.iter().map(|(name, field)| {
-                (name.to_string(), value(&schema, &own, &field.ty, 4))
-            });
+            let data = fields
+                .iter()
+                .map(|(name, field)| (name.to_string(), value(&schema, &own, &field.ty, 4)));
             json!({"text": text, "variables": variables, "data": data.collect::<Map<_, _>>()})
         })
         .collect();
@@ -156,7 +156,8 @@ async fn random_documents_have_the_parts_that_the_reference_gives_them() {
         in_parts += usize::from(theirs.len() > 1);
         many += usize::from(theirs.len() > 2);
         if let Some(difference) = difference(&ours, theirs) {
-            let show = |all: &[Json]| all.iter().map(Json::to_string).collect::<Vec<_>>().join("\n");
+            let show =
+                |all: &[Json]| all.iter().map(Json::to_string).collect::<Vec<_>>().join("\n");
             let (ours, theirs) = (show(&ours), show(theirs));
             let head = format!("{difference}\n{text}\n{}", case["variables"]);
             wrong.push(format!("{head}\n--- ours\n{ours}\n--- theirs\n{theirs}"));

@@ -47,6 +47,7 @@ fn refused(refusal: &Refusal) -> Response {
 async fn answer(app: &App, request: Request) -> Result<Response, Refusal> {
     let who = principal(app, request.headers()).await?;
     app.project.refresh().await?;
+    app.project.live().deployed.schema.require_all(&who, "the Iceberg catalog")?;
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let headers = request.headers().clone();
     let path = uri.path().strip_prefix(ROOT).unwrap_or_default().to_owned();

@@ -3,8 +3,9 @@
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use base::{Error, Result, Scope};
+use base::{Error, Kind, Principal, Result, Scope};
 use lake::MediaVariant;
+use schema::{Schema, Sight};
 use serde::Deserialize;
 
 use super::super::Shared;
@@ -25,9 +26,11 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Response {
     let found = async {
-        principal(&app, &headers).await?.require(Scope::Read)?;
+        let who = principal(&app, &headers).await?;
+        who.require(Scope::Read)?;
         let variant = parse(variant.variant.as_deref())?;
         app.project.refresh().await?;
+        allow(&app.project.live().deployed.schema, &who, &type_name, &field)?;
         app.project.lake.media(&type_name, &field, &hash, variant).await
     };
     match found.await {
@@ -44,6 +47,22 @@ pub(super) async fn get(
         }
         Err(error) => failure(error.into()),
     }
+}
+
+/// Stored bytes are told by nobody but their row who may see them: whoever does not see all rows, or not
+/// the field in all of them, gets none.
+fn allow(schema: &Schema, who: &Principal, type_name: &str, field: &str) -> Result<()> {
+    let Some((_, object)) = schema.type_named(type_name) else { return Ok(()) };
+    let Some((_, found)) = object.field_named(field) else { return Ok(()) };
+    let sights = [object.policy.sight(who), found.policy.sight(who)];
+    if sights.contains(&Sight::Hidden) {
+        return Err(Error::not_found(format!("`{type_name}.{field}` is no media field")));
+    }
+    if sights.iter().all(|sight| *sight == Sight::Whole) {
+        return Ok(());
+    }
+    let text = format!("media of `{type_name}.{field}` are for callers who see them in all rows");
+    Err(Error::new(Kind::Denied, text).hint("use a token with `--audience everything`"))
 }
 
 fn parse(variant: Option<&str>) -> Result<MediaVariant> {
