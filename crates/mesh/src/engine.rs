@@ -280,9 +280,9 @@ impl Engine {
         Ok(Engine { tables: Some(tables), ..engine })
     }
 
-    /// An engine for the tables as one source of a graph. What a request may be is settled by the
+    /// An engine for tables as one source of a graph. What a request may be is settled by the
     /// engine of the graph; its calls are longer than what the client wrote.
-    fn of_entities(
+    pub(crate) fn of_entities(
         schema: Arc<Schema>,
         source: Arc<dyn Source>,
         mut settings: Settings,

@@ -31,7 +31,7 @@ mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
-pub use fetch::service::{CallError, Remote, Service, ServiceCall};
+pub use fetch::service::{CallError, InProcess, Remote, Service, ServiceCall};
 pub use limits::Limits;
 pub use record::{Record, Recorder};
 pub use source::{MediaStore, Root, RootResolver, Source};

@@ -87,9 +87,11 @@ fn module_text(
 /// Values are written out also where they are the usual ones, which may change.
 fn source_text(source: &SourceSpec) -> String {
     let ttl = source.ttl.map(|ttl| format!(", ttl: {}", quoted(&time_text(ttl))));
+    let write = if source.write { ", write: true" } else { "" };
     format!(
-        " @source(name: {}, kind: GRAPHQL, url: {}, timeout: {}, retry: {}, breaker: {}{})",
+        " @source(name: {}, kind: {}, url: {}, timeout: {}, retry: {}, breaker: {}{}{write})",
         quoted(&source.name),
+        super::source::kind_text(source.kind),
         quoted(&source.url),
         quoted(&time_text(source.timeout)),
         source.retry,
@@ -174,6 +176,9 @@ impl Writer<'_> {
         let _ = write!(text, " @table(format: {format}");
         if let Some(plural) = &table.plural {
             let _ = write!(text, ", plural: {}", quoted(plural));
+        }
+        if let Some(relation) = &table.relation {
+            let _ = write!(text, ", name: {}", quoted(relation));
         }
         if let Some(bucket) = &table.bucket {
             let by = quoted(self.name(bucket.by));
