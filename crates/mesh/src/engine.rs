@@ -297,7 +297,7 @@ impl Engine {
         limits.input_items = limits.input_items.max(limits.rows);
         let api = Arc::new(Api::new(&schema));
         let mut sdl = api.sdl().to_string();
-        sdl.extend(entities::definitions(&schema));
+        sdl.extend(entities::definitions(&schema, api.sdl()));
         Engine::build(&sdl, Backend::Tables { schema, api }, Data::Tables(source), settings)
     }
 

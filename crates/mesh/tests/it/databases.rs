@@ -92,7 +92,7 @@ async fn fill(engine: &Engine) {
     let mut rows: Json = serde_json::from_str(&rows).expect("JSON");
     for film in rows["films"].as_array_mut().expect("films") {
         let film = film.as_object_mut().expect("a film");
-        ["studio", "credits", "mood"].map(|absent| film.remove(absent));
+        film.retain(|field, _| !["studio", "credits", "mood"].contains(&field.as_str()));
     }
     for (list, field, type_name) in [
         ("people", "createPeople", "Person"),

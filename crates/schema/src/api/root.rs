@@ -8,6 +8,10 @@ use crate::{Holder, ObjectType, Schema, TableSpec};
 
 /// `type Query`.
 pub(super) fn query(out: &mut String, schema: &Schema) {
+    // Whoever only adds to types of other sources is entered by their keys.
+    if schema.holder != Holder::Lake && rooted(schema).next().is_none() {
+        return;
+    }
     out.push_str("type Query {\n");
     for (object, table) in rooted(schema) {
         for naming in namings(object) {
