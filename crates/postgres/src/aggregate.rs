@@ -65,7 +65,8 @@ fn key_text(writer: &mut Writer<'_>, key: &GroupKey) -> Result<String> {
     let input = writer.write(&key.input)?;
     let data_type = &key.input.data_type;
     Ok(match (&key.by, data_type) {
-        (GroupBy::Value, _) => input,
+        // Texts that the database takes for one are two groups all the same.
+        (GroupBy::Value, _) => ordered(&input, data_type),
         (GroupBy::Truncated(unit), DataType::Date) => {
             format!("date_trunc('{}', {input}::timestamp)::date", unit_word(*unit))
         }

@@ -241,7 +241,11 @@ impl Writer<'_> {
         // A value that the column cannot hold is in none of its lists.
         let argument = encode::list(std::slice::from_ref(value), item, list);
         Ok(match argument {
-            Ok(argument) => format!("({} @> {})", column.value, self.place(argument)),
+            Ok(argument) => {
+                let is_loose = column.form.as_ref().is_some_and(|form| form.loose);
+                let collate = if is_loose { " COLLATE \"C\"" } else { "" };
+                format!("({}{collate} @> {})", column.value, self.place(argument))
+            }
             Err(_) => format!("(CASE WHEN {} IS NULL THEN NULL ELSE false END)", column.bare),
         })
     }
@@ -262,7 +266,9 @@ impl Writer<'_> {
         let texts = arguments.iter().map(|argument| self.write(argument));
         let texts = texts.collect::<Result<Vec<String>>>()?;
         Ok(match (function, texts.as_slice()) {
-            (Function::StartsWith, [text, start]) => format!("starts_with({text}, {start})"),
+            (Function::StartsWith, [text, start]) => {
+                format!("starts_with({text} COLLATE \"C\", {start})")
+            }
             // Both are strict, so that a null stays one.
             (Function::EndsWith, [text, end]) => {
                 format!("(right({text}, length({end})) COLLATE \"C\" = {end})")

@@ -309,7 +309,7 @@ async fn changes_leave_the_rows_that_memory_has() {
                 WriteOp::Upsert(vec![batch_of(&all, &rows).expect("a batch")])
             }
             1 => {
-                let some = [all[0].clone(), all[5].clone(), all[15].clone(), all[16].clone()];
+                let some = [all[0].clone(), all[5].clone(), all[16].clone(), all[17].clone()];
                 let known =
                     rows(&lab.memory, ScanRequest::new("Thing", ["id"], Principal::local()));
                 let known = known.await.expect("rows");

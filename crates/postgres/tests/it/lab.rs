@@ -19,11 +19,12 @@ const TABLE: &str = "
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'Glad');
 CREATE DOMAIN small AS int2 CHECK (VALUE > -1000);
 CREATE SCHEMA odd;
+CREATE COLLATION odd.loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE odd.\"Thing s\" (
   id int4 PRIMARY KEY,
-  i small, l int8, f float8, r float4, d numeric(12, 2), s text, c char(4),
+  i small, l int8, f float8, r float4, d numeric(12, 2), s text COLLATE \"und-x-icu\", w text COLLATE odd.loose, c char(4),
   b boolean, day date, at timestamptz, plain timestamp, u uuid, bin bytea,
-  tags text[], marks mood[], mood mood, number int8, js jsonb
+  tags text[] COLLATE odd.loose, marks mood[], mood mood, number int8, js jsonb
 );
 CREATE INDEX ON odd.\"Thing s\" (s);
 ";
@@ -40,6 +41,8 @@ pub(crate) fn fields() -> Vec<Field> {
         of("r", DataType::Float),
         of("d", DataType::Decimal { precision: 14, scale: 3 }),
         of("s", DataType::String),
+        // Here texts that differ in case only are one to the database.
+        of("w", DataType::String),
         of("c", DataType::String),
         of("b", DataType::Boolean),
         of("day", DataType::Date),
