@@ -14,7 +14,7 @@ use crate::process::{cargo, command, root, run_quietly};
 const FLOORS: [&[&str]; 7] = [
     &["base"],
     &["frame"],
-    &["schema", "meta", "media"],
+    &["schema", "meta", "media", "postgres"],
     &["vault", "lake", "features", "sequence", "observe", "mesh", "jobs", "ha", "fleet"],
     &["server"],
     &["cli"],
@@ -44,7 +44,7 @@ const HOME: [(&str, &[&str]); 10] = [
     // The bench names it as the peer of our text search.
     ("tantivy", &["lake", "benches"]),
     ("kube", &["jobs"]),
-    ("sqlx", &["meta"]),
+    ("sqlx", &["meta", "postgres"]),
     ("rusqlite", &["meta"]),
     ("axum", &["server"]),
     ("s3s", &["server"]),

@@ -336,10 +336,10 @@ impl Engine {
         Ok(Engine { tables: Some(tables), ..engine })
     }
 
-    /// An engine for the tables as one source of a graph. What a request may be is settled by the
+    /// An engine for tables as one source of a graph. What a request may be is settled by the
     /// engine of the graph; its calls are longer than what the client wrote, and name fields that he may
     /// not see, because services need them: their values are held back all the same.
-    fn of_entities(
+    pub(crate) fn of_entities(
         whole: &Schema,
         seen: Arc<Schema>,
         source: Arc<dyn Source>,
@@ -355,7 +355,7 @@ impl Engine {
         limits.input_items = limits.input_items.max(limits.rows);
         let api = Arc::new(Api::new(whole));
         let mut sdl = api.sdl().to_string();
-        sdl.extend(entities::definitions(whole));
+        sdl.extend(entities::definitions(whole, api.sdl()));
         Engine::build(&sdl, Backend::Tables { schema: seen, api }, Data::Tables(source), settings)
     }
 

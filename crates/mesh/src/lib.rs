@@ -35,7 +35,7 @@ mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
-pub use fetch::service::{CallError, Remote, Service, ServiceCall, Told};
+pub use fetch::service::{CallError, InProcess, Remote, Service, ServiceCall, Told};
 pub use incremental::{Answer, Part, Parts};
 pub use limits::Limits;
 pub use record::{Record, Recorder};

@@ -24,6 +24,7 @@ mod connect;
 mod connection;
 mod content;
 mod decode;
+mod guard;
 mod headers;
 mod health;
 mod pool;
@@ -42,6 +43,7 @@ use tokio::time::Instant;
 
 pub use breaker::BreakerState;
 pub use call::{Answer, Call, CallError, CallErrorKind, Content, Freshness, Origin, Refusal};
+pub use guard::{Guard, GuardSettings, Guarded};
 pub(crate) use headers::TRACE;
 pub use headers::{HeaderRule, ViewerPart};
 pub use health::{BUCKETS, Errors, Health, Latency};

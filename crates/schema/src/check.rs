@@ -2,6 +2,7 @@
 //! out come faults. Rules of one directive on one field stand with that directive in `compile`.
 
 mod circles;
+mod database;
 mod earlier_names;
 mod table_names;
 mod unused;
@@ -13,5 +14,6 @@ pub(crate) fn check(declared: &Declared<'_>, draft: &Draft, report: &mut Report<
     table_names::check(declared, draft, report);
     earlier_names::check(declared, draft, report);
     circles::check(declared, draft, report);
+    database::check(declared, draft, report);
     unused::check(declared, draft, report);
 }

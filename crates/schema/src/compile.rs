@@ -28,15 +28,17 @@ pub(crate) mod source;
 mod table;
 mod vector;
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Diagnostics};
 use crate::load::Sources;
-use crate::model::Schema;
+use crate::model::{Holder, Schema};
 use crate::{api, check};
 
 pub(crate) use build::Draft;
 pub(crate) use canonical::policy_text;
 pub use canonical::{canonical, fingerprint};
-pub(crate) use declare::{Declared, Object};
+pub(crate) use declare::{Declared, Field, Object};
 pub(crate) use parse::too_deep;
 pub(crate) use report::Report;
 pub(crate) use service::unscoped;
@@ -75,7 +77,7 @@ pub fn inspect(sources: &Sources) -> Inspection {
 }
 
 fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
-    let mut schema = modules(sources, report)?;
+    let mut schema = modules(sources, Holder::Lake, report)?;
     if !schema.services.is_empty() {
         policy::across(&schema, report);
         schema.graph = graph::composed(&schema, report);
@@ -84,9 +86,9 @@ fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
 }
 
 /// The schema of sound modules, before its graph is composed.
-fn modules(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
+fn modules(sources: &Sources, holder: Holder, report: &mut Report<'_>) -> Option<Schema> {
     let parsed = parse::parse(sources, report);
-    let declared = declare::declare(sources, &parsed, report);
+    let declared = declare::declare(sources, &parsed, holder, report);
     if !parsed.complete {
         // What did not parse is missing now; to speak of what refers to it would only confuse.
         return None;
@@ -103,11 +105,25 @@ fn modules(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
     (!report.has_errors()).then_some(schema)
 }
 
+/// The tables of a database, which one module declares; its file stands alone, as another schema.
+fn tables_of_database(
+    file: &Arc<str>,
+    text: Arc<str>,
+    holder: Holder,
+    report: &mut Report<'_>,
+) -> Option<Schema> {
+    let sources = Sources::from_texts([(Arc::clone(file), text)]);
+    let mut inside = Report::new(&sources);
+    let schema = modules(&sources, holder, &mut inside);
+    report.extend(inside.finish());
+    schema
+}
+
 /// Compiles modules alone, for tests of what does not look at the graph.
 #[cfg(test)]
 pub(crate) fn uncomposed(sources: &Sources) -> Result<Schema, Diagnostics> {
     let mut report = Report::new(sources);
-    let schema = modules(sources, &mut report);
+    let schema = modules(sources, Holder::Lake, &mut report);
     schema.ok_or_else(|| report.finish())
 }
 

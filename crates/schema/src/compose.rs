@@ -27,7 +27,7 @@ mod text;
 
 use std::collections::HashSet;
 
-pub use lake::lake;
+pub use lake::{database, lake};
 pub use read::read;
 pub use subgraph::Subgraph;
 pub use text::SourceSdl;

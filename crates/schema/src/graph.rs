@@ -60,8 +60,8 @@ pub enum SourceKind {
     Rest,
     /// gRPC.
     Grpc,
-    /// SQL over the Postgres wire.
-    Sql,
+    /// Tables of a Postgres database.
+    Postgres,
     /// The tables of this project.
     Lake,
 }

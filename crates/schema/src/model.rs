@@ -15,7 +15,7 @@ use crate::policy::Policy;
 
 mod service;
 
-pub use service::{BreakerSpec, ServiceModule, ServiceScope, SourceSpec};
+pub use service::{BreakerSpec, HeldTables, ServiceModule, ServiceScope, SourceSpec};
 
 /// Position of a type in [`Schema::types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,9 +38,41 @@ pub struct Schema {
     pub services: Vec<ServiceModule>,
     /// What clients see of tables and services together; `None` when there are no services.
     pub graph: Option<Arc<Graph>>,
+    /// Who holds the tables.
+    pub holder: Holder,
     /// BLAKE3 of the canonical text, in hex: equal schemas have equal fingerprints, whatever their
     /// comments and spacing.
     pub fingerprint: Arc<str>,
+}
+
+/// Who holds the tables of a schema: it decides what their API offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Holder {
+    /// This project.
+    #[default]
+    Lake,
+    /// A database of somebody else, which keeps no earlier states and no keys of changes.
+    Database {
+        /// Whether its rows may be changed from here.
+        writable: bool,
+        /// Types that `extend type` adds to: they are another source's, which has their root fields.
+        extended: Vec<Arc<str>>,
+    },
+}
+
+impl Holder {
+    /// Whether rows can be changed.
+    pub(crate) fn is_writable(&self) -> bool {
+        !matches!(self, Holder::Database { writable: false, .. })
+    }
+
+    /// Whether a type is another source's, which has its root fields.
+    pub(crate) fn extends(&self, name: &str) -> bool {
+        match self {
+            Holder::Lake => false,
+            Holder::Database { extended, .. } => extended.iter().any(|known| **known == *name),
+        }
+    }
 }
 
 /// One SDL file.
@@ -122,6 +154,10 @@ pub struct TableSpec {
     pub name: Arc<str>,
     /// `plural:` as written; without it the list field is `<type>List`.
     pub plural: Option<Arc<str>>,
+    /// `name:`: of a table of a database, how the database calls it, perhaps with its schema.
+    pub relation: Option<Arc<str>>,
+    /// Of a type of another source, whose rows are there: only their key is known here.
+    pub elsewhere: bool,
     /// `@key(fields:)`; empty for an append-only type.
     pub key: Vec<FieldId>,
     /// `bucket:`.
@@ -377,6 +413,7 @@ impl Schema {
             enums: IndexMap::new(),
             services: Vec::new(),
             graph: None,
+            holder: Holder::Lake,
             fingerprint: "".into(),
         };
         schema.fingerprint = crate::compile::fingerprint(&schema);

@@ -284,7 +284,7 @@ impl Live {
         };
         let schema = Arc::clone(&deployed.schema);
         let lake = lake.pinned(Arc::clone(&schema), deployed.version);
-        let services = services.of(&schema)?;
+        let services = services.of(&schema, &settings)?;
         let engine = Engine::federated(schema, Arc::new(lake.clone()), services, settings)?;
         Ok(Live { deployed, engine: Arc::new(engine), lake, before: None, counter })
     }

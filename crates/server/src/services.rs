@@ -9,6 +9,8 @@
 //! the schema. A source that a new version reaches in the same way keeps its client: its connections,
 //! what its breaker knows and its answers outlive a change of the schema. Not here: calls (`mesh`).
 
+mod database;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -22,10 +24,12 @@ use mesh::transport::{
 };
 use mesh::{Remote, Service};
 use parking_lot::Mutex;
-use schema::{Schema, SourceSpec};
+use schema::graph::SourceKind;
+use schema::{Schema, ServiceModule, SourceSpec};
 
 use crate::settings::{Settings, Source};
 use crate::stores::secret_file;
+use database::Login;
 
 /// Calls that the breaker remembers, unless it is to judge by more.
 const REMEMBERED: usize = 100;
@@ -35,6 +39,8 @@ const REMEMBERED: usize = 100;
 pub(crate) struct Services {
     /// What the settings say of each source: those of a transport, whose URL the schema gives.
     reached: BTreeMap<String, SourceSettings>,
+    /// Who logs in to those that are databases.
+    logins: BTreeMap<String, Login>,
     clock: Clock,
     rng: Rng,
     clients: Mutex<Vec<Client>>,
@@ -44,7 +50,30 @@ pub(crate) struct Services {
 #[derive(Debug)]
 struct Client {
     spec: SourceSpec,
-    transport: Weak<Transport>,
+    held: Held,
+}
+
+/// What is kept of a client.
+#[derive(Debug)]
+enum Held {
+    Http(Weak<Transport>),
+    Database(database::Held),
+}
+
+impl Held {
+    fn is_used(&self) -> bool {
+        match self {
+            Held::Http(transport) => transport.strong_count() > 0,
+            Held::Database(held) => held.upgrade().is_some(),
+        }
+    }
+
+    fn health(&self) -> Option<Health> {
+        match self {
+            Held::Http(transport) => Some(transport.upgrade()?.health()),
+            Held::Database(held) => held.health(),
+        }
+    }
 }
 
 impl Services {
@@ -61,21 +90,64 @@ impl Services {
             Ok((name.clone(), reached))
         });
         let reached = reached.collect::<Result<_>>()?;
-        Ok(Services { reached, clock, rng, clients: Mutex::default() })
+        let logins = settings.sources.iter().map(|(name, source)| {
+            let login = login(folder, source);
+            let login = login.map_err(|error| error.context(format!("`sources.{name}`")))?;
+            Ok((name.clone(), login))
+        });
+        let logins = logins.collect::<Result<_>>()?;
+        Ok(Services { reached, logins, clock, rng, clients: Mutex::default() })
     }
 
-    /// The services of a schema, in its order.
-    pub(crate) fn of(&self, schema: &Schema) -> Result<Vec<Arc<dyn Service>>> {
+    /// The services of a schema, in its order; those that are tables answer as `engine` says.
+    pub(crate) fn of(
+        &self,
+        schema: &Schema,
+        engine: &mesh::Settings,
+    ) -> Result<Vec<Arc<dyn Service>>> {
         let mut clients = self.clients.lock();
-        clients.retain(|client| client.transport.strong_count() > 0);
+        clients.retain(|client| client.held.is_used());
         for name in self.reached.keys().filter(|name| schema.service_named(name).is_none()) {
             tracing::warn!("`[sources.{name}]` of headwater.toml names no service of the schema");
         }
-        let services = schema.services.iter().map(|service| {
-            let transport = self.client(&mut clients, &service.source)?;
-            Ok(Arc::new(Remote::new(transport, service.source.ttl)) as Arc<dyn Service>)
+        let services = schema.services.iter();
+        services.map(|service| self.service(&mut clients, service, engine)).collect()
+    }
+
+    fn service(
+        &self,
+        clients: &mut Vec<Client>,
+        service: &ServiceModule,
+        engine: &mesh::Settings,
+    ) -> Result<Arc<dyn Service>> {
+        let spec = &service.source;
+        self.warn_of_strangers(spec);
+        if let Some(tables) = &service.tables {
+            let client = self.database(clients, spec, engine.limits.rows)?;
+            return client.service(&tables.0, engine);
+        }
+        let transport = self.client(clients, spec)?;
+        Ok(Arc::new(Remote::new(transport, spec.ttl)))
+    }
+
+    /// Settings that a source of this kind does not heed are told, and harm nothing.
+    fn warn_of_strangers(&self, spec: &SourceSpec) {
+        let is_database = spec.kind == SourceKind::Postgres;
+        let reached = self.reached.get(spec.name.as_ref());
+        let heeds_headers = reached.is_some_and(|reached| {
+            !reached.headers.is_empty() || reached.deadline_header.is_some()
         });
-        services.collect()
+        let login = self.logins.get(spec.name.as_ref());
+        let logs_in = login.is_some_and(|login| login.user.is_some() || login.password.is_some());
+        if is_database && heeds_headers {
+            tracing::warn!("`[sources.{}]` says headers, which a database has not", spec.name);
+        }
+        if !is_database && logs_in {
+            tracing::warn!(
+                "`[sources.{}]` says who logs in, which only a database asks",
+                spec.name
+            );
+        }
     }
 
     /// Where a source is reached.
@@ -87,22 +159,45 @@ impl Services {
     /// newer one last.
     pub(crate) fn health(&self) -> Vec<Health> {
         let clients = self.clients.lock();
-        let open = clients.iter().filter_map(|client| client.transport.upgrade());
-        let mut health: Vec<Health> = open.map(|transport| transport.health()).collect();
+        let mut health: Vec<Health> =
+            clients.iter().filter_map(|client| client.held.health()).collect();
         health.sort_by(|a, b| a.source.cmp(&b.source));
         health
     }
 
     fn client(&self, clients: &mut Vec<Client>, spec: &SourceSpec) -> Result<Arc<Transport>> {
         let known = clients.iter().find(|client| client.spec == *spec);
-        if let Some(transport) = known.and_then(|client| client.transport.upgrade()) {
+        if let Some(Held::Http(transport)) = known.map(|client| &client.held)
+            && let Some(transport) = transport.upgrade()
+        {
             return Ok(transport);
         }
         let settings = self.settings(spec);
         let (clock, rng) = (self.clock.clone(), self.rng.clone());
         let transport = Arc::new(Transport::new(&spec.name, settings, clock, rng)?);
-        clients.push(Client { spec: spec.clone(), transport: Arc::downgrade(&transport) });
+        let held = Held::Http(Arc::downgrade(&transport));
+        clients.push(Client { spec: spec.clone(), held });
         Ok(transport)
+    }
+
+    fn database(
+        &self,
+        clients: &mut Vec<Client>,
+        spec: &SourceSpec,
+        rows: usize,
+    ) -> Result<database::Client> {
+        let known = clients.iter().find(|client| client.spec == *spec);
+        if let Some(Held::Database(held)) = known.map(|client| &client.held)
+            && let Some(client) = held.upgrade()
+        {
+            return Ok(client);
+        }
+        let login = self.logins.get(spec.name.as_ref()).cloned().unwrap_or_default();
+        let settings = self.settings(spec);
+        let client = database::Client::new(spec, settings, &login, rows, self.clock.clone())?;
+        let held = Held::Database(client.downgrade());
+        clients.push(Client { spec: spec.clone(), held });
+        Ok(client)
     }
 
     /// What settings and schema say of a source together.
@@ -151,6 +246,19 @@ fn reached(folder: &Path, source: &Source) -> Result<SourceSettings> {
         settings.tls.identity = Some(Identity { chain, key: Secret::new(key) });
     }
     Ok(settings)
+}
+
+/// Who logs in, with the file that holds the password.
+fn login(folder: &Path, source: &Source) -> Result<Login> {
+    let password = source.password_file.as_ref().map(|file| {
+        let (_, text) = secret_file(folder, file)?;
+        Ok::<_, Error>(Secret::new(text.trim_end_matches(['\r', '\n'])))
+    });
+    Ok(Login {
+        user: source.user.clone(),
+        password: password.transpose()?,
+        connections: source.concurrency,
+    })
 }
 
 /// The rules in their order: what clients say, then what is always said, which stands over it.
@@ -215,6 +323,7 @@ mod tests {
             retry: 0,
             breaker: Some(SourceSpec::BREAKER),
             ttl: None,
+            write: false,
         }
     }
 

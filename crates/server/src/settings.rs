@@ -208,6 +208,10 @@ pub struct Source {
     pub team_header: Option<String>,
     /// The header in which the service hears how many milliseconds are left.
     pub deadline_header: Option<String>,
+    /// Who logs in to a database.
+    pub user: Option<String>,
+    /// The file that holds their password and nothing else.
+    pub password_file: Option<PathBuf>,
     /// Certificates to trust in place of the system's, PEM.
     pub tls_roots: Option<PathBuf>,
     /// The certificate chain to show, PEM.
@@ -390,8 +394,17 @@ impl Source {
         if let Some(url) = &self.url
             && !url.starts_with("http://")
             && !url.starts_with("https://")
+            && !url.starts_with("postgres://")
+            && !url.starts_with("postgresql://")
         {
-            return Err(format!("`url` must begin with `http://` or `https://`, not `{url}`"));
+            return Err(format!(
+                "`url` must begin with `http://` or `https://`, of a database with `postgres://`, not `{url}`"
+            ));
+        }
+        let database = self.url.as_deref().filter(|url| url.starts_with("postgres"));
+        if database.is_some_and(|url| url.contains('@')) {
+            let words = "`url` must not hold a user or a password: `user` and `password_file` do";
+            return Err(words.to_owned());
         }
         if self.concurrency == Some(0) {
             return Err("`concurrency` must be at least 1".to_owned());
@@ -522,7 +535,8 @@ mod tests {
         );
         check(
             "[sources.reviews]\nurl = \"127.0.0.1:4001\"",
-            "headwater.toml `sources.reviews`: `url` must begin with `http://` or `https://`, not \
+            "headwater.toml `sources.reviews`: `url` must begin with `http://` or `https://`, of a \
+             database with `postgres://`, not \
              `127.0.0.1:4001`",
         );
         check(

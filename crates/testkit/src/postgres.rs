@@ -67,6 +67,17 @@ impl Postgres {
         self.port
     }
 
+    /// Runs SQL in the database that `url` names.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn execute(&self, url: &str, sql: &str) {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let database = format!("--dbname={name}");
+        let stop = "--set=ON_ERROR_STOP=1";
+        self.run("psql", &["--quiet", "--no-psqlrc", stop, &database, "--command", sql]);
+    }
+
     /// Ends every connection to the database that `url` names, as a failover would.
     ///
     /// # Panics

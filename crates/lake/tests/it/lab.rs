@@ -169,6 +169,8 @@ pub(crate) fn object(name: &str, table: &str, fields: &[(&str, DataType, bool)])
             format: TableFormat::Iceberg,
             name: table.into(),
             plural: None,
+            relation: None,
+            elsewhere: false,
             key: Vec::new(),
             bucket: None,
             partition: Vec::new(),

@@ -41,7 +41,7 @@ struct Group<'a> {
 }
 
 /// What SDL of tables needs so that they answer representations; nothing when no table has a key.
-pub(crate) fn definitions(schema: &Schema) -> Option<String> {
+pub(crate) fn definitions(schema: &Schema, sdl: &str) -> Option<String> {
     let has_key = |object: &&ObjectType| object.table().is_some_and(|table| !table.key.is_empty());
     let names: Vec<&str> =
         schema.types.values().filter(has_key).map(|object| object.name.as_ref()).collect();
@@ -51,8 +51,9 @@ pub(crate) fn definitions(schema: &Schema) -> Option<String> {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "scalar _Any\nunion _Entity = {}", names.join(" | "));
-    let _ =
-        writeln!(text, "extend type Query {{ {ENTITIES}(representations: [_Any!]!): [_Entity]! }}");
+    let extend = if sdl.starts_with("type Query {") { "extend " } else { "" };
+    let field = format!("{ENTITIES}(representations: [_Any!]!): [_Entity]!");
+    let _ = writeln!(text, "{extend}type Query {{ {field} }}");
     Some(text)
 }
 

@@ -29,7 +29,7 @@ use http::HeaderMap;
 use schema::graph::SourceKind;
 
 pub(crate) use faults::Faults;
-pub(crate) use in_process::InProcess;
+pub use in_process::InProcess;
 pub use remote::Remote;
 pub(crate) use spot::Spot;
 

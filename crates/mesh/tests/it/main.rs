@@ -3,6 +3,7 @@
 mod aggregates;
 mod changes;
 mod conformance;
+mod databases;
 mod errors;
 mod example;
 mod filters;

@@ -8,9 +8,10 @@ use frame::aggregate::{mean_type, sum_type};
 
 use super::input::{Filter, UsedFilters, field_lines, filter_name, scalar_filter};
 use super::names::Naming;
+use super::root::as_of;
 use super::sdl::{describe, graphql_type, is_searchable, slices};
 use super::{ApiObject, DEFAULT_PAGE};
-use crate::{ColumnSpec, FieldDef, ObjectType, TypeId};
+use crate::{ColumnSpec, FieldDef, ObjectType, Schema, TypeId};
 
 /// What an object type says of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +87,13 @@ fn has_numbers(object: &ObjectType) -> bool {
 }
 
 /// The field of `Query`.
-pub(super) fn root_field(out: &mut String, object: &ObjectType, naming: &Naming, note: &str) {
+pub(super) fn root_field(
+    out: &mut String,
+    schema: &Schema,
+    object: &ObjectType,
+    naming: &Naming,
+    note: &str,
+) {
     let name = &object.name;
     let search = if is_searchable(object) { ", search: String" } else { "" };
     let text = format!(
@@ -95,9 +102,10 @@ pub(super) fn root_field(out: &mut String, object: &ObjectType, naming: &Naming,
     );
     describe(out, "  ", Some(&text));
     out.push_str(&format!(
-        "  {}(where: {name}Where{search}, asOf: AsOf, groupBy: [{name}GroupBy!], having: {name}Having, \
+        "  {}(where: {name}Where{search}{}, groupBy: [{name}GroupBy!], having: {name}Having, \
          orderBy: [{name}AggregateOrderBy!], first: Int): [{name}Aggregate!]{note}{}\n",
         naming.aggregate(),
+        as_of(schema),
         slices(&["first"], &[], &format!("assumedSize: {DEFAULT_PAGE}, "))
     ));
 }

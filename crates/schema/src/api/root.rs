@@ -4,32 +4,55 @@ use super::input::{key_columns, key_type};
 use super::names::{FINGERPRINT, Naming, namings};
 use super::sdl::{connection_size, deprecation, describe, is_searchable, renamed};
 use super::{DEFAULT_PAGE, Verb, aggregate};
-use crate::{ObjectType, Schema};
+use crate::{Holder, ObjectType, Schema, TableSpec};
 
 /// `type Query`.
 pub(super) fn query(out: &mut String, schema: &Schema) {
+    // Whoever only adds to types of other sources is entered by their keys.
+    if schema.holder != Holder::Lake && rooted(schema).next().is_none() {
+        return;
+    }
     out.push_str("type Query {\n");
-    for (_, object, table) in schema.tables().filter(|(_, object, _)| object.is_shown()) {
+    for (object, table) in rooted(schema).filter(|(object, _)| object.is_shown()) {
         for naming in namings(object) {
             let note = naming_note(&naming);
             if !table.key.is_empty() {
                 describe(out, "  ", Some(&format!("The `{}` with this key.", object.name)));
                 out.push_str(&format!(
-                    "  {}({}, asOf: AsOf): {}{note}\n",
+                    "  {}({}{}): {}{note}\n",
                     naming.one,
                     key_arguments(object),
+                    as_of(schema),
                     object.name
                 ));
             }
             // With a `plural` the list field has had no other name.
             if naming.earlier.is_none() || table.plural.is_none() {
-                list_field(out, object, &naming, &note);
-                aggregate::root_field(out, object, &naming, &note);
+                list_field(out, schema, object, &naming, &note);
+                aggregate::root_field(out, schema, object, &naming, &note);
             }
         }
     }
-    describe(out, "  ", Some("The fingerprint of the schema that answers."));
-    out.push_str(&format!("  {FINGERPRINT}: String!\n}}\n\n"));
+    // Of a graph with databases the fingerprint is asked of the project.
+    if schema.holder == Holder::Lake {
+        describe(out, "  ", Some("The fingerprint of the schema that answers."));
+        out.push_str(&format!("  {FINGERPRINT}: String!\n"));
+    }
+    out.push_str("}\n\n");
+}
+
+/// The argument that names an earlier state, after others, where states are kept.
+pub(super) fn as_of(schema: &Schema) -> &'static str {
+    match schema.holder {
+        Holder::Lake => ", asOf: AsOf",
+        Holder::Database { .. } => "",
+    }
+}
+
+/// The tables that have root fields here.
+fn rooted(schema: &Schema) -> impl Iterator<Item = (&ObjectType, &TableSpec)> {
+    let tables = schema.tables().map(|(_, object, table)| (object, table));
+    tables.filter(|(object, _)| !schema.holder.extends(&object.name))
 }
 
 pub(super) fn naming_note(naming: &Naming) -> String {
@@ -43,7 +66,7 @@ fn key_arguments(object: &ObjectType) -> String {
     arguments.collect::<Vec<_>>().join(", ")
 }
 
-fn list_field(out: &mut String, object: &ObjectType, naming: &Naming, note: &str) {
+fn list_field(out: &mut String, schema: &Schema, object: &ObjectType, naming: &Naming, note: &str) {
     let name = &object.name;
     let search = if is_searchable(object) { ", search: String" } else { "" };
     describe(
@@ -55,19 +78,24 @@ fn list_field(out: &mut String, object: &ObjectType, naming: &Naming, note: &str
     );
     out.push_str(&format!(
         "  {}(where: {name}Where, orderBy: [{name}OrderBy!], first: Int, after: String, last: Int, \
-         before: String{search}, asOf: AsOf): {name}Connection{note}{}\n",
+         before: String{search}{}): {name}Connection{note}{}\n",
         naming.list,
+        as_of(schema),
         connection_size()
     ));
 }
 
 /// `type Mutation`, when there is anything to change.
 pub(super) fn mutation(out: &mut String, schema: &Schema) {
-    if schema.tables().next().is_none() {
+    if rooted(schema).next().is_none() || !schema.holder.is_writable() {
         return;
     }
+    let idempotency = match schema.holder {
+        Holder::Lake => ", idempotencyKey: String",
+        Holder::Database { .. } => "",
+    };
     out.push_str("type Mutation {\n");
-    for (_, object, table) in schema.tables() {
+    for (object, table) in rooted(schema) {
         for naming in namings(object) {
             let note = naming_note(&naming);
             for verb in Verb::of(table).iter().filter(|verb| object.offers(**verb)) {
@@ -79,9 +107,7 @@ pub(super) fn mutation(out: &mut String, schema: &Schema) {
                     describe(out, "  ", Some(&mutation_description(&object.name, *verb, many)));
                     let input = mutation_input(object, *verb, many);
                     let payload = mutation_payload(&object.name, *verb, many);
-                    out.push_str(&format!(
-                        "  {field}({input}, idempotencyKey: String): {payload}{note}\n"
-                    ));
+                    out.push_str(&format!("  {field}({input}{idempotency}): {payload}{note}\n"));
                 }
             }
         }

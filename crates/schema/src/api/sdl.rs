@@ -28,8 +28,13 @@ pub fn api_sdl(schema: &Schema) -> String {
     let own = |object: &&ObjectType| object.name.as_ref() != "Media" && object.is_shown();
     for object in schema.types.values().filter(own) {
         object_type(&mut out, schema, object);
+        if schema.holder.extends(&object.name) {
+            continue;
+        }
         where_input(&mut out, schema, object, &mut used);
-        row_input(&mut out, schema, object);
+        if schema.holder.is_writable() {
+            row_input(&mut out, schema, object);
+        }
         if object.table().is_some() {
             table_types(&mut out, schema, object);
             aggregate_types(&mut out, object, &mut used);
@@ -264,7 +269,7 @@ fn table_types(out: &mut String, schema: &Schema, object: &ObjectType) {
             "type {name}Neighbour {{\n  node: {name}!\n  distance: Float!\n}}\n\n"
         ));
     }
-    if object.table().is_some_and(|table| !table.key.is_empty()) {
+    if schema.holder.is_writable() && object.table().is_some_and(|table| !table.key.is_empty()) {
         update_input(out, schema, object);
         key_input(out, object);
         payloads(out, name);

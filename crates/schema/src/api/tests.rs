@@ -71,6 +71,8 @@ fn table(plural: Option<&str>, key: &[u32]) -> ObjectKind {
         format: TableFormat::Iceberg,
         name: plural.unwrap_or("t").into(),
         plural: plural.map(Into::into),
+        relation: None,
+        elsewhere: false,
         key: key.iter().map(|id| FieldId(*id)).collect(),
         bucket: None,
         partition: Vec::new(),
@@ -163,6 +165,7 @@ fn schema() -> Schema {
         enums: IndexMap::from([(genre.name.clone(), genre)]),
         services: Vec::new(),
         graph: None,
+        holder: crate::Holder::Lake,
         fingerprint: "f".into(),
     }
 }

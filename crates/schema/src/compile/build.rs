@@ -166,6 +166,7 @@ pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<Schema> {
         enums: declared.enums.clone(),
         services: declared.services.clone(),
         graph: None,
+        holder: declared.holder.clone(),
         fingerprint: "".into(),
     };
     schema.fingerprint = canonical::fingerprint(&schema);

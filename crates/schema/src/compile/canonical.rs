@@ -7,6 +7,7 @@ use std::fmt::Write;
 use frame::DataType;
 
 use crate::expression;
+use crate::graph::SourceKind;
 use crate::load::Sources;
 use crate::model::{
     ColumnSpec, EnumType, FieldDef, FieldKind, Metric, Module, ObjectKind, ObjectType, OrderBy,
@@ -15,7 +16,7 @@ use crate::model::{
 use crate::policy::Policy;
 
 use super::sdl;
-use super::source::{breaker_text, time_text};
+use super::source::{breaker_text, kind_text, time_text};
 
 /// BLAKE3 of the canonical text, in hex.
 pub fn fingerprint(schema: &Schema) -> std::sync::Arc<str> {
@@ -88,12 +89,18 @@ fn module_text(
 /// Values are written out also where they are the usual ones, which may change.
 fn source_text(source: &SourceSpec) -> String {
     let ttl = source.ttl.map(|ttl| format!(", ttl: {}", quoted(&time_text(ttl))));
+    // A database knows no retries, and a service does not ask whether it may be written to.
+    let retry = match source.kind {
+        SourceKind::Postgres => String::new(),
+        _ => format!(", retry: {}", source.retry),
+    };
+    let write = if source.write { ", write: true" } else { "" };
     format!(
-        " @source(name: {}, kind: GRAPHQL, url: {}, timeout: {}, retry: {}, breaker: {}{})",
+        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{write})",
         quoted(&source.name),
+        kind_text(source.kind),
         quoted(&source.url),
         quoted(&time_text(source.timeout)),
-        source.retry,
         quoted(&breaker_text(source.breaker)),
         ttl.unwrap_or_default(),
     )
@@ -176,6 +183,9 @@ impl Writer<'_> {
         let _ = write!(text, " @table(format: {format}");
         if let Some(plural) = &table.plural {
             let _ = write!(text, ", plural: {}", quoted(plural));
+        }
+        if let Some(relation) = &table.relation {
+            let _ = write!(text, ", name: {}", quoted(relation));
         }
         if let Some(bucket) = &table.bucket {
             let by = quoted(self.name(bucket.by));

@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Code;
 use crate::load::Sources;
-use crate::model::{EnumType, EnumValue, Module, ServiceModule};
+use crate::model::{EnumType, EnumValue, Holder, Module, ServiceModule};
 
 use super::directives::{Applied, Directives};
 use super::parse::{Parsed, ParsedFile};
@@ -28,12 +28,16 @@ pub(crate) struct Declared<'a> {
     pub(crate) objects: IndexMap<&'a str, Object<'a>>,
     pub(crate) enums: IndexMap<Arc<str>, EnumType>,
     pub(crate) services: Vec<ServiceModule>,
+    /// Who holds the tables.
+    pub(crate) holder: Holder,
 }
 
 /// An object type as it is written.
 pub(crate) struct Object<'a> {
     pub(crate) node: &'a Node<ObjectTypeDefinition>,
     pub(crate) module: usize,
+    /// Whether its rows are another source's, and only their key is known here.
+    pub(crate) elsewhere: bool,
     pub(crate) directives: Directives<'a>,
     pub(crate) fields: IndexMap<&'a str, Field<'a>>,
 }
@@ -55,7 +59,7 @@ impl<'a> Object<'a> {
 
     /// Whether the type is (or was meant to be) a table.
     pub(crate) fn is_table(&self) -> bool {
-        self.node.directives.has("table")
+        self.elsewhere || self.node.directives.has("table")
     }
 }
 
@@ -78,6 +82,7 @@ impl<'a> Field<'a> {
 pub(crate) fn declare<'a>(
     sources: &Sources,
     parsed: &'a Parsed,
+    holder: Holder,
     report: &mut Report<'_>,
 ) -> Declared<'a> {
     let mut declared = Declared {
@@ -85,6 +90,7 @@ pub(crate) fn declare<'a>(
         objects: IndexMap::new(),
         enums: IndexMap::new(),
         services: Vec::new(),
+        holder,
     };
     let mut spellings = Spellings { known: IndexMap::new(), complete: parsed.complete };
     for parsed_file in &parsed.files {
@@ -120,11 +126,11 @@ pub(super) struct Header<'a> {
     /// Whether the rest of the file is the SDL of a service.
     pub(super) is_service: bool,
     /// The first `@module`.
-    module: Option<Applied<'a>>,
+    pub(super) module: Option<Applied<'a>>,
     /// Every `@source`.
     pub(super) sources: Vec<Applied<'a>>,
     /// Whether a directive was refused: it may have been the one that is missed.
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 impl<'a> Header<'a> {
@@ -232,7 +238,9 @@ fn declare_one<'a>(
         Definition::SchemaExtension(_) => {}
         Definition::ObjectTypeDefinition(node) => {
             if name_is_free(&node.name, spellings, report) {
-                let object = object(node, module, report);
+                let mut object = object(node, module, report);
+                object.elsewhere =
+                    declared.holder.extends(&node.name) && !node.directives.has("table");
                 if node.fields.is_empty() && spellings.complete {
                     let words = format!("type `{}` has no fields", node.name);
                     report.at(Code::EmptyDefinition, node.name.location(), words);
@@ -331,7 +339,7 @@ fn object<'a>(
         }
         fields.insert(field.name.as_str(), Field { node: field, directives });
     }
-    Object { node, module, directives, fields }
+    Object { node, module, elsewhere: false, directives, fields }
 }
 
 fn enumeration(node: &Node<EnumTypeDefinition>, report: &mut Report<'_>) -> EnumType {

@@ -34,12 +34,16 @@ pub(super) fn composed(schema: &Schema, report: &mut Report<'_>) -> Option<Arc<G
 
 fn read(schema: &Schema, service: &ServiceModule) -> Result<Subgraph, crate::Diagnostics> {
     let module = &schema.modules[service.module];
-    compose::read(&SourceSdl {
+    let source = SourceSdl {
         name: service.source.name.clone(),
         kind: service.source.kind,
         url: service.source.url.clone(),
         owner: module.owner.clone(),
         file: module.file.clone(),
         text: service::unscoped(&service.sdl),
-    })
+    };
+    match &service.tables {
+        Some(tables) => compose::database(&tables.0, &Api::new(&tables.0), source),
+        None => compose::read(&source),
+    }
 }

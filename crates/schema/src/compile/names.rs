@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Code;
 
+use super::directives::Text;
 use super::report::{Report, Spot};
 
 /// The longest name, in characters: what every SQL database takes.
@@ -38,6 +39,22 @@ pub(crate) fn identifier(what: &str, name: &str, spot: Spot, report: &mut Report
         report.add(Code::BadName, spot, format!("`{name}` is no name for {what}")).hint(format!(
             "begin with a letter, go on with letters, digits and `_`, at most {MAX_NAME} characters"
         ));
+    }
+    fine
+}
+
+/// Checks how a database calls a table: a name, perhaps after that of its schema.
+pub(crate) fn relation(name: Text<'_>, report: &mut Report<'_>) -> bool {
+    let parts: Vec<&str> = name.value.splitn(2, '.').collect();
+    let fine = |part: &&str| {
+        !part.is_empty() && part.len() <= MAX_NAME && !part.contains(|c: char| c.is_control())
+    };
+    let fine = parts.iter().all(fine);
+    if !fine {
+        let words = format!("`{}` is no name of a table of a database", name.value);
+        report
+            .at(Code::BadName, name.at, words)
+            .hint("write `orders`, or with its schema: `sales.orders`");
     }
     fine
 }

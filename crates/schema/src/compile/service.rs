@@ -1,7 +1,8 @@
-//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source` of kind
-//! GRAPHQL, out comes a [`ServiceModule`]. The service's own definitions are not judged here but
+//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source` of a kind that
+//! is served, out comes a [`ServiceModule`]. The service's own definitions are not judged here but
 //! where the graph is composed; only what could never be meant is: tables of ours, queries, nothing
-//! at all.
+//! at all. Of kind POSTGRES all else in the file are tables in our own language, compiled as a schema of
+//! their own.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, Directive, Document, Value};
 
 use crate::diagnostic::Code;
+use crate::graph::SourceKind;
 use crate::load::Sources;
-use crate::model::{ServiceModule, SourceSpec};
+use crate::model::{HeldTables, Holder, ServiceModule, SourceSpec};
 
 use super::declare::{Declared, Header, refuse};
 use super::parse::ParsedFile;
@@ -51,7 +53,9 @@ pub(super) fn declare(
     declared: &mut Declared<'_>,
     report: &mut Report<'_>,
 ) {
-    judge(parsed, report);
+    if !header.sources.iter().any(|applied| applied.choice("kind") == Some("POSTGRES")) {
+        judge(parsed, report);
+    }
     let mut spec = None;
     for applied in &header.sources {
         if source::has_to_wait(*applied, report) {
@@ -70,13 +74,48 @@ pub(super) fn declare(
     }
     let Some(Some((source, place))) = spec else { return };
     let text = &sources.files[parsed.file].text;
+    let tables = match source.kind {
+        SourceKind::Postgres => match tables(sources, parsed, header, &source, report) {
+            Some(tables) => Some(tables),
+            None => return,
+        },
+        _ => None,
+    };
     declared.services.push(ServiceModule {
         module: declared.modules.len() - 1,
         source,
-        sdl: without(text, &header_ranges(&parsed.document)),
+        sdl: without(text, &header_ranges(&parsed.document, is_ours)),
         scopes: policy::of_service(&parsed.document, report),
+        tables,
         place,
     });
+}
+
+/// The tables of a database. What is wrong with the header has been said, and would be said again.
+fn tables(
+    sources: &Sources,
+    parsed: &ParsedFile,
+    header: &Header<'_>,
+    source: &SourceSpec,
+    report: &mut Report<'_>,
+) -> Option<HeldTables> {
+    if header.broken || header.module.is_none() || !parsed.complete {
+        return None;
+    }
+    let file = &sources.files[parsed.file];
+    let mut ranges = header_ranges(&parsed.document, |name| name == "source");
+    let mut extended = Vec::new();
+    for definition in &parsed.document.definitions {
+        let Definition::ObjectTypeExtension(extension) = definition else { continue };
+        // It is read as a type: which of its fields another source has is settled by composition.
+        let start = range(extension).map(|range| range.start);
+        ranges.extend(start.map(|start| start..start + "extend".len()));
+        extended.push(extension.name.as_str().into());
+    }
+    let text = without(&file.text, &ranges);
+    let holder = Holder::Database { writable: source.write, extended };
+    let schema = super::tables_of_database(&file.file, text, holder, report)?;
+    Some(HeldTables(Arc::new(schema)))
 }
 
 type Read = Option<(SourceSpec, base::Place)>;
@@ -147,7 +186,7 @@ pub(crate) fn unscoped(sdl: &str) -> Arc<str> {
 }
 
 /// Where our directives stand; the whole `extend schema`, when nothing else is in it.
-fn header_ranges(document: &Document) -> Vec<Range<usize>> {
+fn header_ranges(document: &Document, is_ours: fn(&str) -> bool) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     for definition in &document.definitions {
         let Definition::SchemaExtension(extension) = definition else { continue };

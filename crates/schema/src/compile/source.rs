@@ -28,7 +28,7 @@ const CALLS: RangeInclusive<u32> = 1..=10_000;
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 /// The kinds that the language has and nothing serves yet.
-pub(super) const WAITING: [&str; 3] = ["REST", "GRPC", "SQL"];
+pub(super) const WAITING: [&str; 2] = ["REST", "GRPC"];
 
 /// Says that a source of this kind has to wait, if that is so.
 pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool {
@@ -36,28 +36,34 @@ pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool
         return false;
     };
     let words = format!("a source of kind {kind} is not enforced yet");
-    report
-        .at(Code::NotEnforced, applied.at_argument("kind"), words)
-        .hint("only `kind: GRAPHQL` is: put the service behind GraphQL, or take it out");
+    report.at(Code::NotEnforced, applied.at_argument("kind"), words).hint(
+        "`kind: GRAPHQL` and `kind: POSTGRES` are: put the service behind GraphQL, or take it out",
+    );
     true
 }
 
-/// Reads a source of kind GRAPHQL.
+/// Reads a source of a kind that is served.
 pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<SourceSpec> {
     let name = applied.text("name").filter(|name| name_is_right(*name, report));
-    let url = applied.text("url").filter(|url| url_is_right(*url, report));
+    let kind = match applied.choice("kind") {
+        Some("POSTGRES") => SourceKind::Postgres,
+        _ => SourceKind::GraphQl,
+    };
+    let url = applied.text("url").filter(|url| url_is_right(*url, kind, report));
+    let write = write(applied, kind, report);
     let timeout = time(applied, "timeout", &TIMEOUT, report);
     let ttl = time(applied, "ttl", &TTL, report);
     let retry = retry(applied, report);
     let breaker = breaker(applied, report);
     Some(SourceSpec {
         name: name?.value.into(),
-        kind: SourceKind::GraphQl,
+        kind,
         url: url?.value.into(),
         timeout: timeout?.unwrap_or(SourceSpec::TIMEOUT),
         retry: retry?,
         breaker: breaker?,
         ttl: ttl?,
+        write: write?,
     })
 }
 
@@ -82,8 +88,42 @@ fn name_is_right(name: Text<'_>, report: &mut Report<'_>) -> bool {
     true
 }
 
-fn url_is_right(url: Text<'_>, report: &mut Report<'_>) -> bool {
-    let fault = match fault_of_url(url.value) {
+/// The kind as the language writes it.
+pub(super) fn kind_text(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::GraphQl | SourceKind::Lake => "GRAPHQL",
+        SourceKind::Rest => "REST",
+        SourceKind::Grpc => "GRPC",
+        SourceKind::Postgres => "POSTGRES",
+    }
+}
+
+/// What only one kind of source takes. `None` when it is wrong, which has been said.
+fn write(applied: Applied<'_>, kind: SourceKind, report: &mut Report<'_>) -> Option<bool> {
+    let mut right = true;
+    let only = |argument: &str, is_of: bool, hint: &'static str, report: &mut Report<'_>| {
+        if !is_of && applied.at_argument(argument) != applied.at() {
+            let words = format!("a source of kind {} has no `{argument}`", kind_text(kind));
+            report.at(Code::Source, applied.at_argument(argument), words).hint(hint);
+            return false;
+        }
+        true
+    };
+    let is_database = kind == SourceKind::Postgres;
+    right &= only("write", is_database, "a service says itself what may be changed", report);
+    for argument in ["ttl", "retry"] {
+        let hint = "a database is asked once for each answer: take it out";
+        right &= only(argument, !is_database, hint, report);
+    }
+    right.then(|| applied.boolean("write").unwrap_or(false))
+}
+
+fn url_is_right(url: Text<'_>, kind: SourceKind, report: &mut Report<'_>) -> bool {
+    let fault = match kind {
+        SourceKind::Postgres => fault_of_database(url.value),
+        _ => fault_of_url(url.value),
+    };
+    let fault = match fault {
         None => return true,
         Some(fault) => fault,
     };
@@ -124,6 +164,35 @@ fn fault_of_url(text: &str) -> Option<(String, &'static str)> {
     }
     if parsed.fragment().is_some() {
         return fault("the address of a source ends before `#`", "leave `#` and what follows out");
+    }
+    None
+}
+
+/// Likewise, of a database.
+fn fault_of_database(text: &str) -> Option<(String, &'static str)> {
+    const EXAMPLE: &str = "write it in full: \"postgres://127.0.0.1:5432/shop\"";
+    let fault = |words: &str, hint| Some((words.to_owned(), hint));
+    let scheme = ["postgres://", "postgresql://"].iter().find(|scheme| text.starts_with(*scheme));
+    let Some(scheme) = scheme else {
+        return fault("the address of a database begins with `postgres://`", EXAMPLE);
+    };
+    // All else is as of any address.
+    let rest = &text[scheme.len()..];
+    if let Some((words, hint)) = fault_of_url(&format!("http://{rest}")) {
+        let hint = if hint.contains("in full") { EXAMPLE } else { hint };
+        return Some((words, hint));
+    }
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let database = place.split_once('/').map_or("", |(_, database)| database);
+    if database.is_empty() || database.contains('/') {
+        return fault("the address of a database ends with the name of the database", EXAMPLE);
+    }
+    let modes = ["", "sslmode=disable", "sslmode=require", "sslmode=verify-full"];
+    if !modes.contains(&query) {
+        return fault(
+            "of a database's address only `sslmode` is known after `?`",
+            "write `?sslmode=verify-full`, `require` or `disable`; all else is in `headwater.toml`",
+        );
     }
     None
 }
@@ -254,6 +323,34 @@ mod tests {
             assert!(found.contains(words) && !hint.is_empty(), "{text}: {found}");
         }
         assert!(fault_of_url(&format!("http://a/{}", "a".repeat(MAX_URL))).is_some());
+    }
+
+    #[test]
+    fn addresses_of_databases_name_the_database_and_no_user() {
+        let fine = [
+            "postgres://127.0.0.1:5432/shop",
+            "postgresql://db.example/shop?sslmode=verify-full",
+            "postgres://[::1]/a%20b",
+        ];
+        for text in fine {
+            assert_eq!(fault_of_database(text), None, "{text}");
+        }
+        let faults = [
+            ("http://db.example/shop", "begins with `postgres://`"),
+            ("postgres://", "cannot be read"),
+            ("postgres:///shop", "names no host"),
+            ("postgres://db.example", "name of the database"),
+            ("postgres://db.example/", "name of the database"),
+            ("postgres://db.example/a/b", "name of the database"),
+            ("postgres://me@db.example/shop", "no user"),
+            ("postgres://me:pass@db.example/shop", "no user"),
+            ("postgres://db.example/shop?password=x", "only `sslmode`"),
+            ("postgres://db.example/shop?sslmode=allow", "only `sslmode`"),
+        ];
+        for (text, words) in faults {
+            let (found, hint) = fault_of_database(text).unwrap();
+            assert!(found.contains(words) && !hint.is_empty(), "{text}: {found}");
+        }
     }
 
     #[test]

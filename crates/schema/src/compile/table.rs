@@ -158,6 +158,9 @@ pub(crate) fn layout(
     draft: &Draft,
     report: &mut Report<'_>,
 ) -> Option<TableSpec> {
+    if object.elsewhere {
+        return Some(elsewhere(object, draft.keys[index].clone()));
+    }
     let applied = object.directives.get("table")?;
     let format = match applied.choice("format") {
         Some("LANCE") => TableFormat::Lance,
@@ -182,17 +185,36 @@ pub(crate) fn layout(
     }
     let name =
         plural.map_or_else(|| names::snake_case(object.name()), |plural| plural.value.to_owned());
+    let relation = applied.text("name").filter(|name| names::relation(*name, report));
     let layout = Layout { index, object, applied, draft };
     Some(TableSpec {
         format,
         name: name.into(),
         plural: plural.map(|plural| plural.value.into()),
+        relation: relation.map(|relation| relation.value.into()),
+        elsewhere: false,
         key: draft.keys[index].clone(),
         bucket: layout.bucket(report),
         partition: layout.partition(report),
         sort: layout.sort(report),
         retain: retain(applied, report),
     })
+}
+
+/// What is known of rows that another source has.
+fn elsewhere(object: &Object<'_>, key: Vec<FieldId>) -> TableSpec {
+    TableSpec {
+        format: TableFormat::Iceberg,
+        name: names::snake_case(object.name()).into(),
+        plural: None,
+        relation: None,
+        elsewhere: true,
+        key,
+        bucket: None,
+        partition: Vec::new(),
+        sort: Vec::new(),
+        retain: None,
+    }
 }
 
 fn iceberg_only(applied: Applied<'_>, report: &mut Report<'_>) {

@@ -1,5 +1,5 @@
-//! The lake as a source: in comes a compiled schema and its API, out comes a [`Subgraph`] whose
-//! tables with a key are entities, and whose faults are shown where the modules declare them.
+//! Tables as a source, those of the lake or of a database: in comes a compiled schema and its API, out
+//! comes a [`Subgraph`] whose tables with a key are entities, and whose faults are shown where the modules declare them.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -16,13 +16,34 @@ use crate::graph::SourceKind;
 use crate::model::Schema;
 
 /// Types that several sources may have alike: what a page is belongs to nobody.
-const SHARED: [&str; 1] = ["PageInfo"];
+const SHARED: [&str; 3] = ["PageInfo", "WritePayload", "Media"];
 
 /// The lake as a source of a graph.
 ///
 /// # Errors
 /// When the API breaks a rule of composition; no API that [`Api::new`] makes does.
 pub fn lake(schema: &Schema, api: &Api, owner: Team) -> Result<Subgraph, Diagnostics> {
+    let source = SourceSdl {
+        name: "lake".into(),
+        kind: SourceKind::Lake,
+        url: "".into(),
+        owner,
+        file: "<lake>".into(),
+        text: "".into(),
+    };
+    tables(schema, api, source)
+}
+
+/// The tables of a database as a source of a graph; the text of `source` is made here.
+///
+/// # Errors
+/// As [`lake`].
+pub fn database(schema: &Schema, api: &Api, source: SourceSdl) -> Result<Subgraph, Diagnostics> {
+    // Faults are shown in the API that follows from the module, unless they have a place in it.
+    tables(schema, api, SourceSdl { file: format!("<{}>", source.name).into(), ..source })
+}
+
+fn tables(schema: &Schema, api: &Api, source: SourceSdl) -> Result<Subgraph, Diagnostics> {
     let mut text = api.sdl().to_string();
     for object in schema.types.values() {
         let Some(table) = object.table().filter(|table| !table.key.is_empty()) else { continue };
@@ -35,14 +56,7 @@ pub fn lake(schema: &Schema, api: &Api, owner: Team) -> Result<Subgraph, Diagnos
         text = text.replace(&format!("type {name} {{"), &format!("type {name} @shareable {{"));
     }
     let text: Arc<str> = text.into();
-    let source = SourceSdl {
-        name: "lake".into(),
-        kind: SourceKind::Lake,
-        url: "".into(),
-        owner,
-        file: "<lake>".into(),
-        text: text.clone(),
-    };
+    let source = SourceSdl { text: text.clone(), ..source };
     let mut subgraph = read_text(&source, Text::new(source.file.clone(), text))?;
     subgraph.text.elsewhere = places(schema, &subgraph);
     Ok(subgraph)

@@ -83,6 +83,7 @@ fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec
         ("number of retries", old.retry.to_string(), new.retry.to_string()),
         ("breaker", source::breaker_text(old.breaker), source::breaker_text(new.breaker)),
         ("ttl", time(old.ttl), time(new.ttl)),
+        ("right to write", old.write.to_string(), new.write.to_string()),
     ];
     for (what, from, to) in parts.into_iter().filter(|(_, from, to)| from != to) {
         let words = format!("the {what} of service `{name}` changes from {from} to {to}");

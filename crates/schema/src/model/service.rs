@@ -8,6 +8,8 @@ use base::{Place, Principal};
 
 use crate::graph::SourceKind;
 
+use super::Schema;
+
 /// A module that holds the SDL of a service instead of types of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceModule {
@@ -20,6 +22,8 @@ pub struct ServiceModule {
     pub sdl: Arc<str>,
     /// What of it only some audiences know.
     pub scopes: Vec<ServiceScope>,
+    /// Of a source of kind POSTGRES: its tables, as a schema of their own.
+    pub tables: Option<HeldTables>,
     /// Where `@source` stands.
     pub place: Place,
 }
@@ -42,6 +46,18 @@ impl ServiceScope {
     }
 }
 
+/// The tables of a database; equal when their fingerprints are.
+#[derive(Clone, Debug)]
+pub struct HeldTables(pub Arc<Schema>);
+
+impl PartialEq for HeldTables {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.fingerprint == other.0.fingerprint && self.0.holder == other.0.holder
+    }
+}
+
+impl Eq for HeldTables {}
+
 /// `@source(name, kind, url, timeout, retry, breaker, ttl)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSpec {
@@ -49,7 +65,8 @@ pub struct SourceSpec {
     pub name: Arc<str>,
     /// What it speaks.
     pub kind: SourceKind,
-    /// Where it is reached: `http` or `https`, without user and password.
+    /// Where it is reached: `http` or `https`, of a database `postgres`; without user
+    /// and password.
     pub url: Arc<str>,
     /// How long one call may take, with its retries.
     pub timeout: Duration,
@@ -59,6 +76,8 @@ pub struct SourceSpec {
     pub breaker: Option<BreakerSpec>,
     /// How long answers of queries are kept; `None` for not at all.
     pub ttl: Option<Duration>,
+    /// Whether rows of a database may be changed from here.
+    pub write: bool,
 }
 
 /// `breaker: "50% of 20 in 10s"`: opens when at least `calls` were made within `window` and this
@@ -81,7 +100,7 @@ impl SourceSpec {
         BreakerSpec { percent: 50, calls: 20, window: Duration::from_secs(10) };
 }
 
-impl super::Schema {
+impl Schema {
     /// The service that is called so.
     pub fn service_named(&self, name: &str) -> Option<&ServiceModule> {
         self.services.iter().find(|service| service.source.name.as_ref() == name)

@@ -11,6 +11,7 @@ mod cases;
 mod compose;
 mod compose_lake;
 mod composition_oracle;
+mod databases;
 mod example;
 mod expressions;
 mod generate;

@@ -55,11 +55,12 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
         retry: 0,
         breaker: None,
         ttl: None,
+        write: false,
     };
     let place = Place { file: "shop.graphql".to_owned(), line: 1, column: 1 };
     schema.modules.push(module);
-    let scopes = Vec::new();
-    schema.services.push(ServiceModule { module: 1, source, sdl: sdl.into(), scopes, place });
+    let (scopes, tables) = (Vec::new(), None);
+    schema.services.push(ServiceModule { module: 1, source, sdl: sdl.into(), scopes, tables, place });
     let api = format!("{}\n{api}", schema::api::api_sdl(&schema));
     let api =
         Sdl::parse_and_validate(api, "api.graphql").unwrap_or_else(|f| panic!("{}", f.errors));

@@ -166,7 +166,7 @@ impl Metrics {
     /// All of it.
     pub(crate) fn families(&self) -> Vec<Family> {
         let in_flight = u64::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(0);
-        let mut families = self.of_routes();
+        let mut families = Vec::from(self.of_routes());
         families.extend([
             Family::new("headwater_requests_in_flight", Kind::Gauge, "Requests in flight.")
                 .with(in_flight),

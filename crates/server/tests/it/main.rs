@@ -10,6 +10,7 @@ mod client;
 mod collector;
 mod credentials;
 mod data;
+mod databases;
 mod documents;
 mod graphql;
 mod guard;

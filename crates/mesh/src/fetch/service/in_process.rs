@@ -1,22 +1,42 @@
-//! The tables of this project as one source of the graph: an engine that answers in the same process.
+//! Tables as one source of the graph, those of this project or of a database: an engine that answers in
+//! the same process.
 
 use std::sync::Arc;
 
-use base::Kind;
+use base::{Kind, Result};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use schema::Schema;
 use serde_json::Value as Json;
 
 use super::{CallError, Service, ServiceCall, Told};
-use crate::engine::{Engine, Request, Response};
+use crate::engine::{Engine, Request, Response, Settings};
+use crate::policy::guarded;
+use crate::source::Source;
 use crate::terms::Terms;
 
 /// An engine that is asked as a service.
-pub(crate) struct InProcess(pub(crate) Arc<Engine>);
+pub struct InProcess(pub(crate) Arc<Engine>);
+
+impl InProcess {
+    /// The tables of a schema, which answer for themselves and by their keys.
+    ///
+    /// # Errors
+    /// When the API of the schema is refused.
+    pub fn new(schema: Arc<Schema>, source: Arc<dyn Source>, settings: Settings) -> Result<Self> {
+        // What policies hold back never leaves, whatever the graph asks for.
+        let source = guarded(&schema, source);
+        let seen = Arc::clone(&schema);
+        Ok(InProcess(Arc::new(Engine::of_entities(&schema, seen, source, settings)?)))
+    }
+}
 
 impl Service for InProcess {
-    fn call<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Bytes, CallError>> {
+    fn call<'a>(
+        &'a self,
+        call: ServiceCall<'a>,
+    ) -> BoxFuture<'a, std::result::Result<Bytes, CallError>> {
         Box::pin(async move {
             let recorder = call.recorder.clone();
             let request = Request { recorder, ..request(&call)? };

@@ -88,7 +88,12 @@ impl Services {
 /// The coordinates at which two states of a service differ.
 fn difference(old: Option<&ServiceModule>, new: Option<&ServiceModule>) -> BTreeSet<String> {
     let texts = |service: Option<&ServiceModule>| {
-        service.map_or_else(BTreeMap::new, |service| coordinates(&service.sdl))
+        let of = |service: &ServiceModule| match &service.tables {
+            // What callers see of tables is more than what the module says.
+            Some(tables) => coordinates(&crate::api::api_sdl(&tables.0)),
+            None => coordinates(&service.sdl),
+        };
+        service.map_or_else(BTreeMap::new, of)
     };
     let (old, new) = (texts(old), texts(new));
     let all = old.keys().chain(new.keys());
