@@ -32,6 +32,7 @@ pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
 pub use fetch::service::{CallError, Remote, Service, ServiceCall};
 pub use limits::Limits;
+pub use source::rest::Rest;
 pub use source::{MediaStore, Root, RootResolver, Source};
 pub use terms::Terms;
 pub use usage::Usage;

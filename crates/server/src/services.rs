@@ -214,6 +214,7 @@ mod tests {
             retry: 0,
             breaker: Some(SourceSpec::BREAKER),
             ttl: None,
+            on_error: None,
         }
     }
 

@@ -48,6 +48,12 @@ pub trait Service: Send + Sync {
     /// # Errors
     /// When there is no answer.
     fn call<'a>(&'a self, call: ServiceCall<'a>) -> BoxFuture<'a, Result<Bytes, CallError>>;
+
+    /// What a call with this text comes to, a line each, where that is more than the call itself.
+    fn explain(&self, query: &str) -> Vec<String> {
+        let _nothing_more = query;
+        Vec::new()
+    }
 }
 
 /// One call of a service.

@@ -87,14 +87,17 @@ fn module_text(
 /// Values are written out also where they are the usual ones, which may change.
 fn source_text(source: &SourceSpec) -> String {
     let ttl = source.ttl.map(|ttl| format!(", ttl: {}", quoted(&time_text(ttl))));
+    let on_error = source.on_error.map(|on_error| format!(", onError: {}", on_error.as_str()));
     format!(
-        " @source(name: {}, kind: GRAPHQL, url: {}, timeout: {}, retry: {}, breaker: {}{})",
+        " @source(name: {}, kind: {}, url: {}, timeout: {}, retry: {}, breaker: {}{}{})",
         quoted(&source.name),
+        source.kind.as_str(),
         quoted(&source.url),
         quoted(&time_text(source.timeout)),
         source.retry,
         quoted(&breaker_text(source.breaker)),
         ttl.unwrap_or_default(),
+        on_error.unwrap_or_default(),
     )
 }
 

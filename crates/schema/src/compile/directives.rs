@@ -133,7 +133,8 @@ impl<'a> Directives<'a> {
         report: &mut Report<'_>,
     ) -> Self {
         let mut directives = Directives::default();
-        for node in list.0.iter().filter(|node| OF_SERVICES.contains(&node.name.as_str())) {
+        let is_ours = |name: &str| OF_SERVICES.contains(&name) || name == "ref";
+        for node in list.0.iter().filter(|node| is_ours(&node.name)) {
             if use_is_right(node, location, &directives, report) {
                 directives.applied.push(Applied { node });
             } else {
@@ -168,6 +169,11 @@ impl<'a> Applied<'a> {
     /// The directive's name.
     pub(crate) fn name(self) -> &'a str {
         &self.node.name
+    }
+
+    /// An argument of any kind.
+    pub(crate) fn any(self, name: &str) -> Option<&'a Node<Value>> {
+        self.value(name)
     }
 
     /// Where the use stands.
@@ -549,6 +555,8 @@ fn words_of(location: DirectiveLocation) -> &'static str {
         DirectiveLocation::Enum => "an enum",
         DirectiveLocation::EnumValue => "a value of an enum",
         DirectiveLocation::Scalar => "a scalar",
+        DirectiveLocation::Interface => "an interface",
+        DirectiveLocation::Union => "a union",
         DirectiveLocation::InputFieldDefinition => "a field of an input type",
         _ => "this kind of definition",
     }

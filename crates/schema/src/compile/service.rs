@@ -1,5 +1,4 @@
-//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source` of kind
-//! GRAPHQL, out comes a [`ServiceModule`]. The service's own definitions are not judged here but
+//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source`, out comes a [`ServiceModule`]. The service's own definitions are not judged here but
 //! where the graph is composed; only what could never be meant is: tables of ours, queries, nothing
 //! at all.
 
@@ -10,13 +9,14 @@ use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, Directive, Document, Value};
 
 use crate::diagnostic::Code;
+use crate::graph::SourceKind;
 use crate::load::Sources;
 use crate::model::{ServiceModule, SourceSpec};
 
 use super::declare::{Declared, Header, refuse};
 use super::parse::ParsedFile;
 use super::report::Report;
-use super::source;
+use super::{fetch, source};
 
 /// Whether a directive of an `extend schema` is ours, not the service's.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -69,11 +69,14 @@ pub(super) fn declare(
         name_is_new(spec.as_ref(), applied.at_argument("name"), declared, report);
     }
     let Some(Some((source, place))) = spec else { return };
+    let fetches = (source.kind != SourceKind::GraphQl)
+        .then(|| Arc::new(fetch::fetches(&parsed.document, &source, report)));
     let text = &sources.files[parsed.file].text;
     declared.services.push(ServiceModule {
         module: declared.modules.len() - 1,
         source,
         sdl: without(text, &header_ranges(&parsed.document)),
+        fetches,
         place,
     });
 }

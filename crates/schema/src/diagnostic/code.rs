@@ -80,6 +80,7 @@ pub enum Code {
     Was,
     Owner,
     Source,
+    Fetch,
     ExpressionSyntax,
     ExpressionName,
     ExpressionType,
@@ -473,7 +474,13 @@ pub const REGISTRY: &[Entry] = &[
         Code::Source,
         "HW0417",
         "`@source`",
-        "A source has a name of its own, an address without user and password, and limits within bounds; a file with a GraphQL source holds that service's SDL and no tables.",
+        "A source has a name of its own, an address without user and password, and limits within bounds; a file with a source holds that service's SDL and no tables.",
+    ),
+    error(
+        Code::Fetch,
+        "HW0418",
+        "`@fetch`",
+        "Every value of a service that does not speak GraphQL comes from somewhere: it stands in the object that holds it, in the answer of a call whose `{…}` are arguments or fields of that object, or behind `@ref`.",
     ),
     error(
         Code::ExpressionSyntax,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::Place;
 
+use crate::fetch::{Fetches, OnError};
 use crate::graph::SourceKind;
 
 /// A module that holds the SDL of a service instead of types of ours.
@@ -18,11 +19,13 @@ pub struct ServiceModule {
     /// The file's text with spaces where our header stood: what is at a line and column of it is
     /// at the same line and column of the user's file.
     pub sdl: Arc<str>,
+    /// Where its values are, when it does not speak GraphQL.
+    pub fetches: Option<Arc<Fetches>>,
     /// Where `@source` stands.
     pub place: Place,
 }
 
-/// `@source(name, kind, url, timeout, retry, breaker, ttl)`.
+/// `@source(name, kind, url, timeout, retry, breaker, ttl, onError)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSpec {
     /// The name by which errors, metrics and `@override(from:)` know it.
@@ -39,6 +42,9 @@ pub struct SourceSpec {
     pub breaker: Option<BreakerSpec>,
     /// How long answers of queries are kept; `None` for not at all.
     pub ttl: Option<Duration>,
+    /// What happens when it does not answer; `None` as is usual: an earlier answer stands in where
+    /// some are kept, and else the field is null.
+    pub on_error: Option<OnError>,
 }
 
 /// `breaker: "50% of 20 in 10s"`: opens when at least `calls` were made within `window` and this

@@ -55,10 +55,17 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
         retry: 0,
         breaker: None,
         ttl: None,
+        on_error: None,
     };
     let place = Place { file: "shop.graphql".to_owned(), line: 1, column: 1 };
     schema.modules.push(module);
-    schema.services.push(ServiceModule { module: 1, source, sdl: sdl.into(), place });
+    schema.services.push(ServiceModule {
+        module: 1,
+        source,
+        sdl: sdl.into(),
+        fetches: None,
+        place,
+    });
     let api = format!("{}\n{api}", schema::api::api_sdl(&schema));
     let api =
         Sdl::parse_and_validate(api, "api.graphql").unwrap_or_else(|f| panic!("{}", f.errors));
