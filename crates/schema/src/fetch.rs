@@ -10,6 +10,7 @@
 
 pub mod template;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -285,19 +286,84 @@ impl fmt::Display for Fetch {
     }
 }
 
-impl fmt::Display for Fetches {
-    /// Every call, a line each, with the field that it is for.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Fetches {
+    /// In words, where every value is that does not simply stand in its object under its own name.
+    pub fn places(&self) -> BTreeMap<String, String> {
+        let mut places = BTreeMap::new();
         for (name, of) in &self.types {
-            for entity in &of.entities {
-                writeln!(f, "{name}: {}", entity.fetch)?;
+            let calls: Vec<String> = of.entities.iter().map(|it| it.fetch.details()).collect();
+            if !calls.is_empty() {
+                places.insert(name.to_string(), calls.join(" or "));
+            }
+            if let Some(wire) = &of.wire {
+                places.insert(format!("{name} @wire"), format!("the name \"{wire}\""));
             }
             for (field, source) in &of.fields {
-                if let Origin::Call(fetch) = &source.origin {
-                    writeln!(f, "{name}.{field}: {fetch}")?;
-                }
+                let place = match &source.origin {
+                    Origin::Call(fetch) => fetch.details(),
+                    Origin::Reference { by, .. } => format!("the key in `{by}`"),
+                    Origin::Parent if *source.wire == **field => continue,
+                    Origin::Parent => format!("the name \"{}\"", source.wire),
+                };
+                places.insert(format!("{name}.{field}"), place);
             }
         }
-        Ok(())
+        for (name, members) in &self.members {
+            for (member, wire) in members {
+                places.insert(format!("{name}.{member}"), format!("the name \"{wire}\""));
+            }
+        }
+        places
+    }
+}
+
+impl Fetch {
+    /// The call with all that is said of it, in words.
+    fn details(&self) -> String {
+        let mut parts = vec![self.to_string()];
+        for (name, value) in &self.headers {
+            parts.push(format!("header \"{name}: {value}\""));
+        }
+        if let Some(body) = &self.body {
+            parts.push(format!("body {body}"));
+        }
+        if !self.result.0.is_empty() {
+            parts.push(format!("result \"{}\"", self.result));
+        }
+        if let Some(batch) = &self.batch {
+            let value = batch.value.as_ref().map(|value| format!(" value \"{value}\""));
+            let value = value.unwrap_or_default();
+            parts.push(format!("{} at once by \"{}\"{value}", batch.most, batch.key));
+        }
+        match &self.pages {
+            Some(Pages { next: Next::Link, most }) => parts.push(format!("{most} pages by link")),
+            Some(Pages { next: Next::Cursor { parameter, path }, most }) => {
+                parts.push(format!("{most} pages by {parameter}={path}"));
+            }
+            None => {}
+        }
+        parts.extend(self.ttl.map(|ttl| format!("kept for {ttl:?}")));
+        parts.extend(self.on_error.map(|it| format!("on error {}", it.as_str())));
+        parts.extend(self.idempotency_key.iter().map(|name| format!("key in \"{name}\"")));
+        parts.join(", ")
+    }
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Plain(text) => f.write_str(text),
+            Body::Text(text) => write!(f, "\"{text}\""),
+            Body::Whole(hole) => write!(f, "{hole}"),
+            Body::List(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Body::Object(members) => {
+                let members: Vec<String> =
+                    members.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                write!(f, "{{{}}}", members.join(", "))
+            }
+        }
     }
 }

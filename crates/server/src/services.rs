@@ -20,9 +20,10 @@ use mesh::transport::{
     BreakerSettings, HeaderRule, Health, Identity, Protocol, Roots, SourceSettings, Transport,
     ViewerPart,
 };
-use mesh::{Remote, Service};
+use mesh::{Remote, Rest, Service};
 use parking_lot::Mutex;
-use schema::{Schema, SourceSpec};
+use schema::fetch::OnError;
+use schema::{Schema, ServiceModule, SourceSpec};
 
 use crate::settings::{Settings, Source};
 use crate::stores::secret_file;
@@ -73,9 +74,33 @@ impl Services {
         }
         let services = schema.services.iter().map(|service| {
             let transport = self.client(&mut clients, &service.source)?;
-            Ok(Arc::new(Remote::new(transport, service.source.ttl)) as Arc<dyn Service>)
+            self.adapter(schema, service, transport)
         });
         services.collect()
+    }
+
+    /// What turns calls of the mesh into those that a service of this kind takes.
+    fn adapter(
+        &self,
+        schema: &Schema,
+        service: &ServiceModule,
+        transport: Arc<Transport>,
+    ) -> Result<Arc<dyn Service>> {
+        let source = &service.source;
+        let Some(fetches) = &service.fetches else {
+            let remote = Remote::new(transport, source.ttl);
+            // Where answers are kept they stand in, unless something else is said.
+            let stands_in = source.on_error != Some(OnError::Null);
+            return Ok(Arc::new(if stands_in { remote } else { remote.without_stale() }));
+        };
+        let composed = schema.graph.iter().flat_map(|graph| &graph.sources);
+        let own = composed.into_iter().find(|own| own.name == source.name);
+        let own = own.ok_or_else(|| {
+            Error::internal(format!("the source `{}` is not in the graph", source.name))
+        })?;
+        let rest =
+            Rest::new(&source.name, transport, &own.schema, fetches.clone(), self.rng.clone())?;
+        Ok(Arc::new(rest))
     }
 
     /// Where a source is reached.

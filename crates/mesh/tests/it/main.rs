@@ -16,6 +16,7 @@ mod pages;
 mod plain;
 mod random;
 mod reference;
+mod rest;
 mod route;
 mod scans;
 mod spec;

@@ -558,6 +558,7 @@ fn words_of(location: DirectiveLocation) -> &'static str {
         DirectiveLocation::Interface => "an interface",
         DirectiveLocation::Union => "a union",
         DirectiveLocation::InputFieldDefinition => "a field of an input type",
+        DirectiveLocation::InputObject => "an input type",
         _ => "this kind of definition",
     }
 }

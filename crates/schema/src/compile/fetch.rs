@@ -54,8 +54,32 @@ pub(super) fn fetches(document: &Document, spec: &SourceSpec, report: &mut Repor
         let of = type_of(&types, spec, found, report);
         fetches.types.insert(found.name.clone(), of);
     }
+    elsewhere(document, report);
     rules::check(&types, &fetches, report);
     fetches
+}
+
+/// Our directives at definitions where they mean nothing.
+fn elsewhere(document: &Document, report: &mut Report<'_>) {
+    use apollo_compiler::ast::Definition;
+    for definition in &document.definitions {
+        let location = match definition {
+            Definition::SchemaDefinition(_) | Definition::SchemaExtension(_) => {
+                DirectiveLocation::Schema
+            }
+            Definition::ScalarTypeDefinition(_) | Definition::ScalarTypeExtension(_) => {
+                DirectiveLocation::Scalar
+            }
+            Definition::EnumTypeDefinition(_) | Definition::EnumTypeExtension(_) => {
+                DirectiveLocation::Enum
+            }
+            Definition::InputObjectTypeDefinition(_) | Definition::InputObjectTypeExtension(_) => {
+                DirectiveLocation::InputObject
+            }
+            _ => continue,
+        };
+        Directives::check_service(definition.directives(), location, report);
+    }
 }
 
 fn type_of(
@@ -92,6 +116,10 @@ fn field_of(place: Place<'_, '_>, report: &mut Report<'_>) -> Option<FieldSource
     let name: Arc<str> = field.node.name.as_str().into();
     let wire = directives.get("wire").map(|applied| wire(applied, report));
     let wire = wire.map_or(Some(name), |wire| wire)?;
+    for argument in &field.node.arguments {
+        let location = DirectiveLocation::ArgumentDefinition;
+        Directives::check_service(&argument.directives, location, report);
+    }
     let mut calls = directives.all("fetch");
     let (call, second) = (calls.next(), calls.next());
     if let Some(second) = second {

@@ -130,6 +130,7 @@ kinds! {
     SourceSettings "source-settings" Changed "`@source` has another address, timeout, breaker or other limit.";
     SourceModule "source-module" Changed "A service's module has another name or owner.";
     SourceSdl "source-sdl" Changed "A service's SDL changes.";
+    SourceFetch "source-fetch" Changed "`@fetch`, `@wire` or `@ref` in a service's module change: values are found elsewhere.";
     Api "api" Removed "A type of the API that several types share goes with its last use.";
 }
 
@@ -150,7 +151,8 @@ impl ChangeKind {
             | ChangeKind::SourceRemoved
             | ChangeKind::SourceSettings
             | ChangeKind::SourceModule
-            | ChangeKind::SourceSdl => &[],
+            | ChangeKind::SourceSdl
+            | ChangeKind::SourceFetch => &[],
             ChangeKind::Partition | ChangeKind::Bucket | ChangeKind::Sort | ChangeKind::Format => {
                 &[Sql]
             }
