@@ -97,7 +97,8 @@ pub fn name_of(url: &str) -> String {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default();
-    let is_number = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_number =
+        authority.contains('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let first = host.split('.').find(|part| !["www", "api"].contains(part)).unwrap_or_default();
     match is_number || first == "localhost" || first.is_empty() {
         true => "service".to_owned(),

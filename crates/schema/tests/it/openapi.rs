@@ -59,10 +59,20 @@ fn every_document_gets_a_module_that_compiles() {
 /// Values that documents hold where others were expected.
 fn odd(rng: &Rng) -> Json {
     let odds = [
-        json!(null), json!({}), json!([]), json!("string"), json!(7), json!(true),
-        json!({"$ref": "#/components/schemas/Pet"}), json!({"$ref": "#"}), json!({"$ref": "x.json"}),
-        json!({"type": "array"}), json!({"allOf": [{"$ref": "#/components/schemas/Pet"}]}),
-        json!({"type": ["string", "null"]}), json!({"enum": ["a", "a-", "%"]}), json!("é {x} \" \n"),
+        json!(null),
+        json!({}),
+        json!([]),
+        json!("string"),
+        json!(7),
+        json!(true),
+        json!({"$ref": "#/components/schemas/Pet"}),
+        json!({"$ref": "#"}),
+        json!({"$ref": "x.json"}),
+        json!({"type": "array"}),
+        json!({"allOf": [{"$ref": "#/components/schemas/Pet"}]}),
+        json!({"type": ["string", "null"]}),
+        json!({"enum": ["a", "a-", "%"]}),
+        json!("é {x} \" \n"),
         json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Pet"}}}),
     ];
     odds[rng.below(odds.len() as u64) as usize].clone()
@@ -130,12 +140,17 @@ fn what_introspection_says_is_written_as_sdl_and_nothing_else_comes_in() {
             {"kind": "ENUM", "name": "Genre", "enumValues": [{"name": "DRAMA", "isDeprecated": false}]},
             {"kind": "SCALAR", "name": "ID"}, {"kind": "SCALAR", "name": "Date", "specifiedByURL": "https://x.test"},
             {"kind": "OBJECT", "name": "__Type", "fields": []}]}}});
-    let facts = ServiceFacts { name: "films".to_owned(), url: "http://films.test/graphql".to_owned() };
+    let facts =
+        ServiceFacts { name: "films".to_owned(), url: "http://films.test/graphql".to_owned() };
     let proposal = from_introspection(&facts, &schema).unwrap();
     compiles(&proposal);
     insta::assert_snapshot!(proposal.text);
-    for broken in [json!({}), json!({"errors": []}), json!({"data": {"__schema": {}}}),
-                   json!({"data": {"__schema": {"types": [{"kind": "OBJECT", "name": "A { b: Int } type C"}]}}})] {
+    for broken in [
+        json!({}),
+        json!({"errors": []}),
+        json!({"data": {"__schema": {}}}),
+        json!({"data": {"__schema": {"types": [{"kind": "OBJECT", "name": "A { b: Int } type C"}]}}}),
+    ] {
         assert!(from_introspection(&facts, &broken).is_err(), "{broken}");
     }
 }

@@ -75,6 +75,15 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
     schema
 }
 
+/// The tables with a service of calls, one of which is this.
+fn with_calls(call: &str) -> Schema {
+    let sources = schema::Sources::from_texts([
+        ("main.graphql", "extend schema @module(name: \"main\", owner: \"core\")\ntype A @key(fields: \"id\") @table { id: ID! }\n".to_owned()),
+        ("stars.graphql", format!("extend schema @module(name: \"stars\", owner: \"critics\") @source(name: \"stars\", kind: REST, url: \"http://stars.test\")\ntype Query {{ stars(of: ID!): Int {call} }}\n")),
+    ]);
+    schema::compile(&sources).unwrap_or_else(|found| panic!("{}", found.render(&sources, false)))
+}
+
 /// Pairs of schemas with every kind of change of a service.
 pub(crate) fn pairs() -> Vec<(Schema, Schema)> {
     let before = with_service("http://a/", "shop", SDL, API);
@@ -91,5 +100,9 @@ pub(crate) fn pairs() -> Vec<(Schema, Schema)> {
         (before.clone(), changed("name: String!", "name: String! weight: Int")),
         (before.clone(), changed("products:", "products(first: Int):")),
         (before, changed("name: String!", "name: String")),
+        (
+            with_calls("@fetch(get: \"/stars/{of}\")"),
+            with_calls("@fetch(get: \"/v2/stars?of={of}\", result: \"data\") @wire(name: \"n\")"),
+        ),
     ]
 }

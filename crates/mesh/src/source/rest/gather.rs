@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use super::ask::Asked;
 use super::call::Said;
-use super::object::{Key, Object, Place, Value};
+use super::object::{Object, Place, Value};
 use super::render::{Sent, Unsent, render};
 use super::run::Run;
 use super::write::Fault;
@@ -55,10 +55,10 @@ impl<'a> Run<'a> {
             Some(batch) => self.batches(&scope, fetch, batch, &own, objects).await,
             None => self.singles(&scope, fetch, &own, objects).await,
         };
-        self.absorb(fetch, found)
+        self.absorb(self.on_error(fetch) == Some(OnError::Propagate), found)
     }
 
-    /// Objects by their keys.
+    /// Objects by their keys. One that cannot be fetched is null itself, whatever `onError` says.
     pub(super) async fn by_key(&self, type_name: &Name, objects: &[&Object]) -> Vec<Value> {
         let objects: Vec<Object> = objects.iter().map(|object| (*object).clone()).collect();
         let entities = self.rest.fetches.types.get(type_name).map_or(&[][..], |of| &of.entities);
@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
                 Some(batch) => self.batches(&scope, &entity.fetch, batch, &own, &asked).await,
                 None => self.singles(&scope, &entity.fetch, &own, &asked).await,
             };
-            for (at, value) in mine.into_iter().zip(self.absorb(&entity.fetch, values)) {
+            for (at, value) in mine.into_iter().zip(self.absorb(false, values)) {
                 found[at] = value;
             }
         }
@@ -100,8 +100,7 @@ impl<'a> Run<'a> {
     }
 
     /// What a failure of a call does to the object that has the field.
-    fn absorb(&self, fetch: &Fetch, found: Vec<Result<Value, Fault>>) -> Vec<Value> {
-        let propagates = self.on_error(fetch) == Some(OnError::Propagate);
+    fn absorb(&self, propagates: bool, found: Vec<Result<Value, Fault>>) -> Vec<Value> {
         let mut known: Vec<(Fault, usize)> = Vec::new();
         let value = |found: Result<Value, Fault>| match found {
             Ok(value) => value,
@@ -379,7 +378,7 @@ impl<'a> Run<'a> {
 
     /// What a path of names of the schema leads to in an object.
     fn of_object(&self, type_name: &Name, object: &Object, path: &Path) -> Option<Place> {
-        let is_passed = matches!(object, Object::Keyed(Key::Passed(_)));
+        let is_passed = object.is_passed(path.first());
         let wire_of = |type_name: &str, field: &str| match self.source(type_name, field) {
             Some(source) if !is_passed => source.wire.to_string(),
             _ => field.to_owned(),

@@ -42,6 +42,8 @@ pub(super) enum Object {
     Whole(Place),
     /// An object by its key.
     Keyed(Key),
+    /// An object that was found by its key, with what was passed on beside it.
+    Found(Key, Place),
 }
 
 /// What is known of an object before it is fetched.
@@ -125,6 +127,19 @@ impl Place {
     }
 }
 
+impl Key {
+    /// A field that is known without the object.
+    fn field(&self, name: &str) -> Option<Option<Place>> {
+        match self {
+            Key::Passed(passed) => {
+                let found = passed.to(passed.tape.get(passed.at, name)?);
+                Some((found.form() != Form::Null).then_some(found))
+            }
+            Key::Field(key, place) => (*key == name).then(|| Some(place.clone())),
+        }
+    }
+}
+
 impl Object {
     /// A field that comes with the object, by its names in the schema and on the wire. `None` when the
     /// object must be fetched first.
@@ -132,12 +147,18 @@ impl Object {
         match self {
             Object::Root => Some(None),
             Object::Whole(place) => Some(place.get(wire)),
-            Object::Keyed(Key::Passed(passed)) => {
-                let found = passed.tape.get(passed.at, name)?;
-                let found = passed.to(found);
-                Some((found.form() != Form::Null).then_some(found))
+            Object::Keyed(key) => key.field(name),
+            Object::Found(key, place) => key.field(name).or_else(|| Some(place.get(wire))),
+        }
+    }
+
+    /// Whether a field was passed on, by the names of the schema.
+    pub(super) fn is_passed(&self, name: &str) -> bool {
+        match self {
+            Object::Keyed(key @ Key::Passed(_)) | Object::Found(key @ Key::Passed(_), _) => {
+                key.field(name).is_some()
             }
-            Object::Keyed(Key::Field(key, place)) => (*key == name).then(|| Some(place.clone())),
+            _ => false,
         }
     }
 }

@@ -175,7 +175,10 @@ impl<'a> Run<'a> {
         let found = objects.iter().map(|object| match lacks(object) {
             false => Ok(object.clone()),
             true => match values.next().unwrap_or(Value::Null) {
-                Value::Place(place) if place.form() == Form::Object => Ok(Object::Whole(place)),
+                Value::Place(place) if place.form() == Form::Object => Ok(match object {
+                    Object::Keyed(key) => Object::Found(key.clone(), place),
+                    _ => Object::Whole(place),
+                }),
                 Value::Place(_) | Value::Items(_) | Value::Keyed(_) | Value::Done => {
                     let words = format!("what `{}` answers is no `{type_name}`", self.rest.name);
                     Err(Value::Fault(self.fault(Fault::wrong(words))))

@@ -68,7 +68,7 @@ async fn lab(deed: Deed) -> Lab {
     })
     .await;
     Lab::over(&[("films.graphql".to_owned(), MODULE.to_owned())], server, heard, |settings| {
-        settings.timeout = Duration::from_millis(300);
+        settings.timeout = Duration::from_millis(1500);
     })
 }
 

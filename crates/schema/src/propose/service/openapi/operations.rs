@@ -190,7 +190,14 @@ fn parameters<'d>(
         else {
             match is_required {
                 true => return Err(format!("its parameter `{name}` is no plain value")),
-                false => continue,
+                false => {
+                    let shown = &made.name;
+                    let note = format!(
+                        "The parameter `{name}` of `{shown}` is left out: it is no plain value."
+                    );
+                    types.note(note);
+                    continue;
+                }
             }
         };
         if place == "cookie" || (place == "header" && name.eq_ignore_ascii_case("authorization")) {

@@ -153,8 +153,15 @@ impl<'d> Types<'d> {
         name.to_owned()
     }
 
+    /// Says something once.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     fn any(&mut self, hint: &str, why: &str) -> String {
-        self.notes.push(format!("`{hint}` {why}: it is `JSON`."));
+        self.note(format!("`{hint}` {why}: it is `JSON`."));
         self.scalar("JSON", "`JSON` is any value, as the service writes it.")
     }
 
