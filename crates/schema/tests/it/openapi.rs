@@ -105,7 +105,7 @@ fn whatever_is_proposed_of_a_damaged_document_compiles() {
     let document: Json = serde_json::from_str(&text).unwrap();
     let path = folder().join("pets.json");
     let mut proposed = 0;
-    for seed in 0..300 {
+    for seed in 0..100 {
         let rng = Rng::seeded(seed);
         let mut damaged = document.clone();
         for _ in 0..1 + rng.below(3) {
@@ -116,7 +116,7 @@ fn whatever_is_proposed_of_a_damaged_document_compiles() {
             compiles(&proposal);
         }
     }
-    assert!(proposed > 100, "{proposed}");
+    assert!(proposed > 30, "{proposed}");
 }
 
 #[test]

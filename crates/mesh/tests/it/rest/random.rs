@@ -14,7 +14,7 @@ use super::lab::{Lab, compiled};
 use crate::transport::server;
 
 const TABLES: &str = r#"extend schema @module(name: "films", owner: "films")
-type Film @key(fields: "id") @table {
+type Film @key(fields: "id") @table(plural: "films") {
   id: ID!
   title: String!
   year: Int
@@ -155,7 +155,8 @@ fn draw(rng: &Rng) -> String {
         let _ = write!(query, " r{root}: {name}(id: \"{id}\")");
         set(rng, is_film, 3, &mut query);
     }
-    query + " }"
+    // Every variable is used.
+    query + " used: __typename @include(if: $yes) @skip(if: $no) }"
 }
 
 fn set(rng: &Rng, is_film: bool, depth: usize, query: &mut String) {
@@ -183,7 +184,6 @@ fn set(rng: &Rng, is_film: bool, depth: usize, query: &mut String) {
     query.push_str(" }");
 }
 
-/// Without the fragments that some documents need.
 #[tokio::test]
 async fn calls_and_tables_of_the_same_rows_give_the_same_answers() {
     let rng = Rng::seeded(20_261_130);
@@ -194,7 +194,7 @@ async fn calls_and_tables_of_the_same_rows_give_the_same_answers() {
         Arc::new(move |_: &str, target: &str, _: &str| answer(&kept, &order.lock(), target));
     let calls = Lab::open(&[("films.graphql".to_owned(), CALLS.to_owned())], answerer).await;
     let mut some = 0;
-    for number in 0..400 {
+    for number in 0..150 {
         let query = draw(&rng);
         let variables = json!({"yes": true, "no": false}).as_object().cloned().unwrap_or_default();
         let wanted = ask(&tables, &query, variables.clone()).await;
@@ -208,5 +208,5 @@ async fn calls_and_tables_of_the_same_rows_give_the_same_answers() {
         heard.dedup();
         assert_eq!(heard.len(), count, "{query}\n{heard:?}");
     }
-    assert!(some > 200, "only {some} answers had films");
+    assert!(some > 75, "only {some} answers had films");
 }
