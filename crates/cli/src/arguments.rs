@@ -10,7 +10,7 @@ use server::settings::{Secrets, Settings};
 
 use crate::commands::{
     apply, backup, check, compact, connect, documents, explain, export, generate, import, init,
-    migrate_store, plan, query, rollback, snapshots, sql, token, undo, up, usage,
+    migrate_store, plan, query, rollback, snapshots, source, sql, token, undo, up, usage,
 };
 
 /// One data platform in one binary: a GraphQL schema drives tables, API, search and clients.
@@ -192,6 +192,9 @@ pub(crate) enum Command {
     MigrateStore(migrate_store::Options),
     /// Bring stored formats up to this version.
     Upgrade,
+    /// Add services to the schema.
+    #[command(subcommand)]
+    Source(source::Command),
     /// Show who asks what of the API.
     Usage(usage::Options),
     /// Register, list and remove the documents that clients may ask.

@@ -17,6 +17,7 @@ pub(crate) mod plan;
 pub(crate) mod query;
 pub(crate) mod rollback;
 pub(crate) mod snapshots;
+pub(crate) mod source;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod tables;
@@ -55,6 +56,7 @@ pub(crate) async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
         Command::Restore(options) => backup::restore(global, options, printer).await,
         Command::MigrateStore(options) => migrate_store::run(global, options, printer).await,
         Command::Upgrade => upgrade::run(global, printer).await,
+        Command::Source(command) => source::run(global, command, printer).await,
         Command::Usage(options) => usage::run(global, options, printer).await,
         Command::Documents(command) => documents::run(global, command, printer).await,
         Command::Token(command) => token::run(global, command, printer).await,

@@ -530,7 +530,13 @@ impl Engine {
         let limits = &self.settings.limits;
         let variables = engine.variables(plan, &request.variables, limits).map_err(refuse)?;
         let cost = engine.cost(plan, &variables).map_err(|error| refuse(vec![error]))?;
-        Ok(explain(plan, &engine.backend, cost, limits.cost))
+        let calls = |source: usize, text: &str| match &engine.data {
+            Data::Services(services) => {
+                services.get(source).map(|service| service.explain(text)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        Ok(explain(plan, &engine.backend, (cost, limits.cost), &calls))
     }
 
     async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {

@@ -1,5 +1,7 @@
 //! What an engine reads from and writes to.
 
+pub(crate) mod rest;
+
 use async_trait::async_trait;
 use base::{Principal, Result};
 use frame::{Scan, Value, Write};

@@ -167,6 +167,14 @@ impl Transport {
         self.settings.answer_bytes
     }
 
+    /// The target of the page that the answer to a call of `current` names as the next one.
+    ///
+    /// # Errors
+    /// When it is not below the source's address; in words.
+    pub fn target_of(&self, link: &str, current: &str) -> Result<String, String> {
+        self.address.target_of(link, current)
+    }
+
     /// How the source does now.
     pub fn health(&self) -> Health {
         let breaker = self.breaker.as_ref().map(|breaker| breaker.lock().state(self.clock.now()));

@@ -14,6 +14,7 @@ mod column;
 mod declare;
 mod derived;
 pub(crate) mod directives;
+mod fetch;
 mod field;
 mod graph;
 mod names;

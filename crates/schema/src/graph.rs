@@ -66,6 +66,19 @@ pub enum SourceKind {
     Lake,
 }
 
+impl SourceKind {
+    /// As the language writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceKind::GraphQl => "GRAPHQL",
+            SourceKind::Rest => "REST",
+            SourceKind::Grpc => "GRPC",
+            SourceKind::Postgres => "POSTGRES",
+            SourceKind::Lake => "LAKE",
+        }
+    }
+}
+
 /// An object or interface type.
 #[derive(Clone, Debug, Default)]
 pub struct GraphType {

@@ -17,6 +17,7 @@ pub mod compose;
 pub mod diagnostic;
 pub mod diff;
 pub mod expression;
+pub mod fetch;
 pub mod generate;
 pub mod graph;
 pub mod load;

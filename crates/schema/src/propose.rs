@@ -14,6 +14,7 @@ mod layout;
 mod name;
 mod profile;
 mod relate;
+pub mod service;
 mod write;
 
 pub use profile::{ColumnProfile, FileKind, FileProfile, Sketch};

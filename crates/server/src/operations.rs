@@ -11,6 +11,7 @@ mod documents;
 mod maintain;
 mod propose;
 mod schemas;
+mod source;
 mod sources;
 
 use base::{Error, Principal, Scope};
@@ -28,6 +29,7 @@ pub use maintain::restore;
 pub use propose::{Proposed, propose};
 pub(crate) use schemas::loss_name;
 pub use schemas::{check, generate};
+pub use source::{SourceProposal, SourceRequest, source};
 
 /// Takes reports of how far a long operation is.
 pub type Report<'a> = &'a mut (dyn FnMut(Progress) + Send);

@@ -22,8 +22,9 @@ use mesh::transport::{
     BreakerSettings, HeaderRule, Health, Identity, Protocol, Roots, SourceSettings, Transport,
     ViewerPart,
 };
-use mesh::{Remote, Service};
+use mesh::{Remote, Rest, Service};
 use parking_lot::Mutex;
+use schema::fetch::OnError;
 use schema::graph::SourceKind;
 use schema::{Schema, ServiceModule, SourceSpec};
 
@@ -111,13 +112,13 @@ impl Services {
             tracing::warn!("`[sources.{name}]` of headwater.toml names no service of the schema");
         }
         let services = schema.services.iter();
-        services.map(|service| self.service(&mut clients, service, engine)).collect()
+        services.map(|service| self.service(&mut clients, (schema, service), engine)).collect()
     }
 
     fn service(
         &self,
         clients: &mut Vec<Client>,
-        service: &ServiceModule,
+        (schema, service): (&Schema, &ServiceModule),
         engine: &mesh::Settings,
     ) -> Result<Arc<dyn Service>> {
         let spec = &service.source;
@@ -127,7 +128,7 @@ impl Services {
             return client.service(&tables.0, engine);
         }
         let transport = self.client(clients, spec)?;
-        Ok(Arc::new(Remote::new(transport, spec.ttl)))
+        self.adapter(schema, service, transport)
     }
 
     /// Settings that a source of this kind does not heed are told, and harm nothing.
@@ -148,6 +149,30 @@ impl Services {
                 spec.name
             );
         }
+    }
+
+    /// What turns calls of the mesh into those that a service of this kind takes.
+    fn adapter(
+        &self,
+        schema: &Schema,
+        service: &ServiceModule,
+        transport: Arc<Transport>,
+    ) -> Result<Arc<dyn Service>> {
+        let source = &service.source;
+        let Some(fetches) = &service.fetches else {
+            let remote = Remote::new(transport, source.ttl);
+            // Where answers are kept they stand in, unless something else is said.
+            let stands_in = source.on_error != Some(OnError::Null);
+            return Ok(Arc::new(if stands_in { remote } else { remote.without_stale() }));
+        };
+        let composed = schema.graph.iter().flat_map(|graph| &graph.sources);
+        let own = composed.into_iter().find(|own| own.name == source.name);
+        let own = own.ok_or_else(|| {
+            Error::internal(format!("the source `{}` is not in the graph", source.name))
+        })?;
+        let rest =
+            Rest::new(&source.name, transport, &own.schema, fetches.clone(), self.rng.clone())?;
+        Ok(Arc::new(rest))
     }
 
     /// Where a source is reached.
@@ -324,6 +349,7 @@ mod tests {
             breaker: Some(SourceSpec::BREAKER),
             ttl: None,
             write: false,
+            on_error: None,
         }
     }
 

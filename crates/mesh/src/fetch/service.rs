@@ -61,6 +61,12 @@ pub trait Service: Send + Sync {
         let error = CallError::new(Kind::Unsupported, "it tells of no events");
         Box::pin(async move { Err(error) })
     }
+
+    /// What a call with this text comes to, a line each, where that is more than the call itself.
+    fn explain(&self, query: &str) -> Vec<String> {
+        let _nothing_more = query;
+        Vec::new()
+    }
 }
 
 /// The events of a source.

@@ -2,11 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::route::show;
+use super::route::{Calls, show};
 use super::{Backend, Inner, Plan, PlannedField, Resolve, Selection};
 
-/// The plan for people; `limit` is how much it may cost.
-pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64, limit: f64) -> String {
+/// The plan for people; `limit` is how much it may cost, `calls` what sources make of their calls.
+pub(crate) fn explain(
+    plan: &Plan,
+    backend: &Backend,
+    (cost, limit): (f64, f64),
+    calls: Calls<'_>,
+) -> String {
     let mut out = String::new();
     let kind = plan.kind();
     let order = match kind {
@@ -22,7 +27,7 @@ pub(crate) fn explain(plan: &Plan, backend: &Backend, cost: f64, limit: f64) -> 
     let _ = writeln!(out, "{kind}, root fields {order}, cost {cost}{dear}");
     selection(&mut out, backend, &plan.root, 1);
     if let (Backend::Graph(atlas), Some(route)) = (backend, &plan.route) {
-        out.push_str(&show(atlas, route));
+        out.push_str(&show(atlas, route, calls));
     }
     out
 }

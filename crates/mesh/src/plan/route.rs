@@ -26,7 +26,7 @@ use apollo_compiler::ast::{OperationType, Type};
 use std::sync::Arc;
 
 pub(crate) use atlas::Atlas;
-pub(crate) use show::show;
+pub(crate) use show::{Calls, show};
 
 use super::defer::Timing;
 use super::{Conditions, Plan};

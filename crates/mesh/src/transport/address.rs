@@ -67,6 +67,26 @@ impl Address {
         Uri::from_parts(parts).unwrap_or_default()
     }
 
+    /// The target of what an answer to `current` names as the next page. Only its path and query count:
+    /// host and port stay those of the source, whatever a proxy made of them.
+    pub(crate) fn target_of(&self, link: &str, current: &str) -> Result<String, String> {
+        let path = match link.split_once("://") {
+            Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                rest.find(['/', '?']).map_or("/", |at| &rest[at..])
+            }
+            _ => link,
+        };
+        let path = path.split('#').next().unwrap_or_default();
+        if path.starts_with('?') && path.len() == link.len() {
+            let own = current.split('?').next().unwrap_or_default();
+            return Ok(format!("{own}{path}"));
+        }
+        let below = path.strip_prefix(self.base.as_str());
+        let below = below.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        let below = below.filter(|_| path.starts_with(['/', '?']));
+        below.map(str::to_owned).ok_or_else(|| "the next page is outside of the source".to_owned())
+    }
+
     /// The request's target for a call's; an error says in words why it cannot be sent.
     pub(crate) fn target(&self, given: &str) -> Result<PathAndQuery, String> {
         if given.len() > LONGEST_TARGET {
@@ -119,6 +139,25 @@ mod tests {
         check("http://a/v1/", "/stars?film=../1", Ok("/v1/stars?film=../1"));
         check("http://a", "//b/stars", Ok("//b/stars"));
         check("http://a", "/@b/...", Ok("/@b/..."));
+    }
+
+    #[test]
+    fn the_next_page_is_below_the_source_wherever_its_link_points() {
+        let address = Address::parse("http://a/v1").unwrap();
+        let check = |link: &str, expected: Option<&str>| {
+            let found = address.target_of(link, "/films?page=1");
+            assert_eq!(found.as_deref().ok(), expected, "{link}");
+        };
+        check("http://a/v1/films?page=2", Some("/films?page=2"));
+        check("https://evil.example/v1/films?page=2#x", Some("/films?page=2"));
+        check("/v1/films?page=2", Some("/films?page=2"));
+        check("?page=2", Some("/films?page=2"));
+        check("http://a/v1?page=2", Some("?page=2"));
+        check("http://a/v2/films", None);
+        check("http://a/v10/films", None);
+        check("//evil.example/v1/films", None);
+        check("films?page=2", None);
+        check("javascript:alert(1)", None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod plain;
 mod policy;
 mod random;
 mod reference;
+mod rest;
 mod route;
 mod scans;
 mod spec;

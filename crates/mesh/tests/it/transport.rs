@@ -7,7 +7,7 @@ mod cancel;
 mod faults;
 mod http2;
 mod pool;
-mod server;
+pub(crate) mod server;
 mod streams;
 mod tls;
 

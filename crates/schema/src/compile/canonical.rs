@@ -16,7 +16,7 @@ use crate::model::{
 use crate::policy::Policy;
 
 use super::sdl;
-use super::source::{breaker_text, kind_text, time_text};
+use super::source::{breaker_text, time_text};
 
 /// BLAKE3 of the canonical text, in hex.
 pub fn fingerprint(schema: &Schema) -> std::sync::Arc<str> {
@@ -95,14 +95,16 @@ fn source_text(source: &SourceSpec) -> String {
         _ => format!(", retry: {}", source.retry),
     };
     let write = if source.write { ", write: true" } else { "" };
+    let on_error = source.on_error.map(|on_error| format!(", onError: {}", on_error.as_str()));
     format!(
-        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{write})",
+        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{}{write})",
         quoted(&source.name),
-        kind_text(source.kind),
+        source.kind.as_str(),
         quoted(&source.url),
         quoted(&time_text(source.timeout)),
         quoted(&breaker_text(source.breaker)),
         ttl.unwrap_or_default(),
+        on_error.unwrap_or_default(),
     )
 }
 

@@ -20,9 +20,11 @@ use super::report::Report;
 pub(crate) const DEFINITIONS: &str = include_str!("../directives.graphql");
 
 /// The directives that are enforced; every other one is refused.
-pub(crate) const ENFORCED: [&str; 20] = [
+pub(crate) const ENFORCED: [&str; 22] = [
     "module",
     "source",
+    "fetch",
+    "wire",
     "owner",
     "scope",
     "visible",
@@ -72,6 +74,9 @@ static KNOWN: LazyLock<Definitions> = LazyLock::new(|| {
     known
 });
 
+/// Directives that stand in the module of a service only.
+pub(crate) const OF_SERVICES: [&str; 2] = ["fetch", "wire"];
+
 /// The directives of one definition that may be relied on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Directives<'a> {
@@ -112,6 +117,27 @@ impl<'a> Directives<'a> {
     ) -> Self {
         let mut directives = Directives::default();
         for node in list.0.iter().filter(|node| is_ours(&node.name)) {
+            if OF_SERVICES.contains(&node.name.as_str()) {
+                of_services(node, report);
+                directives.broken = true;
+            } else if use_is_right(node, location, &directives, report) {
+                directives.applied.push(Applied { node });
+            } else {
+                directives.broken = true;
+            }
+        }
+        directives
+    }
+
+    /// Checks those of a service that is no GraphQL: they say where its values are.
+    pub(crate) fn check_service(
+        list: &'a DirectiveList,
+        location: DirectiveLocation,
+        report: &mut Report<'_>,
+    ) -> Self {
+        let mut directives = Directives::default();
+        let is_ours = |name: &str| OF_SERVICES.contains(&name) || name == "ref";
+        for node in list.0.iter().filter(|node| is_ours(&node.name)) {
             if use_is_right(node, location, &directives, report) {
                 directives.applied.push(Applied { node });
             } else {
@@ -146,6 +172,11 @@ impl<'a> Applied<'a> {
     /// The directive's name.
     pub(crate) fn name(self) -> &'a str {
         &self.node.name
+    }
+
+    /// An argument of any kind.
+    pub(crate) fn any(self, name: &str) -> Option<&'a Node<Value>> {
+        self.value(name)
     }
 
     /// Where the use stands.
@@ -243,6 +274,13 @@ fn number_of(value: &Value) -> Option<f64> {
         _ => return None,
     };
     number.is_finite().then_some(number)
+}
+
+fn of_services(node: &Node<Directive>, report: &mut Report<'_>) {
+    let words = format!("`@{}` belongs into the module of a service", node.name);
+    report.at(Code::WrongLocation, node.name.location(), words).hint(
+        "declare the field in a module with `@source(kind: REST, …)`, as a part of the same type",
+    );
 }
 
 fn use_is_right(
@@ -398,6 +436,7 @@ fn value_is_right(value: &Node<Value>, wanted: &Type, what: &str, report: &mut R
         ("String", Value::String(_)) | ("Boolean", Value::Boolean(_)) => true,
         ("Int", value) => int_of(value).is_some_and(|number| i32::try_from(number).is_ok()),
         ("Weight", value) => number_of(value).is_some(),
+        ("Json", _) => true,
         _ => false,
     };
     if !right {
@@ -519,6 +558,10 @@ fn words_of(location: DirectiveLocation) -> &'static str {
         DirectiveLocation::Enum => "an enum",
         DirectiveLocation::EnumValue => "a value of an enum",
         DirectiveLocation::Scalar => "a scalar",
+        DirectiveLocation::Interface => "an interface",
+        DirectiveLocation::Union => "a union",
+        DirectiveLocation::InputFieldDefinition => "a field of an input type",
+        DirectiveLocation::InputObject => "an input type",
         _ => "this kind of definition",
     }
 }
@@ -552,7 +595,7 @@ pub(crate) fn reference_page() -> String {
         page.push('\n');
     }
     page.push_str(
-        "```\n\n`Weight` is a number, or its text as the public cost specification writes it.\n",
+        "```\n\n`Weight` is a number, or its text as the public cost specification writes it; `Json` is any value.\n",
     );
     page
 }

@@ -4,7 +4,11 @@
 //! are, because repeated ones are read in their order.
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{Definition, Document, FieldDefinition, InputValueDefinition};
+use apollo_compiler::ast::{
+    Definition, DirectiveList, Document, FieldDefinition, InputValueDefinition,
+};
+
+use crate::model::ServiceModule;
 
 /// The canonical text.
 pub(crate) fn canonical(sdl: &str) -> String {
@@ -23,6 +27,61 @@ pub(crate) fn canonical(sdl: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The canonical text of what callers can see of a service: without what says where its values are,
+/// where it is ours to say that.
+pub(crate) fn shown(service: &ServiceModule) -> String {
+    if service.fetches.is_none() {
+        return canonical(&service.sdl);
+    }
+    let mut texts: Vec<String> = definitions(&service.sdl)
+        .into_iter()
+        .map(|mut definition| {
+            plain(&mut definition);
+            definition.to_string()
+        })
+        .collect();
+    texts.sort();
+    texts.join("\n")
+}
+
+/// Takes our directives out of a definition.
+fn plain(definition: &mut Definition) {
+    let on = |list: &mut DirectiveList| {
+        list.0.retain(|directive| !["fetch", "wire", "ref"].contains(&directive.name.as_str()));
+    };
+    let fields = |fields: &mut Vec<Node<FieldDefinition>>| {
+        fields.iter_mut().for_each(|field| on(&mut field.make_mut().directives));
+    };
+    let inputs = |inputs: &mut Vec<Node<InputValueDefinition>>| {
+        inputs.iter_mut().for_each(|input| on(&mut input.make_mut().directives));
+    };
+    match definition {
+        Definition::ObjectTypeDefinition(node) => {
+            let node = node.make_mut();
+            on(&mut node.directives);
+            fields(&mut node.fields);
+        }
+        Definition::ObjectTypeExtension(node) => {
+            let node = node.make_mut();
+            on(&mut node.directives);
+            fields(&mut node.fields);
+        }
+        Definition::InterfaceTypeDefinition(node) => on(&mut node.make_mut().directives),
+        Definition::InterfaceTypeExtension(node) => on(&mut node.make_mut().directives),
+        Definition::UnionTypeDefinition(node) => on(&mut node.make_mut().directives),
+        Definition::UnionTypeExtension(node) => on(&mut node.make_mut().directives),
+        Definition::EnumTypeDefinition(node) => {
+            node.make_mut().values.iter_mut().for_each(|it| on(&mut it.make_mut().directives));
+        }
+        Definition::EnumTypeExtension(node) => {
+            node.make_mut().values.iter_mut().for_each(|it| on(&mut it.make_mut().directives));
+        }
+        Definition::InputObjectTypeDefinition(node) => inputs(&mut node.make_mut().fields),
+        Definition::InputObjectTypeExtension(node) => inputs(&mut node.make_mut().fields),
+        _ => {}
+    }
 }
 
 /// The definitions as they come, each with its parts in order.

@@ -18,7 +18,7 @@ use crate::model::{HeldTables, Holder, ServiceModule, SourceSpec};
 use super::declare::{Declared, Header, refuse};
 use super::parse::ParsedFile;
 use super::report::Report;
-use super::{policy, source};
+use super::{fetch, policy, source};
 
 /// Whether a directive of an `extend schema` is ours, not the service's.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -73,6 +73,8 @@ pub(super) fn declare(
         name_is_new(spec.as_ref(), applied.at_argument("name"), declared, report);
     }
     let Some(Some((source, place))) = spec else { return };
+    let fetches = (source.kind == SourceKind::Rest)
+        .then(|| Arc::new(fetch::fetches(&parsed.document, &source, report)));
     let text = &sources.files[parsed.file].text;
     let tables = match source.kind {
         SourceKind::Postgres => match tables(sources, parsed, header, &source, report) {
@@ -87,6 +89,7 @@ pub(super) fn declare(
         sdl: without(text, &header_ranges(&parsed.document, is_ours)),
         scopes: policy::of_service(&parsed.document, report),
         tables,
+        fetches,
         place,
     });
 }

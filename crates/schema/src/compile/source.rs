@@ -10,6 +10,7 @@ use base::size::parse_duration;
 use url::Url;
 
 use crate::diagnostic::Code;
+use crate::fetch::OnError;
 use crate::graph::{SourceKind, TABLES};
 use crate::model::{BreakerSpec, SourceSpec};
 
@@ -22,13 +23,14 @@ const MAX_URL: usize = 2048;
 
 const MAX_RETRY: u32 = 5;
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(300);
-const TTL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+pub(super) const TTL: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(86_400);
 const PERCENT: RangeInclusive<u32> = 1..=100;
 const CALLS: RangeInclusive<u32> = 1..=10_000;
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 /// The kinds that the language has and nothing serves yet.
-pub(super) const WAITING: [&str; 2] = ["REST", "GRPC"];
+pub(super) const WAITING: [&str; 1] = ["GRPC"];
 
 /// Says that a source of this kind has to wait, if that is so.
 pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool {
@@ -37,7 +39,7 @@ pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool
     };
     let words = format!("a source of kind {kind} is not enforced yet");
     report.at(Code::NotEnforced, applied.at_argument("kind"), words).hint(
-        "`kind: GRAPHQL` and `kind: POSTGRES` are: put the service behind GraphQL, or take it out",
+        "`GRAPHQL`, `REST` and `POSTGRES` are: put the service behind one of them, or take it out",
     );
     true
 }
@@ -45,16 +47,20 @@ pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool
 /// Reads a source of a kind that is served.
 pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<SourceSpec> {
     let name = applied.text("name").filter(|name| name_is_right(*name, report));
-    let kind = match applied.choice("kind") {
-        Some("POSTGRES") => SourceKind::Postgres,
-        _ => SourceKind::GraphQl,
-    };
+    let kind = kind(applied);
     let url = applied.text("url").filter(|url| url_is_right(*url, kind, report));
     let write = write(applied, kind, report);
     let timeout = time(applied, "timeout", &TIMEOUT, report);
     let ttl = time(applied, "ttl", &TTL, report);
     let retry = retry(applied, report);
     let breaker = breaker(applied, report);
+    let on_error = on_error(applied, ttl.flatten().is_some(), report);
+    if kind == SourceKind::GraphQl && on_error == Some(Some(OnError::Propagate)) {
+        let words = "a service that speaks GraphQL says itself what is null with a field";
+        let at = applied.at_argument("onError");
+        report.at(Code::Source, at, words).hint("write `onError: NULL` or `onError: STALE`");
+    }
+    let url = url.filter(|url| kind != SourceKind::Rest || has_no_query(*url, report));
     Some(SourceSpec {
         name: name?.value.into(),
         kind,
@@ -64,7 +70,48 @@ pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<So
         breaker: breaker?,
         ttl: ttl?,
         write: write?,
+        on_error: on_error?,
     })
+}
+
+fn kind(applied: Applied<'_>) -> SourceKind {
+    match applied.choice("kind") {
+        Some("REST") => SourceKind::Rest,
+        Some("POSTGRES") => SourceKind::Postgres,
+        _ => SourceKind::GraphQl,
+    }
+}
+
+/// `None` when it is wrong, which has been said; `Some(None)` when it is not given.
+pub(super) fn on_error(
+    applied: Applied<'_>,
+    is_kept: bool,
+    report: &mut Report<'_>,
+) -> Option<Option<OnError>> {
+    let on_error = match applied.choice("onError") {
+        Some("NULL") => OnError::Null,
+        Some("PROPAGATE") => OnError::Propagate,
+        Some("STALE") => OnError::Stale,
+        _ => return Some(None),
+    };
+    if on_error == OnError::Stale && !is_kept {
+        report
+            .at(Code::Source, applied.at_argument("onError"), "no earlier answers are kept here")
+            .hint("give a `ttl`, too: `ttl: \"30s\", onError: STALE`");
+        return None;
+    }
+    Some(Some(on_error))
+}
+
+/// Calls have paths and queries of their own.
+fn has_no_query(url: Text<'_>, report: &mut Report<'_>) -> bool {
+    let fine = !url.value.contains('?');
+    if !fine {
+        report.at(Code::Source, url.at, "the address of a source of calls has no query").hint(
+            "write parameters into `@fetch(get: \"/films?key=…\")`, secrets into `headwater.toml`",
+        );
+    }
+    fine
 }
 
 fn name_is_right(name: Text<'_>, report: &mut Report<'_>) -> bool {
@@ -88,22 +135,12 @@ fn name_is_right(name: Text<'_>, report: &mut Report<'_>) -> bool {
     true
 }
 
-/// The kind as the language writes it.
-pub(super) fn kind_text(kind: SourceKind) -> &'static str {
-    match kind {
-        SourceKind::GraphQl | SourceKind::Lake => "GRAPHQL",
-        SourceKind::Rest => "REST",
-        SourceKind::Grpc => "GRPC",
-        SourceKind::Postgres => "POSTGRES",
-    }
-}
-
 /// What only one kind of source takes. `None` when it is wrong, which has been said.
 fn write(applied: Applied<'_>, kind: SourceKind, report: &mut Report<'_>) -> Option<bool> {
     let mut right = true;
     let only = |argument: &str, is_of: bool, hint: &'static str, report: &mut Report<'_>| {
         if !is_of && applied.at_argument(argument) != applied.at() {
-            let words = format!("a source of kind {} has no `{argument}`", kind_text(kind));
+            let words = format!("a source of kind {} has no `{argument}`", kind.as_str());
             report.at(Code::Source, applied.at_argument(argument), words).hint(hint);
             return false;
         }
@@ -111,7 +148,7 @@ fn write(applied: Applied<'_>, kind: SourceKind, report: &mut Report<'_>) -> Opt
     };
     let is_database = kind == SourceKind::Postgres;
     right &= only("write", is_database, "a service says itself what may be changed", report);
-    for argument in ["ttl", "retry"] {
+    for argument in ["ttl", "retry", "onError"] {
         let hint = "a database is asked once for each answer: take it out";
         right &= only(argument, !is_database, hint, report);
     }
@@ -198,7 +235,7 @@ fn fault_of_database(text: &str) -> Option<(String, &'static str)> {
 }
 
 /// `None` when it is wrong, which has been said; `Some(None)` when it is not given.
-fn time(
+pub(super) fn time(
     applied: Applied<'_>,
     argument: &str,
     bounds: &RangeInclusive<Duration>,

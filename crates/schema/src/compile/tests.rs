@@ -65,6 +65,7 @@ fn a_service_keeps_its_text_and_every_place_in_it() {
             breaker: Some(BreakerSpec { percent: 30, calls: 10, window: Duration::from_secs(60) }),
             ttl: Some(Duration::from_millis(500)),
             write: false,
+            on_error: None,
         }
     );
     // Bytes of the header are spaces, and all others are where they were.

@@ -97,7 +97,7 @@ impl Link {
         for (name, word, _) in WORDS {
             link.insert(name, word);
         }
-        for name in ["fetch", "owner"] {
+        for name in ["fetch", "wire", "ref", "owner"] {
             link.insert(name, Word::Ours);
         }
         link

@@ -133,6 +133,7 @@ kinds! {
     SourceModule "source-module" Changed "A service's module has another name or owner.";
     SourceSdl "source-sdl" Changed "A service's SDL changes.";
     SourceScope "source-scope" Changed "`@scope` in a service's SDL changes: who knows what of it.";
+    SourceFetch "source-fetch" Changed "`@fetch`, `@wire` or `@ref` in a service's module change: values are found elsewhere.";
     Api "api" Removed "A type of the API that several types share goes with its last use.";
 }
 
@@ -156,7 +157,8 @@ impl ChangeKind {
             | ChangeKind::SourceSettings
             | ChangeKind::SourceModule
             | ChangeKind::SourceScope
-            | ChangeKind::SourceSdl => &[],
+            | ChangeKind::SourceSdl
+            | ChangeKind::SourceFetch => &[],
             ChangeKind::Partition | ChangeKind::Bucket | ChangeKind::Sort | ChangeKind::Format => {
                 &[Sql]
             }

@@ -11,6 +11,9 @@ use super::{Change, ChangeKind, WireEffect, policy};
 use crate::compile::{sdl, source, unscoped};
 use crate::model::{Module, Schema, ServiceModule, SourceSpec};
 
+/// Values that a change of where they are found names.
+const MOST_PLACES: usize = 5;
+
 /// The path of a change of this source.
 fn path(source: &str) -> String {
     format!("@source.{source}")
@@ -66,24 +69,62 @@ fn of_pair(
         );
         changes.push(Change::new(ChangeKind::SourceModule, path(name), &after.place, words));
     }
-    if sdl::canonical(&unscoped(&before.sdl)) != sdl::canonical(&unscoped(&after.sdl)) {
+    let shown = |module: &ServiceModule| {
+        sdl::shown(&ServiceModule { sdl: unscoped(&module.sdl), ..module.clone() })
+    };
+    if shown(before) != shown(after) {
         let words = format!("the SDL of service `{name}` changes");
         changes.push(Change::new(ChangeKind::SourceSdl, path(name), &after.place, words));
     }
     changes.extend(policy::of_service(&path(name), before, after));
+    fetches(before, after, changes);
+}
+
+/// Where values are found; that callers see nothing of it is safe to say.
+fn fetches(before: &ServiceModule, after: &ServiceModule, changes: &mut Vec<Change>) {
+    let name = &after.source.name;
+    let (Some(old), Some(new)) = (&before.fetches, &after.fetches) else { return };
+    let (old, new) = (old.places(), new.places());
+    let mut told: Vec<String> = Vec::new();
+    for (place, to) in &new {
+        match old.get(place) {
+            Some(from) if from == to => {}
+            Some(from) => told.push(format!("`{place}` by {to} instead of {from}")),
+            None => told.push(format!("`{place}` by {to}")),
+        }
+    }
+    let gone = old.keys().filter(|place| !new.contains_key(*place));
+    told.extend(gone.map(|place| format!("`{place}` by itself no more")));
+    if told.is_empty() {
+        return;
+    }
+    let more = told.len().saturating_sub(MOST_PLACES);
+    told.truncate(MOST_PLACES);
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    let words = format!("service `{name}` is asked for {}", told.join(", "));
+    let mut change = Change::new(ChangeKind::SourceFetch, path(name), &after.place, words);
+    change.wire = WireEffect::Safe;
+    changes.push(change);
 }
 
 /// What is asked stays the same; only where and how patiently it is asked changes.
 fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec<Change>) {
     let name = &new.name;
+    let on_error = |source: &SourceSpec| {
+        source.on_error.map_or("the usual one".to_owned(), |it| it.as_str().to_owned())
+    };
     let time = |time: Option<_>| time.map_or("none".to_owned(), source::time_text);
     let parts = [
+        ("kind", old.kind.as_str().to_owned(), new.kind.as_str().to_owned()),
         ("address", old.url.to_string(), new.url.to_string()),
         ("timeout", time(Some(old.timeout)), time(Some(new.timeout))),
         ("number of retries", old.retry.to_string(), new.retry.to_string()),
         ("breaker", source::breaker_text(old.breaker), source::breaker_text(new.breaker)),
         ("ttl", time(old.ttl), time(new.ttl)),
         ("right to write", old.write.to_string(), new.write.to_string()),
+        ("answer to failures", on_error(old), on_error(new)),
     ];
     for (what, from, to) in parts.into_iter().filter(|(_, from, to)| from != to) {
         let words = format!("the {what} of service `{name}` changes from {from} to {to}");

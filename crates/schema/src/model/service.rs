@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::{Place, Principal};
 
+use crate::fetch::{Fetches, OnError};
 use crate::graph::SourceKind;
 
 use super::Schema;
@@ -24,6 +25,8 @@ pub struct ServiceModule {
     pub scopes: Vec<ServiceScope>,
     /// Of a source of kind POSTGRES: its tables, as a schema of their own.
     pub tables: Option<HeldTables>,
+    /// Where its values are, when it does not speak GraphQL.
+    pub fetches: Option<Arc<Fetches>>,
     /// Where `@source` stands.
     pub place: Place,
 }
@@ -58,7 +61,7 @@ impl PartialEq for HeldTables {
 
 impl Eq for HeldTables {}
 
-/// `@source(name, kind, url, timeout, retry, breaker, ttl)`.
+/// `@source(name, kind, url, timeout, retry, breaker, ttl, write, onError)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSpec {
     /// The name by which errors, metrics and `@override(from:)` know it.
@@ -78,6 +81,9 @@ pub struct SourceSpec {
     pub ttl: Option<Duration>,
     /// Whether rows of a database may be changed from here.
     pub write: bool,
+    /// What happens when it does not answer; `None` as is usual: an earlier answer stands in where
+    /// some are kept, and else the field is null.
+    pub on_error: Option<OnError>,
 }
 
 /// `breaker: "50% of 20 in 10s"`: opens when at least `calls` were made within `window` and this

@@ -341,7 +341,7 @@ impl Words<'_> {
         let Some(service) = self.pairing.new.service_named(name) else {
             return format!("ask service `{name}` no more");
         };
-        let SourceSpec { url, timeout, retry, breaker, ttl, .. } = &service.source;
+        let SourceSpec { url, timeout, retry, breaker, ttl, on_error, .. } = &service.source;
         let mut parts = vec![format!("timeout {}", time_text(*timeout))];
         if *retry > 0 {
             parts.push(format!("tried up to {} times", retry + 1));
@@ -349,6 +349,9 @@ impl Words<'_> {
         parts.push(format!("breaker {}", breaker_text(*breaker)));
         if let Some(ttl) = ttl {
             parts.push(format!("answers kept for {}", time_text(*ttl)));
+        }
+        if let Some(on_error) = on_error {
+            parts.push(format!("on error {}", on_error.as_str()));
         }
         format!("ask service `{name}` at {url} ({})", parts.join(", "))
     }

@@ -17,6 +17,7 @@ mod expressions;
 mod generate;
 mod hostile;
 mod inspector;
+mod openapi;
 mod plans;
 mod proposals;
 mod random;

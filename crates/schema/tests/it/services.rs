@@ -56,11 +56,19 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
         breaker: None,
         ttl: None,
         write: false,
+        on_error: None,
     };
     let place = Place { file: "shop.graphql".to_owned(), line: 1, column: 1 };
     schema.modules.push(module);
-    let (scopes, tables) = (Vec::new(), None);
-    schema.services.push(ServiceModule { module: 1, source, sdl: sdl.into(), scopes, tables, place });
+    schema.services.push(ServiceModule {
+        module: 1,
+        source,
+        sdl: sdl.into(),
+        scopes: Vec::new(),
+        tables: None,
+        fetches: None,
+        place,
+    });
     let api = format!("{}\n{api}", schema::api::api_sdl(&schema));
     let api =
         Sdl::parse_and_validate(api, "api.graphql").unwrap_or_else(|f| panic!("{}", f.errors));
@@ -68,6 +76,15 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
     schema.graph = Some(Arc::new(graph));
     schema.fingerprint = fingerprint(&schema);
     schema
+}
+
+/// The tables with a service of calls, one of which is this.
+fn with_calls(call: &str) -> Schema {
+    let sources = schema::Sources::from_texts([
+        ("main.graphql", "extend schema @module(name: \"main\", owner: \"core\")\ntype A @key(fields: \"id\") @table { id: ID! }\n".to_owned()),
+        ("stars.graphql", format!("extend schema @module(name: \"stars\", owner: \"critics\") @source(name: \"stars\", kind: REST, url: \"http://stars.test\")\ntype Query {{ stars(of: ID!): Int {call} }}\n")),
+    ]);
+    schema::compile(&sources).unwrap_or_else(|found| panic!("{}", found.render(&sources, false)))
 }
 
 /// Pairs of schemas with every kind of change of a service.
@@ -86,5 +103,9 @@ pub(crate) fn pairs() -> Vec<(Schema, Schema)> {
         (before.clone(), changed("name: String!", "name: String! weight: Int")),
         (before.clone(), changed("products:", "products(first: Int):")),
         (before, changed("name: String!", "name: String")),
+        (
+            with_calls("@fetch(get: \"/stars/{of}\")"),
+            with_calls("@fetch(get: \"/v2/stars?of={of}\", result: \"data\") @wire(name: \"n\")"),
+        ),
     ]
 }

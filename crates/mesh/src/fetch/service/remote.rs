@@ -25,13 +25,21 @@ const ACCEPT: HeaderValue =
 pub struct Remote {
     transport: Arc<Transport>,
     ttl: Option<Duration>,
+    /// Whether an answer that is too old stands in when the service does not answer.
+    stands_in: bool,
 }
 
 impl Remote {
     /// The service at the other end of `transport`. With a time to live, an answer without errors is
     /// used again for the same call with the same headers.
     pub fn new(transport: Arc<Transport>, ttl: Option<Duration>) -> Self {
-        Remote { transport, ttl }
+        Remote { transport, ttl, stands_in: true }
+    }
+
+    /// What is older than its time to live is never used.
+    #[must_use]
+    pub fn without_stale(self) -> Self {
+        Remote { stands_in: false, ..self }
     }
 
     fn outgoing(&self, call: ServiceCall<'_>) -> Call {
@@ -41,7 +49,10 @@ impl Remote {
         sent.client_headers = Arc::clone(call.headers);
         sent.idempotent = is_query;
         let ttl = self.ttl.filter(|_| is_query);
-        sent.freshness = ttl.map(|ttl| Freshness { ttl, stale: ttl, keep: is_whole });
+        sent.freshness = ttl.map(|ttl| {
+            let stale = if self.stands_in { ttl } else { Duration::ZERO };
+            Freshness { ttl, stale, keep: is_whole }
+        });
         sent
     }
 }

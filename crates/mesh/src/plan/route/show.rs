@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use super::{Atlas, Below, Route};
 
+/// What a source makes of the text of a call: a line for each call of its own.
+pub(crate) type Calls<'c> = &'c dyn Fn(usize, &str) -> Vec<String>;
+
 /// The calls of a route.
-pub(crate) fn show(atlas: &Atlas, route: &Route) -> String {
+pub(crate) fn show(atlas: &Atlas, route: &Route, calls: Calls<'_>) -> String {
     let places = places(route);
     let mut out = String::new();
     for (index, group) in route.groups.iter().enumerate() {
@@ -27,6 +30,9 @@ pub(crate) fn show(atlas: &Atlas, route: &Route) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "call {index} of {source}{after}: {what}{when}");
         let _ = writeln!(out, "  {}", group.text);
+        for line in calls(group.source, &group.text) {
+            let _ = writeln!(out, "    {line}");
+        }
     }
     out
 }

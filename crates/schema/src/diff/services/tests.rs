@@ -183,3 +183,38 @@ fn the_checker_sees_a_service_that_is_forgotten_or_changed_for_nothing() {
     let found = check(&more, &with, &with);
     assert!(matches!(found.as_slice(), [Violation::CannotRun { step: 0, .. }]), "{found:?}");
 }
+
+/// A service of calls.
+fn calls(sdl: &str) -> Schema {
+    let header = "extend schema @module(name: \"shop\", owner: \"shop\") @source(name: \"shop\", kind: REST, url: \"http://shop/\")";
+    let modules =
+        [("shop.graphql", format!("{header}\n{sdl}\n")), ("catalog.graphql", TABLES.to_owned())];
+    let sources = Sources::from_texts(modules);
+    crate::compile(&sources).unwrap_or_else(|found| panic!("{}", found.render(&sources, false)))
+}
+
+#[test]
+fn other_calls_are_said_and_safe_and_break_nobody() {
+    let old = calls(
+        "type Query { offer(id: ID!): Offer @fetch(get: \"/offers/{id}\") }\ntype Offer { name: String kind: Kind }\nenum Kind { NEW }",
+    );
+    let new = calls(
+        "type Query { offer(id: ID!): Offer @fetch(post: \"/offers\", body: {id: \"{id}\"}, result: \"data\", ttl: \"1s\") }\n\
+         type Offer { name: String @wire(name: \"title\") kind: Kind }\nenum Kind { NEW @wire(name: \"new\") }",
+    );
+    assert_ne!(old.fingerprint, new.fingerprint);
+    assert_eq!(
+        told(&diff(&old, &new)),
+        ["@source.shop safe service `shop` is asked for `Kind.NEW` by the name \"new\", \
+          `Offer.name` by the name \"title\", `Query.offer` by POST /offers, body {id: {id}}, result \"data\", \
+          kept for 1s instead of GET /offers/{id}"]
+    );
+    let back = diff(&new, &old);
+    assert_eq!(back.len(), 1, "{back:?}");
+    sound(&old, &new);
+    let seen = calls(
+        "type Query { offer(id: ID!): Offer @fetch(get: \"/offers/{id}\") }\ntype Offer { name: Int kind: Kind }\nenum Kind { NEW }",
+    );
+    let kinds: Vec<ChangeKind> = diff(&old, &seen).iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [ChangeKind::SourceSdl]);
+}
