@@ -12,6 +12,7 @@
 //! over HTTP is in [`transport`].
 
 mod api_schema;
+pub mod documents;
 mod engine;
 mod error;
 mod fetch;
