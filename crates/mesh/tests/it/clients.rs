@@ -10,6 +10,7 @@ mod compile;
 mod films;
 mod plain;
 mod random;
+mod services;
 
 use std::path::PathBuf;
 

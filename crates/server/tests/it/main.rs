@@ -30,4 +30,5 @@ mod stores;
 mod system_client;
 mod tls;
 mod tokens;
+mod typed;
 mod usage;

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 
 use mesh::documents::DocumentFile;
 use proptest::prelude::*;
-use schema::generate::client::{Client, Sending, Shape};
+use schema::generate::client::{self as generated, Client, Sending, Shape};
 
 use super::accept::accept;
-use super::model;
+use super::{compile, model};
 use crate::random::{SDL, Subject};
 
 /// What the documents of a run had, so that the property is known to say something.
@@ -65,4 +65,42 @@ fn the_types_of_random_documents_take_their_answers() {
     ] {
         assert!(count >= 20, "only {count} documents with {what}");
     }
+}
+
+/// One program of many random documents, each with fragments of its own.
+fn program(subject: &Subject, seeds: std::ops::Range<u64>) -> Client {
+    let draw = |seed: u64| {
+        let (mut text, _) = subject.document(seed);
+        for (fragment, name) in ["a", "b", "c", "d"].iter().enumerate() {
+            for before in ["...F", "fragment F"] {
+                let from = format!("{before}{fragment} ");
+                text = text.replace(&from, &format!("{before}{name}{seed} "));
+            }
+        }
+        let rest = text.strip_prefix("query").unwrap_or(&text);
+        DocumentFile { name: format!("{seed}"), text: format!("query Drawn{seed} {rest}") }
+    };
+    let files: Vec<DocumentFile> = seeds.map(draw).collect();
+    model(SDL, &files, Sending::Text)
+}
+
+#[test]
+fn what_is_generated_for_random_documents_compiles() {
+    let client = program(&Subject::new(), 0..30);
+    assert!(client.fragments.len() > 10 && client.shapes.len() > 100);
+    let workshop = tempfile::tempdir().expect("a folder");
+    for file in [generated::typescript(&client), generated::python(&client)].concat() {
+        std::fs::write(workshop.path().join(&file.path), &file.text).expect("written");
+    }
+    // What each program needs is there; that it compiles is all that is asked of it.
+    for (name, text) in [
+        ("node.d.ts", ""),
+        ("package.json", "{\"type\": \"module\"}"),
+        ("check.ts", "import { Client } from \"./operations.js\";\nvoid Client;\n"),
+        ("check.py", "import operations\n\noperations.Client(\"http://nowhere\")\n"),
+    ] {
+        std::fs::write(workshop.path().join(name), text).expect("written");
+    }
+    compile::typescript(workshop.path());
+    compile::python(workshop.path());
 }
