@@ -116,8 +116,8 @@ fn answers_that_are_read_and_written_again_are_what_the_server_said() {
 fn a_client_of_a_schema_that_is_not_served_is_told_so() {
     let lab = films();
     let client = client(&lab).with_header("headwater-schema", operations::SCHEMA);
-    let asked = client.film_by_id(&FilmByIdVariables::new("f1".to_owned()));
-    let refused = runtime().block_on(asked).unwrap_err();
+    let variables = FilmByIdVariables::new("f1".to_owned());
+    let refused = runtime().block_on(client.film_by_id(&variables)).unwrap_err();
     assert!(refused.code().is_some() && refused.to_string().contains("schema"), "{refused}");
 }
 

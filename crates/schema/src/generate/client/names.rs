@@ -124,6 +124,10 @@ pub(super) fn pascal(name: &str) -> String {
             false => out.push_str(letters.as_str()),
         }
     }
+    // What is left all in capitals, as of `aB`, would be read as one word.
+    if out.len() > 1 && !out.contains(|letter: char| letter.is_ascii_lowercase()) {
+        out = out[..1].to_owned() + &out[1..].to_ascii_lowercase();
+    }
     // `_1` has no letter to begin with.
     match out.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
         true => out,
@@ -140,7 +144,9 @@ pub(super) fn snake(name: &str) -> String {
             snake.push('_');
         }
         lower_before = letter.is_ascii_lowercase() || letter.is_ascii_digit();
-        snake.push(letter.to_ascii_lowercase());
+        if letter != '_' || !snake.ends_with('_') {
+            snake.push(letter.to_ascii_lowercase());
+        }
     }
     snake
 }
@@ -201,13 +207,14 @@ mod tests {
 
     #[test]
     fn names_are_written_as_languages_write_them() {
-        let all = ["home_page", "SCIENCE_FICTION", "HTTPStatus", "filmId", "__Type", "x", "RED"];
+        let all =
+            ["home_page", "SCIENCE_FICTION", "HTTPStatus", "filmId", "__Type", "x", "aB", "_1"];
         assert_eq!(
             all.map(pascal),
-            ["HomePage", "ScienceFiction", "HTTPStatus", "FilmId", "Type", "X", "Red"]
+            ["HomePage", "ScienceFiction", "HTTPStatus", "FilmId", "Type", "X", "Ab", "V1"]
         );
         assert_eq!(
-            ["filmId", "__typename", "URL", "home_Page"].map(snake),
+            ["filmId", "__typename", "URL", "home__Page"].map(snake),
             ["film_id", "typename", "url", "home_page"]
         );
         assert_eq!(["Home", "home_page"].map(camel), ["home", "homePage"]);
