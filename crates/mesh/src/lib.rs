@@ -13,6 +13,7 @@
 //! ([`Engine::deliver`]).
 
 mod api_schema;
+pub mod documents;
 mod engine;
 mod error;
 mod fetch;

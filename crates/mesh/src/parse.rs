@@ -47,6 +47,14 @@ pub(crate) fn parse(
     })
 }
 
+/// What is wrong with a text before any types are looked at.
+pub(crate) fn syntax(text: &str, limits: &Limits) -> Vec<GraphqlError> {
+    match parser(limits).parse_ast(text, DOCUMENT) {
+        Ok(_) => Vec::new(),
+        Err(failed) => diagnostics(&Schema::new(), &failed.errors),
+    }
+}
+
 /// Whether the text alone says that the operation which would run is a mutation.
 pub(crate) fn is_mutation(text: &str, operation_name: Option<&str>, limits: &Limits) -> bool {
     let Ok(document) = parser(limits).parse_ast(text, DOCUMENT) else { return false };

@@ -48,6 +48,15 @@ pub(crate) fn validate(
     Ok(ValidDocument { document, operation })
 }
 
+/// What is wrong with a document, whichever of its operations runs.
+pub(crate) fn faults(
+    schema: &Valid<Schema>,
+    document: &ExecutableDocument,
+    limits: &Limits,
+) -> Vec<GraphqlError> {
+    follow_rules(schema, document.clone(), limits).err().unwrap_or_default()
+}
+
 /// The rules that apollo-compiler leaves to us, and its own.
 fn follow_rules(
     schema: &Valid<Schema>,

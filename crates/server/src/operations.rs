@@ -8,6 +8,7 @@
 mod connect;
 mod data;
 mod documents;
+mod generate;
 mod maintain;
 mod propose;
 mod schemas;
@@ -25,10 +26,11 @@ use crate::tokens;
 use crate::wire::{ErrorBody, Progress, TokenCreateRequest};
 
 pub use data::export;
+pub use generate::generate;
 pub use maintain::restore;
 pub use propose::{Proposed, propose};
+pub use schemas::check;
 pub(crate) use schemas::loss_name;
-pub use schemas::{check, generate};
 pub use source::{SourceProposal, SourceRequest, source};
 
 /// Takes reports of how far a long operation is.
@@ -118,7 +120,7 @@ async fn dispatch(
         }
         "documentRemove" => answer(documents::remove(project, parse(request)?).await?),
         "explain" => answer(data::explain(project, principal, parse(request)?).await?),
-        "generate" => answer(schemas::generate_deployed(project, parse(request)?)?),
+        "generate" => answer(generate::generate_deployed(project, &parse(request)?)?),
         "import" => answer(data::import(project, principal, parse(request)?, report).await?),
         "migrateStore" => answer(maintain::migrate(project, parse(request)?, report).await?),
         "pendingPlan" => answer(schemas::pending_plan(project).await?),

@@ -12,7 +12,7 @@ use crate::arguments::Global;
 use crate::printer::{Outcome, Printer, table};
 use crate::target::Target;
 
-mod files;
+pub(crate) mod files;
 
 /// What to do with documents.
 #[derive(clap::Subcommand, Debug)]

@@ -14,7 +14,7 @@ use base::Kind;
 use crate::error::GraphqlError;
 
 /// An error at a place of the document.
-pub(super) fn refusal(
+pub(crate) fn refusal(
     document: &ExecutableDocument,
     place: Option<SourceSpan>,
     message: String,

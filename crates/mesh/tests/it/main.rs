@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod changes;
+mod clients;
 mod conformance;
 mod databases;
 mod errors;

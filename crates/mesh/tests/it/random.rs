@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use crate::{parts, reference};
 
 /// A field of one name has one shape everywhere, so that any two of them can be merged.
-const SDL: &str = "
+pub(crate) const SDL: &str = "
 type Query {
   node(id: Int = 1, in: In): Node  nodes(first: Int! = 2): [Node!]  named: [Named]!
   any(color: Color = RED, ins: [In!]): Any  anys: [[Any!]]  a(ids: [Int]): A  must: B!  text(of: String): String
@@ -351,14 +351,29 @@ struct Seen {
 }
 
 /// What all documents are asked of.
-struct Subject {
+pub(crate) struct Subject {
     runtime: Runtime,
     data: Arc<Data>,
     engine: Arc<Engine>,
 }
 
 impl Subject {
-    fn new(incremental: bool) -> Self {
+    /// The document of a seed, and values of its variables.
+    pub(crate) fn document(&self, seed: u64) -> (String, Map<String, Json>) {
+        let rng = Rng::seeded(seed);
+        let fragments = (0..4).map(|_| COMPOSITE[rng.below(7) as usize]).collect();
+        Draw { schema: &self.data.schema, rng, fragments, in_parts: false }.document()
+    }
+
+    /// The answer to a document over the data of a seed.
+    pub(crate) fn answer(&self, seed: u64, text: &str, variables: &Map<String, Json>) -> Json {
+        self.data.seed.store(seed, Ordering::SeqCst);
+        let request =
+            Request { variables: variables.clone(), ..Request::new(text, Principal::local()) };
+        self.runtime.block_on(self.engine.execute(request)).json().expect("JSON")
+    }
+
+    pub(crate) fn new(incremental: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let schema = Schema::parse_and_validate(SDL, "schema.graphql").expect("a schema");
         let data = Arc::new(Data { schema, seed: AtomicU64::new(0) });
@@ -375,15 +390,9 @@ impl Subject {
 
 /// Compares one answer; in words what differs.
 fn compare(subject: &Subject, seed: u64, seen: &mut Seen) -> std::result::Result<(), String> {
-    let Subject { runtime, data, engine } = subject;
-    data.seed.store(seed, Ordering::SeqCst);
-    let rng = Rng::seeded(seed);
-    let fragments = (0..4).map(|_| COMPOSITE[rng.below(7) as usize]).collect();
-    let (text, variables) =
-        Draw { schema: &data.schema, rng, fragments, in_parts: false }.document();
-    let request =
-        Request { variables: variables.clone(), ..Request::new(&text, Principal::local()) };
-    let answer = runtime.block_on(engine.execute(request)).json().expect("JSON");
+    let data = &subject.data;
+    let (text, variables) = subject.document(seed);
+    let answer = subject.answer(seed, &text, &variables);
     let document = Document::parse(&text, "query.graphql").expect("a document");
     let root = |field: &str, arguments: &Json| data.root(field, arguments);
     let wanted = reference::execute(&data.schema, &document, &variables, &root);

@@ -73,7 +73,7 @@ fn class_name(name: &str) -> String {
 }
 
 /// The Python name of an enum's value: some names mean something to `Enum` itself.
-fn member_name(value: &str) -> String {
+pub(super) fn member_name(value: &str) -> String {
     if value.starts_with('_') {
         format!("V{value}")
     } else if ["mro", "name", "value"].contains(&value) {
@@ -248,11 +248,11 @@ fn attribute_name(name: &str) -> String {
     attribute_safe(&snake)
 }
 
-fn attribute_safe(name: &str) -> String {
+pub(super) fn attribute_safe(name: &str) -> String {
     if KEYWORDS.contains(&name) { format!("{name}_") } else { name.to_owned() }
 }
 
-fn docstring(text: &mut String, indent: &str, description: Option<&str>) {
+pub(super) fn docstring(text: &mut String, indent: &str, description: Option<&str>) {
     if let Some(description) = description {
         let safe = description.trim().replace('\\', "\\\\").replace('"', "\\\"");
         let lines: Vec<_> = safe.lines().map(str::trim).collect();

@@ -72,7 +72,7 @@ struct Writer<'a> {
 }
 
 /// The TypeScript type of a scalar's values, as they travel.
-fn scalar(name: &str) -> &'static str {
+pub(super) fn scalar(name: &str) -> &'static str {
     match name {
         // `Count` is a whole number beyond 32 bits that travels as a number.
         "Int" | "Float" | "Count" => "number",

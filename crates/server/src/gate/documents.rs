@@ -18,7 +18,7 @@ use super::Hash;
 use crate::wire::{DocumentInfo, DocumentRegisterAnswer, DocumentText, ErrorBody};
 use faults::Fault;
 
-mod faults;
+pub(crate) mod faults;
 
 /// Migrations of the table of documents.
 pub(crate) const MIGRATIONS: &[&str] = &["CREATE TABLE server_documents (

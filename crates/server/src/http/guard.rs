@@ -82,7 +82,8 @@ fn is_preflight(request: &Request) -> bool {
 }
 
 /// What the clients that we generate send beyond what every page may.
-const ALLOWED_HEADERS: &str = "authorization, content-type, headwater-schema";
+const ALLOWED_HEADERS: &str =
+    "authorization, content-type, headwater-schema, headwater-client, headwater-client-version";
 
 fn permission() -> Response {
     let headers = [

@@ -1,4 +1,4 @@
-//! Operations on the schema: check, plan, apply, undo, generate, versions.
+//! Operations on the schema: check, plan, apply, undo, versions.
 
 use std::sync::Arc;
 
@@ -13,14 +13,13 @@ use crate::apply::{self, Pace};
 use crate::project::Project;
 use crate::wire::{
     self, ApplyAnswer, ApplyRequest, ApplyState, ChangeConsumer, ChangeUsage, CheckAnswer,
-    ErrorBody, FieldInfo, GenerateAnswer, GenerateRequest, ModuleInfo, PlanAnswer, PlanChange,
-    PlanRequest, PlanStep, SchemaAnswer, SchemaText, SchemaVersion, TypeInfo, UndoRequest,
-    UsageAnswer, UsageRequest,
+    ErrorBody, FieldInfo, ModuleInfo, PlanAnswer, PlanChange, PlanRequest, PlanStep, SchemaAnswer,
+    SchemaText, SchemaVersion, TypeInfo, UndoRequest, UsageAnswer, UsageRequest,
 };
 use crate::{maintenance, usage, versions};
 
 /// Compiles a text, or says everything that is wrong with it.
-fn compile(text: &SchemaText) -> Result<Arc<Schema>, ErrorBody> {
+pub(super) fn compile(text: &SchemaText) -> Result<Arc<Schema>, ErrorBody> {
     let sources = Sources::from_texts(text.files.clone());
     match schema::compile(&sources) {
         Ok(schema) => Ok(Arc::new(schema)),
@@ -44,42 +43,6 @@ pub fn check(text: &SchemaText) -> Result<CheckAnswer, ErrorBody> {
         fields: schema.types.values().map(|object| object.fields.len()).sum(),
         warnings: wire::findings(&inspection.diagnostics, &sources),
     })
-}
-
-/// Generates from the text in the request. Needs no project.
-pub fn generate(request: &GenerateRequest) -> Result<GenerateAnswer, ErrorBody> {
-    let Some(text) = &request.schema else {
-        return Err(Error::invalid("there is no schema to generate from").into());
-    };
-    generate_from(&*compile(text)?, &request.target)
-}
-
-pub(super) fn generate_deployed(
-    project: &Project,
-    request: GenerateRequest,
-) -> Result<GenerateAnswer, ErrorBody> {
-    match &request.schema {
-        Some(_) => generate(&request),
-        None => generate_from(&project.live().deployed.schema, &request.target),
-    }
-}
-
-fn generate_from(schema: &Schema, target: &str) -> Result<GenerateAnswer, ErrorBody> {
-    let files = match target {
-        "typescript" => schema::generate::typescript(schema),
-        "python" => schema::generate::python(schema),
-        "ddl" => schema::generate::ddl(schema),
-        "sdl" => {
-            let text = schema::api::served_sdl(schema);
-            return Ok(GenerateAnswer { files: vec![("api.graphql".to_owned(), text)] });
-        }
-        other => {
-            return Err(Error::invalid(format!("nothing generates `{other}`"))
-                .hint("targets are `typescript`, `python`, `ddl` and `sdl`")
-                .into());
-        }
-    };
-    Ok(GenerateAnswer { files: files.into_iter().map(|file| (file.path, file.text)).collect() })
 }
 
 pub(super) async fn plan(project: &Project, request: PlanRequest) -> Result<PlanAnswer, ErrorBody> {

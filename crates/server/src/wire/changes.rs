@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostic;
+use super::{Diagnostic, DocumentText};
 
 /// SDL modules that travel with a request: `plan` and `apply` send the caller's files, so that a
 /// remote server plans the schema that the user sees.
@@ -276,11 +276,20 @@ pub struct SchemaVersion {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateRequest {
-    /// `typescript`, `python`, `ddl`, `sdl` (the API).
+    /// `typescript`, `python`, `ddl`, `sdl` (the API); with documents `typescript`, `python`, `rust`.
     pub target: String,
     /// Instead of the deployed schema.
     #[serde(default)]
     pub schema: Option<SchemaText>,
+    /// The operations and fragments of a program: a typed client for them is generated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentText>,
+    /// How that client names its documents: `text`, `persisted` (by their hashes) or `id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<String>,
+    /// What the program calls itself: `web`, or `web/3.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
 }
 
 /// Generated files.

@@ -87,7 +87,7 @@ fn a_page_of_an_allowed_origin_gets_leave_to_send_what_a_generated_client_sends(
     assert_eq!(leave.status, 204);
     assert_eq!(leave.header("access-control-allow-origin"), Some("https://app.example"));
     let allowed = leave.header("access-control-allow-headers").unwrap();
-    for name in ["content-type", "authorization", "headwater-schema"] {
+    for name in ["content-type", "authorization", "headwater-schema", "headwater-client"] {
         assert!(allowed.split(", ").any(|one| one == name), "{allowed}");
     }
     assert_eq!(asks("https://evil.example").status, 403);

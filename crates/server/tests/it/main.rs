@@ -36,4 +36,5 @@ mod system_client;
 mod telemetry;
 mod tls;
 mod tokens;
+mod typed;
 mod usage;

@@ -11,14 +11,14 @@ use serde_json::Value;
 use server::wire::DocumentText;
 
 /// Files of one call at most.
-const MOST_FILES: usize = 10_000;
+pub(crate) const MOST_FILES: usize = 10_000;
 
 /// Bytes of one file at most.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// All documents of these files and folders, in the order of their names. Errors: `Io` when a file cannot
 /// be read, `InvalidInput` when it holds no documents, `LimitExceeded` when there are too many.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<DocumentText>> {
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<DocumentText>> {
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files)?;

@@ -1,4 +1,4 @@
-//! What is wrong with documents that were to be registered, each fault with its place.
+//! What is wrong with documents that were to be registered, or to get a client, each fault with its place.
 //!
 //! In: errors of the engine. Out: one refusal that lists them all, in the form in which faults of a schema
 //! are listed. Not here: the checks.
@@ -11,7 +11,7 @@ use crate::wire::{Diagnostic, DocumentText, ErrorBody};
 
 /// One fault of one document.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     code: String,
     message: String,
     file: String,
@@ -22,7 +22,7 @@ pub(super) struct Fault {
 
 impl Fault {
     /// An error of the engine.
-    pub(super) fn of(file: &str, error: mesh::GraphqlError) -> Self {
+    pub(crate) fn of(file: &str, error: mesh::GraphqlError) -> Self {
         let text = |name: &str| error.extensions.get(name).and_then(Json::as_str);
         Fault {
             code: text("code").unwrap_or(Kind::InvalidInput.code()).to_owned(),
@@ -87,6 +87,16 @@ pub(super) fn refusal(faults: Vec<Fault>, documents: &[DocumentText]) -> ErrorBo
     let count = counted(faulty.len() as u64, "document");
     let verb = if faulty.len() == 1 { "is" } else { "are" };
     let message = format!("{count} {verb} faulty, and none was registered");
+    list(message, "they are checked against the deployed schema", faults, documents)
+}
+
+/// A refusal that lists faults.
+pub(crate) fn list(
+    message: String,
+    hint: &str,
+    faults: Vec<Fault>,
+    documents: &[DocumentText],
+) -> ErrorBody {
     let text = |file: &str| {
         let document = documents.iter().find(|document| document.file == file);
         document.map_or("", |document| document.text.as_str())
@@ -100,7 +110,7 @@ pub(super) fn refusal(faults: Vec<Fault>, documents: &[DocumentText]) -> ErrorBo
         message,
         causes: Vec::new(),
         place: None,
-        hint: Some("they are checked against the deployed schema".to_owned()),
+        hint: Some(hint.to_owned()),
         diagnostics: diagnostics.collect(),
     }
 }
