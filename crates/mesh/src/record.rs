@@ -49,8 +49,7 @@ pub struct Record {
     trace: Option<Trace>,
     is_detailed: bool,
     operation: OnceLock<Operation>,
-    /// The bits of a number.
-    cost: AtomicU64,
+    cost: OnceLock<f64>,
     steps: Mutex<Vec<Step>>,
     left_out: AtomicUsize,
     drawn: AtomicU64,
@@ -157,7 +156,7 @@ impl Record {
             trace,
             is_detailed,
             operation: OnceLock::new(),
-            cost: AtomicU64::new(0),
+            cost: OnceLock::new(),
             steps: Mutex::default(),
             left_out: AtomicUsize::new(0),
             drawn: AtomicU64::new(0),
@@ -181,7 +180,7 @@ impl Record {
 
     /// What the operation costs, once it is known.
     pub fn cost(&self) -> f64 {
-        f64::from_bits(self.cost.load(Ordering::Relaxed))
+        self.cost.get().copied().unwrap_or(0.0)
     }
 
     /// The steps that have ended, in the order of their ends; they are given once.
@@ -232,10 +231,10 @@ impl Recorder {
         }
     }
 
-    /// Notes what it costs.
+    /// Notes what it costs; the calls of a source in this process cost nothing beside it.
     pub(crate) fn cost(&self, cost: f64) {
         if let Some((record, _)) = &self.0 {
-            record.cost.store(cost.to_bits(), Ordering::Relaxed);
+            record.cost.get_or_init(|| cost);
         }
     }
 

@@ -47,7 +47,7 @@ fn stars(answer: &Value) -> Result<Vec<bool>> {
         if film["stars"].is_null() {
             expected["stars"] = Value::Null;
         }
-        ensure!(*film == expected, "a film is {film}, not {expected}");
+        ensure!(*film == expected, "a film is {film}, not {expected}: {answer}");
     }
     Ok(known)
 }

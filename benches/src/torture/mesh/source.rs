@@ -122,6 +122,10 @@ impl Source {
 
     /// How it answers from now on; well without a fault.
     pub(crate) fn set(&self, fault: Option<Fault>) {
+        if fault == Some(Fault::GzipBomb) {
+            // Packing takes seconds, and must not stand in the way of those who are well.
+            self.state.bomb.get_or_init(|| bomb().unwrap_or_default());
+        }
         *self.state.manner.lock() = fault;
     }
 
@@ -190,7 +194,7 @@ async fn answer(stream: &mut TcpStream, state: &State, body: &[u8]) -> Result<bo
             return Ok(true);
         }
         Fault::GzipBomb => {
-            let bomb = state.bomb.get_or_init(|| bomb().unwrap_or_default());
+            let bomb = state.bomb.get().map_or(&[][..], Vec::as_slice);
             let packed = message(bomb, bomb.len(), "content-encoding: gzip\r\n");
             stream.write_all(&packed).await?;
         }
