@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::{change, next, start};
-use crate::fixture::{tables};
+use crate::fixture::tables;
 
 const NEWS: &str = "extend schema @module(name: \"news\", owner: \"desk\")
   @source(name: \"news\", kind: GRAPHQL, url: \"http://news\")
