@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::{change, next, start};
-use crate::fixture::{compiled, tables};
+use crate::fixture::tables;
 
 const NEWS: &str = "extend schema @module(name: \"news\", owner: \"desk\")
   @source(name: \"news\", kind: GRAPHQL, url: \"http://news\")
@@ -79,7 +79,7 @@ fn engine() -> (Arc<Engine>, Speaker, Asked, Asked) {
     let sources = schema::Sources::from_texts([
         (
             "films.graphql",
-            "type Film @key(fields: \"id\") @table(format: ICEBERG, plural: \"films\") { id: ID! year: Int }",
+            "extend schema @module(name: \"films\", owner: \"reels\")\ntype Film @key(fields: \"id\") @table(format: ICEBERG, plural: \"films\") { id: ID! year: Int }",
         ),
         ("news.graphql", NEWS),
         ("readers.graphql", READERS),
