@@ -15,9 +15,9 @@ const client =
         url: url.replace(/^http/, "ws"),
         webSocketImpl: WebSocket,
         retryAttempts: 0,
-        lazyCloseTimeout: 0,
+        lazyCloseTimeout: 60_000,
         connectionParams: token ? { authorization: `Bearer ${token}` } : undefined,
-        on: { closed: (event) => say({ closed: [event.code, event.reason] }), ping: () => {} },
+        on: { closed: (event) => say({ closed: [event.code, event.reason] }) },
       });
 
 const shown = (error) => {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use base::{Error, Kind, Result};
 use frame::{BatchStream, State};
-use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use lance::Dataset;
 use lance::dataset::ProjectionRequest;
@@ -77,10 +76,8 @@ pub(crate) async fn sides(
             None => 0,
         };
         let object = object.clone();
-        let side = move || -> BoxFuture<'static, Result<BatchStream>> {
-            all_rows(dataset.clone(), object.clone()).boxed()
-        };
-        Ok((Box::new(side), rows as u64))
+        let side: Side = Box::new(move || all_rows(dataset.clone(), object.clone()).boxed());
+        Ok((side, rows as u64))
     };
     let ((went, before), (came, now)) = (whole(from).await?, whole(to).await?);
     Ok(Sides { went, came, rows: [before, now] })

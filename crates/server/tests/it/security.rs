@@ -47,7 +47,9 @@ fn missing_tests(page: &str) -> (Vec<String>, usize) {
             let is_test =
                 text.split(&format!("fn {name}(")).next().filter(|before| *before != text);
             let is_test = is_test.is_some_and(|before| {
-                before.trim_end().trim_end_matches("async").trim_end().ends_with("test]")
+                let before = before.trim_end().trim_end_matches("async").trim_end();
+                let last = before.lines().last().unwrap_or_default().trim();
+                last.starts_with("#[test]") || last.starts_with("#[tokio::test")
             });
             if !is_test {
                 missing.push(format!("{} names `{test}`, which is no test", row[0]));

@@ -258,11 +258,11 @@ fn a_page_of_another_origin_gets_no_socket() {
 fn streams_of_a_node_are_bounded() {
     let lab = Lab::with("graphql.subscriptions = 1\n");
     let _held = Socket::open(lab.address, "graphql-transport-ws").unwrap();
-    assert_eq!(Socket::open(lab.address, "graphql-transport-ws").err(), Some(413));
+    assert_eq!(Socket::open(lab.address, "graphql-transport-ws").err(), Some(503));
     let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
     let body = json!({ "query": CHANGED }).to_string();
     let refused = lab.send("POST /graphql", &headers, body.as_bytes());
-    assert_eq!(refused.status, 413, "{}", refused.text());
+    assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("graphql.subscriptions"), "{}", refused.text());
     // Questions need no place.
     let body = json!({"query": "{ __typename }"}).to_string();

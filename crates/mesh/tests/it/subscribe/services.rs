@@ -79,7 +79,7 @@ fn engine() -> (Arc<Engine>, Speaker, Asked, Asked) {
     let sources = schema::Sources::from_texts([
         (
             "films.graphql",
-            "type Film @key(fields: \"id\") @table(format: ICEBERG, plural: \"films\") { id: ID! year: Int }",
+            "extend schema @module(name: \"films\", owner: \"reels\")\ntype Film @key(fields: \"id\") @table(format: ICEBERG, plural: \"films\") { id: ID! year: Int }",
         ),
         ("news.graphql", NEWS),
         ("readers.graphql", READERS),

@@ -58,7 +58,7 @@ impl Streams {
     /// A place for one more.
     fn place(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            Error::new(base::Kind::LimitExceeded, "too many streams are open")
+            Error::new(base::Kind::Unavailable, "too many streams are open")
                 .hint("try again in a moment, or raise `graphql.subscriptions`")
         })
     }

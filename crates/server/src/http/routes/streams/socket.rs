@@ -53,8 +53,16 @@ impl Close {
 /// What the loop of a connection sends.
 struct Outgoing {
     text: String,
-    /// The operation that ends with it.
-    ends: Option<String>,
+    id: String,
+    /// Which of the operations that had the id, one after the other.
+    number: u64,
+    is_last: bool,
+}
+
+/// An operation that runs; it ends when this is dropped.
+struct Runs {
+    number: u64,
+    _task: Task<()>,
 }
 
 /// A connection.
@@ -64,7 +72,9 @@ struct Connection {
     headers: HeaderMap,
     peer: IpAddr,
     caller: Option<Caller>,
-    running: HashMap<String, Task<()>>,
+    running: HashMap<String, Runs>,
+    /// Operations so far.
+    count: u64,
     outgoing: mpsc::Sender<Outgoing>,
     /// Since when nothing runs.
     idle: Instant,
@@ -96,6 +106,7 @@ pub(in super::super) fn upgraded(
                     peer,
                     caller: None,
                     running: HashMap::new(),
+                    count: 0,
                     outgoing,
                     idle: Instant::now(),
                     _place: place,
@@ -200,14 +211,18 @@ impl Connection {
             let text = format!("more than {most} operations on one connection");
             return Err(Close::new(4429, text));
         }
+        self.count += 1;
+        let number = self.count;
         let operation = Operation {
             app: Shared::clone(&self.app),
             headers: self.headers.clone(),
             caller,
             id: id.clone(),
+            number,
             outgoing: self.outgoing.clone(),
         };
-        self.running.insert(id, task::spawn("answer over a socket", operation.run(request)));
+        let task = task::spawn("answer over a socket", operation.run(request));
+        self.running.insert(id, Runs { number, _task: task });
         Ok(())
     }
 
@@ -220,8 +235,11 @@ impl Connection {
 
     /// Passes on what an operation says, unless the client has ended it meanwhile.
     async fn pass(&mut self, socket: &mut WebSocket, said: Outgoing) -> Result<(), Close> {
-        if let Some(id) = &said.ends {
-            self.end(id);
+        if self.running.get(&said.id).is_none_or(|runs| runs.number != said.number) {
+            return Ok(());
+        }
+        if said.is_last {
+            self.end(&said.id);
         }
         say(socket, said.text).await
     }
@@ -260,6 +278,7 @@ struct Operation {
     headers: HeaderMap,
     caller: Caller,
     id: String,
+    number: u64,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
@@ -293,8 +312,8 @@ impl Operation {
     }
 
     async fn say(&self, text: String, is_last: bool) {
-        let ends = is_last.then(|| self.id.clone());
+        let said = Outgoing { text, id: self.id.clone(), number: self.number, is_last };
         // The loop is gone only when this task is about to be.
-        drop(self.outgoing.send(Outgoing { text, ends }).await);
+        drop(self.outgoing.send(said).await);
     }
 }
