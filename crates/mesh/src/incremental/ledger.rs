@@ -455,9 +455,12 @@ fn key(schedule: &Schedule, fragment: u32, place: &Found) -> (u32, Path) {
     (fragment, place.path.get(..length).unwrap_or_default().to_vec())
 }
 
-/// Places by what is delivered at them and the floor, each with where it comes from.
-fn batches(places: Vec<(Found, Option<usize>)>) -> Vec<(Vec<Found>, Vec<Option<usize>>)> {
-    let mut found: IndexMap<(Delivery, u32), (Vec<Found>, Vec<Option<usize>>)> = IndexMap::new();
+/// Places, each with where it comes from.
+type Batch = (Vec<Found>, Vec<Option<usize>>);
+
+/// Places by what is delivered at them and the floor.
+fn batches(places: Vec<(Found, Option<usize>)>) -> Vec<Batch> {
+    let mut found: IndexMap<(Delivery, u32), Batch> = IndexMap::new();
     for (place, from) in places {
         let (places, origins) = found.entry((place.delivery, place.floor)).or_default();
         places.push(place);

@@ -31,7 +31,7 @@ pub(super) struct Rest<'a> {
 
 enum Source<'a> {
     Values(Values<'a>),
-    Calls(&'a Route, Calls<'a>),
+    Calls(&'a Route, Box<Calls<'a>>),
 }
 
 /// A stage, and the values of root fields that it brought.
@@ -64,7 +64,7 @@ impl<'a> Rest<'a> {
     pub(super) fn begin(session: &'a Session<'a>, schedule: &'a Schedule) -> Option<Self> {
         let source = match (&session.plan.route, &session.engine.data) {
             (Some(route), Data::Services(services)) => {
-                Source::Calls(route, Calls::new(session, route, services))
+                Source::Calls(route, Box::new(Calls::new(session, route, services)))
             }
             (Some(_), _) => return None,
             (None, _) => {

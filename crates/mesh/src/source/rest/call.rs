@@ -50,9 +50,12 @@ struct Same {
     body: Option<String>,
 }
 
+/// What came of a read, once it has ended.
+type Once = Arc<OnceCell<Result<Said, Fault>>>;
+
 /// The reads that were made.
 pub(super) struct Calls {
-    known: Mutex<HashMap<Same, Arc<OnceCell<Result<Said, Fault>>>>>,
+    known: Mutex<HashMap<Same, Once>>,
     places: Semaphore,
 }
 
