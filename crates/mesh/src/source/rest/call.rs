@@ -50,9 +50,12 @@ struct Same {
     body: Option<String>,
 }
 
+/// What comes of a read, once for all who need it.
+type Read = Arc<OnceCell<Result<Said, Fault>>>;
+
 /// The reads that were made.
 pub(super) struct Calls {
-    known: Mutex<HashMap<Same, Arc<OnceCell<Result<Said, Fault>>>>>,
+    known: Mutex<HashMap<Same, Read>>,
     places: Semaphore,
 }
 
