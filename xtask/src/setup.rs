@@ -51,7 +51,7 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 7] = [
+pub(crate) const NODE_FOLDERS: [&str; 8] = [
     "web",
     "tests/inspector",
     "tests/composition",

@@ -118,7 +118,10 @@ async fn live(lake: &Lake, rng: &Rng) {
             .collect();
         let some: Vec<Vec<Value>> = some.into_values().collect();
         let op = match rng.below(6) {
-            0 => WriteOp::Delete(vec![vec![key(rng).into()], vec![key(rng).into()]]),
+            0 => WriteOp::Delete(vec![
+                vec![key(rng).as_str().into()],
+                vec![key(rng).as_str().into()],
+            ]),
             1 => {
                 lake.compact("Film").await.unwrap();
                 continue;

@@ -147,6 +147,7 @@ pub(crate) fn schema_of(types: Vec<ObjectType>) -> Schema {
         enums: IndexMap::new(),
         services: Vec::new(),
         graph: None,
+        holder: schema::Holder::Lake,
         fingerprint: "test".into(),
     }
 }

@@ -50,12 +50,12 @@ struct Same {
     body: Option<String>,
 }
 
-/// What came of a read, once it has ended.
-type Once = Arc<OnceCell<Result<Said, Fault>>>;
+/// What comes of a read, once for all who need it.
+type Read = Arc<OnceCell<Result<Said, Fault>>>;
 
 /// The reads that were made.
 pub(super) struct Calls {
-    known: Mutex<HashMap<Same, Once>>,
+    known: Mutex<HashMap<Same, Read>>,
     places: Semaphore,
 }
 
