@@ -113,7 +113,7 @@ const SAMPLE: &[&[&str]] = &[
         "--seconds",
         "10",
         "--faults",
-        "fails,gzip-bomb",
+        "fails,half-body",
     ],
     &[
         "mesh",
@@ -128,7 +128,7 @@ const SAMPLE: &[&[&str]] = &[
         "--faults",
         "gzip-bomb",
         "--sabotage",
-        "drop-limit",
+        "leak-permit",
     ],
     &["memory", "--runs", "1", "--seed", "1", "--rows", "200000"],
     // So often by each version and no more, so that a slow machine needs longer and asks for the same.

@@ -197,6 +197,7 @@ async fn answer(stream: &mut TcpStream, state: &State, body: &[u8]) -> Result<bo
             let bomb = state.bomb.get().map_or(&[][..], Vec::as_slice);
             let packed = message(bomb, bomb.len(), "content-encoding: gzip\r\n");
             stream.write_all(&packed).await?;
+            return Ok(true);
         }
         Fault::WrongLength => {
             stream.write_all(&message(well.as_bytes(), well.len() / 2, "")).await?;
