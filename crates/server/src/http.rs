@@ -21,7 +21,8 @@ mod worded;
 use std::sync::Arc;
 
 use mesh::Engine;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+use tokio::sync::watch::Sender;
 
 use crate::maintenance::Debt;
 use crate::project::Project;
@@ -51,7 +52,7 @@ pub(crate) struct App {
     /// Streams and sockets at once.
     pub(crate) streams: Streams,
     /// Whether the server is about to stop, so that streams must end.
-    pub(crate) closing: watch::Sender<bool>,
+    pub(crate) closing: Sender<bool>,
     /// Hosts that requests may name, lowercase, without port.
     pub(crate) hosts: Vec<String>,
     /// Origins whose pages may call, lowercase.

@@ -342,7 +342,7 @@ mod tests {
     fn spec(url: &str) -> SourceSpec {
         SourceSpec {
             name: "reviews".into(),
-            kind: schema::graph::SourceKind::GraphQl,
+            kind: SourceKind::GraphQl,
             url: url.into(),
             timeout: SourceSpec::TIMEOUT,
             retry: 0,

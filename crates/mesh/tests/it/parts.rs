@@ -220,7 +220,7 @@ fn a_client_refuses_what_it_cannot_understand() {
         json!({"incremental": [{"id": id, "data": data}], "completed": done, "hasNext": next})
     };
     let check = |parts: &[Json], word: &str| {
-        let payloads = [&[first.clone()], parts].concat();
+        let payloads = [std::slice::from_ref(&first), parts].concat();
         let error = merge(&payloads).expect_err(word);
         assert!(error.contains(word), "{error}");
     };

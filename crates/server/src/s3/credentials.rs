@@ -317,7 +317,7 @@ mod tests {
         let now = Clock::system().now();
         let of = |who: &Principal, now| keys.claims_of(who, &made.session_token, now);
         assert_eq!(of(&Principal::local(), now).expect("ours").folders, ["catalog/films-1"]);
-        let other = Principal { team: base::Team::new("others"), ..Principal::local() };
+        let other = Principal { team: Team::new("others"), ..Principal::local() };
         let refused = of(&other, now).expect_err("refused");
         assert_eq!(refused.to_string(), "the session token belongs to another caller");
         let late = of(&Principal::local(), made.expires).expect_err("refused");

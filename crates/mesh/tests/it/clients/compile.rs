@@ -3,6 +3,7 @@
 //! In: a folder with a generated module and a program that uses it. Out: whether both compile, and what
 //! the program says. What is not installed is passed over with a word, as in the other suites.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,7 +33,7 @@ fn repository(path: &str) -> PathBuf {
 pub(super) fn typescript(folder: &Path) {
     let tsc = repository("tests/inspector/node_modules/typescript/bin/tsc");
     if !tsc.is_file() {
-        return println!("skipped: tests/inspector is not installed; `cargo xtask setup` does it");
+        return note("skipped: tests/inspector is not installed; `cargo xtask setup` does it");
     }
     let mut compile = Command::new("node");
     compile
@@ -60,9 +61,14 @@ pub(super) fn python(folder: &Path) {
                 .args(["operations.py", "check.py"])
                 .current_dir(folder),
         ),
-        false => println!("not checked: mypy is not installed; `cargo xtask setup` does it"),
+        false => note("not checked: mypy is not installed; `cargo xtask setup` does it"),
     }
     succeed(Command::new("python3").arg("check.py").current_dir(folder));
+}
+
+/// Says what was left out.
+fn note(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 fn succeed(command: &mut Command) {
