@@ -153,7 +153,7 @@ fn draw(rng: &Rng) -> String {
             false => ("person", format!("p{}", rng.below(7))),
         };
         let _ = write!(query, " r{root}: {name}(id: \"{id}\")");
-        set(rng, is_film, 3, &mut query);
+        set(rng, is_film, 2, &mut query);
     }
     // Every variable is used.
     query + " used: __typename @include(if: $yes) @skip(if: $no) }"
@@ -194,7 +194,7 @@ async fn calls_and_tables_of_the_same_rows_give_the_same_answers() {
         Arc::new(move |_: &str, target: &str, _: &str| answer(&kept, &order.lock(), target));
     let calls = Lab::open(&[("films.graphql".to_owned(), CALLS.to_owned())], answerer).await;
     let mut some = 0;
-    for number in 0..150 {
+    for number in 0..120 {
         let query = draw(&rng);
         let variables = json!({"yes": true, "no": false}).as_object().cloned().unwrap_or_default();
         let wanted = ask(&tables, &query, variables.clone()).await;
@@ -208,5 +208,5 @@ async fn calls_and_tables_of_the_same_rows_give_the_same_answers() {
         heard.dedup();
         assert_eq!(heard.len(), count, "{query}\n{heard:?}");
     }
-    assert!(some > 75, "only {some} answers had films");
+    assert!(some > 50, "only {some} answers had films");
 }
