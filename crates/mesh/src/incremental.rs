@@ -147,9 +147,8 @@ async fn next(
             return Some(part(ledger.give_up(&Response::late(time)), Vec::new()));
         }
         let (done, mut writing) = rest.split();
-        let found = ledger.round(schedule, &|unit| done.is_done(unit), &mut |places| {
-            writing.write(places)
-        });
+        let found =
+            ledger.round(schedule, &|unit| done.is_done(unit), &mut |places| writing.write(places));
         if let Some(found) = found {
             let untold = if found.is_last { rest.untold() } else { Vec::new() };
             return Some(part(found, untold));

@@ -15,8 +15,8 @@ mod writer;
 
 use crate::engine::Response;
 use crate::fetch::{RootValue, Session};
-use crate::plan::PlannedField;
 use crate::incremental::pass::{Found, Pass, Text};
+use crate::plan::PlannedField;
 pub(crate) use output::Left;
 pub(crate) use routed::{respond_routed, respond_routed_first, respond_routed_led};
 use writer::{Writer, Written};

@@ -108,9 +108,8 @@ impl Session<'_> {
 
     /// Whether two fields that ask the same may share what is fetched: nothing of it comes later.
     pub(super) fn may_share(&self, one: &PlannedField, other: &PlannedField) -> bool {
-        let is_calm = |later: &Later<'_>| {
-            later.schedule.is_calm(one) && later.schedule.is_calm(other)
-        };
+        let is_calm =
+            |later: &Later<'_>| later.schedule.is_calm(one) && later.schedule.is_calm(other);
         self.later.as_ref().is_none_or(is_calm)
     }
 }

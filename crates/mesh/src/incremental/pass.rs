@@ -61,7 +61,8 @@ pub(crate) struct Guide {
 
 impl Guide {
     fn add(&mut self, path: &[PathPart], place: (usize, usize)) {
-        let end = path.iter().fold(self, |guide, step| guide.below.entry(step.clone()).or_default());
+        let end =
+            path.iter().fold(self, |guide, step| guide.below.entry(step.clone()).or_default());
         end.here = Some(place);
     }
 }

@@ -19,9 +19,7 @@ use crate::fetch::later::{Later, work};
 use crate::fetch::service::Calls;
 use crate::fetch::{RootValue, Session, fetch};
 use crate::plan::route::Route;
-use crate::respond::{
-    Left, respond_first, respond_led, respond_routed_first, respond_routed_led,
-};
+use crate::respond::{Left, respond_first, respond_led, respond_routed_first, respond_routed_led};
 
 /// The rest of an answer.
 pub(super) struct Rest<'a> {

@@ -181,7 +181,8 @@ impl Walk<'_> {
     /// Finds out which fragments are deferred with these values of variables.
     fn fragments(&mut self) {
         for (number, deferred) in self.plan.deferred.iter().enumerate() {
-            let above = |parent: u32| self.schedule.effective.get(parent as usize).copied().flatten();
+            let above =
+                |parent: u32| self.schedule.effective.get(parent as usize).copied().flatten();
             let parent = deferred.parent.and_then(above);
             let own = is_on(deferred.switch.as_ref(), self.variables).then_some(number as u32);
             self.schedule.effective.push(own.or(parent));

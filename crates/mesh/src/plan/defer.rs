@@ -64,7 +64,9 @@ impl Streamed {
     pub(crate) fn initial(&self, variables: &Map<String, Json>) -> i64 {
         match &self.initial {
             Initial::Given(count) => *count,
-            Initial::Variable(name) => variables.get(name.as_str()).and_then(Json::as_i64).unwrap_or(0),
+            Initial::Variable(name) => {
+                variables.get(name.as_str()).and_then(Json::as_i64).unwrap_or(0)
+            }
         }
     }
 }
@@ -168,7 +170,8 @@ impl Selection {
             super::Inner::Leaf => None,
             super::Inner::Object(inner) => inner.find(number),
             super::Inner::Abstract(by_type) => {
-                let first = |inner: &&Selection| inner.fields.first().and_then(PlannedField::number);
+                let first =
+                    |inner: &&Selection| inner.fields.first().and_then(PlannedField::number);
                 let before = by_type.values().filter(|inner| first(inner) <= Some(number));
                 before.max_by_key(first)?.find(number)
             }

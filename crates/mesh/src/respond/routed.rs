@@ -457,8 +457,7 @@ impl<'a> Routed<'a> {
     fn items(&mut self, list: &mut List<'a, '_>, end: usize) -> Written {
         let mut items = Vec::with_capacity(list.groups.len());
         let (top, first) = (self.stack.len(), list.index);
-        while list.index < end
-            && self.answers.next_items(&list.groups, &mut list.next, &mut items)
+        while list.index < end && self.answers.next_items(&list.groups, &mut list.next, &mut items)
         {
             let start = self.here();
             if list.index > first {

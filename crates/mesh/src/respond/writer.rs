@@ -34,11 +34,7 @@ impl<'a> Writer<'a> {
     }
 
     /// One that writes parts, within what is left of the limits.
-    pub(crate) fn in_parts(
-        session: &'a Session<'a>,
-        pass: Pass<'a>,
-        left: Option<Left>,
-    ) -> Self {
+    pub(crate) fn in_parts(session: &'a Session<'a>, pass: Pass<'a>, left: Option<Left>) -> Self {
         let mut writer = Writer::new(session);
         if let Some(left) = left {
             writer.output = Output::within(&session.engine.settings.limits, left);

@@ -202,7 +202,11 @@ impl Draw<'_> {
             true => String::new(),
             false => format!("s{}", self.rng.below(1 << 40)),
         };
-        format!("{alias}{}{}{streamed} {set}", self.head(name, !streamed.is_empty()), self.directives())
+        format!(
+            "{alias}{}{}{streamed} {set}",
+            self.head(name, !streamed.is_empty()),
+            self.directives()
+        )
     }
 
     /// Alias, name and arguments.
@@ -375,7 +379,8 @@ fn compare(subject: &Subject, seed: u64, seen: &mut Seen) -> std::result::Result
     data.seed.store(seed, Ordering::SeqCst);
     let rng = Rng::seeded(seed);
     let fragments = (0..4).map(|_| COMPOSITE[rng.below(7) as usize]).collect();
-    let (text, variables) = Draw { schema: &data.schema, rng, fragments, in_parts: false }.document();
+    let (text, variables) =
+        Draw { schema: &data.schema, rng, fragments, in_parts: false }.document();
     let request =
         Request { variables: variables.clone(), ..Request::new(&text, Principal::local()) };
     let answer = runtime.block_on(engine.execute(request)).json().expect("JSON");

@@ -44,7 +44,8 @@ fn parts_go_to_those_who_take_them() {
     assert_eq!(found[0]["pending"].as_array().unwrap().len(), 4);
     assert_eq!(found.last().unwrap()["hasNext"], false);
     // Whoever does not take them in this form gets one answer, and so does a document without them.
-    for accept in ["application/json", "*/*", "multipart/mixed;deferSpec=20220824,application/json"] {
+    for accept in ["application/json", "*/*", "multipart/mixed;deferSpec=20220824,application/json"]
+    {
         let whole = ask(&lab, QUERY, accept);
         assert_eq!(whole.json()["data"]["items"]["totalCount"], 3, "{accept}");
         assert_eq!(whole.json().get("hasNext"), None);
@@ -72,14 +73,18 @@ fn parts_are_offered_by_get_and_told_of_in_introspection() {
 fn a_client_of_another_library_reads_the_parts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/incremental");
     if !folder.join("node_modules/meros/package.json").is_file() {
-        let notice = "skipped: tests/incremental is not installed; `cargo xtask setup` installs it\n";
+        let notice =
+            "skipped: tests/incremental is not installed; `cargo xtask setup` installs it\n";
         drop(std::io::stderr().write_all(notice.as_bytes()));
         return;
     }
     let lab = Lab::new().with_items();
     let url = format!("{}graphql", lab.url());
-    let output =
-        Command::new("node").arg("read.mjs").args([url.as_str(), QUERY]).current_dir(folder).output();
+    let output = Command::new("node")
+        .arg("read.mjs")
+        .args([url.as_str(), QUERY])
+        .current_dir(folder)
+        .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();

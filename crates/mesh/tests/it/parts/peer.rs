@@ -1,5 +1,5 @@
 //! Our parts are those of graphql-js, the reference of incremental delivery: over plain SDL the same is
-//! promised under the same paths and labels, and what a client has in the end is the same. Needs `node`
+//! promised first, under the same paths and labels, and what a client has in the end is the same. Needs `node`
 //! and what `npm ci` puts into `tests/incremental`; without them the suite says that it was skipped.
 
 use std::io::Write as _;
@@ -102,11 +102,12 @@ fn difference(ours: &[Json], theirs: &[Json]) -> Option<String> {
         (Err(error), _) => return Some(error),
         (_, Err(error)) => return Some(format!("theirs: {error}")),
     };
-    // The reference promises the rest of a list also where there is none; it completes it with nothing.
+    // The reference promises the rest of a list also where there is none, and completes it with nothing.
+    // What is promised later, when several parts are there at once, depends on which is taken first.
     let promised = |merged: &Merged| {
-        let all = merged.promised.values().filter(|(_, _, has_come)| *has_come);
+        let all = merged.promised.values().filter(|it| it.is_first && it.is_something);
         let mut all: Vec<(String, String)> =
-            all.map(|(path, label, _)| (path.clone(), label.clone())).collect();
+            all.map(|it| (it.path.clone(), it.label.clone())).collect();
         all.sort();
         all
     };
@@ -131,9 +132,9 @@ async fn random_documents_have_the_parts_that_the_reference_gives_them() {
             let (text, variables) = Draw::new(&schema, Rng::seeded(seed)).in_parts().document();
             let own = Rng::seeded(seed ^ 1);
             let fields = &schema.get_object("Query").expect("a root").fields;
-            let data = fields.iter().map(|(name, field)| {
-                (name.to_string(), value(&schema, &own, &field.ty, 4))
-            });
+            let data = fields
+                .iter()
+                .map(|(name, field)| (name.to_string(), value(&schema, &own, &field.ty, 4)));
             json!({"text": text, "variables": variables, "data": data.collect::<Map<_, _>>()})
         })
         .collect();
@@ -156,7 +157,8 @@ async fn random_documents_have_the_parts_that_the_reference_gives_them() {
         in_parts += usize::from(theirs.len() > 1);
         many += usize::from(theirs.len() > 2);
         if let Some(difference) = difference(&ours, theirs) {
-            let show = |all: &[Json]| all.iter().map(Json::to_string).collect::<Vec<_>>().join("\n");
+            let show =
+                |all: &[Json]| all.iter().map(Json::to_string).collect::<Vec<_>>().join("\n");
             let (ours, theirs) = (show(&ours), show(theirs));
             let head = format!("{difference}\n{text}\n{}", case["variables"]);
             wrong.push(format!("{head}\n--- ours\n{ours}\n--- theirs\n{theirs}"));

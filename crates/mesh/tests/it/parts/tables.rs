@@ -64,7 +64,11 @@ impl Draw {
         let depth = depth - 1;
         match (on, self.0.below(4)) {
             ("Query", 0 | 1) => {
-                let films = self.one(&["films", "few: films(first: 2)", "none: films(where: {year: {eq: 1}})"]);
+                let films = self.one(&[
+                    "films",
+                    "few: films(first: 2)",
+                    "none: films(where: {year: {eq: 1}})",
+                ]);
                 format!("{films} {}", self.set("FilmConnection", depth))
             }
             ("Query", 2) => format!("film(id: \"f1\") {}", self.set("Film", depth)),

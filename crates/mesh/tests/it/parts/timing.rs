@@ -21,7 +21,8 @@ use super::{asked, merge};
 use crate::fixture::fixture_with;
 use crate::route::graph::compose;
 
-const SDL: &str = "type Query { fast: Int slow: Item must: Int! }  type Item { a: Int  list: [Item] }";
+const SDL: &str =
+    "type Query { fast: Int slow: Item must: Int! }  type Item { a: Int  list: [Item] }";
 
 /// What `slow` waits for, and whether it was given up.
 #[derive(Default)]
@@ -77,7 +78,8 @@ async fn the_first_part_does_not_wait_for_what_is_deferred() {
     let gate = Arc::new(Gate::default());
     let engine = Engine::plain_with_settings(SDL, gate.clone(), incremental()).expect("SDL");
     let engine = Arc::new(engine);
-    let (first, mut parts) = begun(&engine, "{ fast ... @defer(label: \"s\") { slow { a } } }").await;
+    let (first, mut parts) =
+        begun(&engine, "{ fast ... @defer(label: \"s\") { slow { a } } }").await;
     assert_eq!(
         first,
         json!({"data": {"fast": 1}, "pending": [{"id": "0", "path": [], "label": "s"}], "hasNext": true})
@@ -219,7 +221,10 @@ type Item @key(fields: \"id\") { id: ID! price: Int }
 struct Fixed(&'static str, Option<Arc<Gate>>);
 
 impl Service for Fixed {
-    fn call<'a>(&'a self, _: ServiceCall<'a>) -> BoxFuture<'a, std::result::Result<Bytes, CallError>> {
+    fn call<'a>(
+        &'a self,
+        _: ServiceCall<'a>,
+    ) -> BoxFuture<'a, std::result::Result<Bytes, CallError>> {
         Box::pin(async move {
             if let Some(gate) = &self.1 {
                 gate.asked.fetch_add(1, Ordering::SeqCst);
