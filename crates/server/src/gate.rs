@@ -79,7 +79,7 @@ pub(crate) struct Answer {
     /// After how long the same request may be made again.
     pub(crate) retry_after: Option<Duration>,
     /// What follows the answer, for a client that takes parts.
-    pub(crate) parts: Option<mesh::Parts>,
+    pub(crate) parts: Option<Box<mesh::Parts>>,
 }
 
 impl Answer {
@@ -259,7 +259,7 @@ impl Gate {
             false => (engine.execute_on(request, &terms).await, None),
             true => match engine.deliver(request, &terms).await {
                 mesh::Answer::Whole(response) => (response, None),
-                mesh::Answer::Parts(first, parts) => (first, Some(parts)),
+                mesh::Answer::Parts(first, parts) => (first, Some(Box::new(parts))),
             },
         };
         if let Some((hash, text)) = text.filter(|_| !response.refused) {

@@ -8,7 +8,7 @@
 //! sent that was not sent before. Not here: data, and when it is there (`drive`).
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::Value as Json;
@@ -27,6 +27,8 @@ enum State {
     /// Said under this id.
     Pending(usize),
     Kept(usize),
+    /// Everything of it came with other fragments before it was said.
+    Needless,
     /// Broken, or not to be made any more.
     Broken,
 }
@@ -207,7 +209,10 @@ impl Ledger {
             let level = schedule.fragments[owner.0 as usize].level;
             let levels = found.levels.iter().take(level + 1).copied().collect();
             let promise = Promise { state: State::Known, levels, errors: Vec::new() };
-            self.fragments.entry(owner).or_insert(promise);
+            let promise = self.fragments.entry(owner).or_insert(promise);
+            if promise.state == State::Needless {
+                promise.state = State::Known;
+            }
         }
     }
 
@@ -227,29 +232,44 @@ impl Ledger {
 
     /// Promises the fragments around which nothing is to come any more.
     fn announce(&mut self, schedule: &Schedule, payload: &mut Payload) {
+        let open: HashSet<(u32, Path)> =
+            self.groups.iter().flat_map(|place| Self::owners(schedule, place)).collect();
+        // What is inside of a needless promise may stand before it.
+        while self.announce_once(schedule, &open, payload) {}
+        let groups = std::mem::take(&mut self.groups);
+        self.groups = groups.into_iter().filter(|it| self.is_wanted(schedule, it)).collect();
+    }
+
+    /// Goes through the promises once. Out: whether one of them turned out to be none.
+    fn announce_once(
+        &mut self,
+        schedule: &Schedule,
+        open: &HashSet<(u32, Path)>,
+        payload: &mut Payload,
+    ) -> bool {
+        let mut has_changed = false;
         for index in 0..self.fragments.len() {
-            let Some(((fragment, path), promise)) = self.fragments.get_index(index) else {
-                continue;
-            };
+            let Some((key, promise)) = self.fragments.get_index(index) else { continue };
             if promise.state != State::Known {
                 continue;
             }
-            let state = match self.around(schedule, *fragment, path, promise) {
+            let state = match self.around(schedule, key.0, &key.1, promise) {
                 Some(State::Known | State::Pending(_)) => continue,
                 Some(State::Broken) => State::Broken,
-                Some(State::Kept(_)) | None => {
-                    let label = schedule.fragments[*fragment as usize].label.as_deref();
-                    payload.promise(self.ids, path, label);
+                _ if !open.contains(key) => State::Needless,
+                _ => {
+                    let label = schedule.fragments[key.0 as usize].label.as_deref();
+                    payload.promise(self.ids, &key.1, label);
                     self.ids += 1;
                     State::Pending(self.ids - 1)
                 }
             };
+            has_changed |= matches!(state, State::Broken | State::Needless);
             if let Some((_, promise)) = self.fragments.get_index_mut(index) {
                 promise.state = state;
             }
         }
-        let groups = std::mem::take(&mut self.groups);
-        self.groups = groups.into_iter().filter(|it| self.is_wanted(schedule, it)).collect();
+        has_changed
     }
 
     /// Whether a promise is still to be kept with a group.

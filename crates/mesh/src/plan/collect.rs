@@ -83,13 +83,14 @@ pub(super) struct Around {
     pub(super) deferred: Option<u32>,
 }
 
-/// The fields of one type, and the fragments that were spread on the way, each with when.
+/// The fields of one type, and the fragments that were spread on the way, each with when, and inside of
+/// which `@defer` by its place in the document.
 #[derive(Default)]
 pub(super) struct Collected<'a> {
     pub(super) fields: IndexMap<&'a Name, Places<'a>>,
-    spread: HashMap<(&'a Name, Option<u32>), Guards>,
+    spread: HashMap<(&'a Name, Option<usize>), Guards>,
     /// The deferred fragments so far, by where their directive stands and what is around it.
-    deferred: HashMap<(*const DirectiveList, Option<u32>), u32>,
+    deferred: HashMap<(usize, Option<u32>), u32>,
     /// How many objects are around.
     level: usize,
 }
@@ -121,14 +122,14 @@ impl<'a> Planner<'a> {
                     if let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
                         && self.applies(&fragment.selection_set.ty, type_name)
                     {
-                        let around = self.inside(directives, around, into);
+                        let around = self.inside(directives, around, false, into);
                         self.spread(type_name, &spread.fragment_name, &around, into)?;
                     }
                 }
                 Selected::InlineFragment(fragment) => {
                     let condition = fragment.type_condition.as_ref();
                     if condition.is_none_or(|condition| self.applies(condition, type_name)) {
-                        let around = self.inside(directives, around, into);
+                        let around = self.inside(directives, around, true, into);
                         self.collect(type_name, &fragment.selection_set, &around, into)?;
                     }
                 }
@@ -137,11 +138,14 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// What is around the selections of a fragment, which may be deferred.
+    /// What is around the selections of a fragment, which may be deferred. A fragment that is spread
+    /// counts once, by the first deferred fragment around it; an inline one, and one with a switch, once for
+    /// each.
     fn inside(
         &mut self,
         directives: &'a DirectiveList,
         around: Around,
+        is_inline: bool,
         into: &mut Collected<'a>,
     ) -> Around {
         let Some(directive) = directives.get("defer").filter(|_| self.has_parts) else {
@@ -150,10 +154,15 @@ impl<'a> Planner<'a> {
         let Some(fragment) = deferred(directive, around.deferred, into.level) else {
             return around;
         };
-        let place = (std::ptr::from_ref(directives), around.deferred);
-        let number = *into.deferred.entry(place).or_insert_with(|| {
+        let place = std::ptr::from_ref(directives).addr();
+        // One that a variable switches off is as what is around it, wherever that is.
+        let is_own = is_inline || fragment.switch.is_some();
+        let around_it = around.deferred.filter(|_| is_own);
+        let number = *into.deferred.entry((place, around_it)).or_insert_with(|| {
+            let number = self.deferred.len();
+            self.places.push(if is_own { usize::MAX - number } else { place });
             self.deferred.push(fragment);
-            self.deferred.len() as u32 - 1
+            number as u32
         });
         Around { deferred: Some(number), ..around }
     }
@@ -183,7 +192,14 @@ impl<'a> Planner<'a> {
     ) -> Result<(), GraphqlError> {
         let document = self.document;
         let Some(fragment) = document.fragments.get(name) else { return Ok(()) };
-        let guards = into.spread.entry((name, around.deferred)).or_default();
+        // What is asked at once need not be asked later.
+        if let Some(at_once) = into.spread.get(&(name, None))
+            && at_once.iter().any(|known| known.is_implied_by(&around.guard))
+        {
+            return self.charge(at_once.0.len());
+        }
+        let place = around.deferred.and_then(|it| self.places.get(it as usize).copied());
+        let guards = into.spread.entry((name, place)).or_default();
         self.charge(guards.0.len())?;
         if guards.add(&around.guard) {
             self.collect(type_name, &fragment.selection_set, around, into)?;

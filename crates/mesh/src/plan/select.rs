@@ -39,6 +39,8 @@ pub(super) struct Planner<'a> {
     /// Whether the document asks for parts.
     pub(super) has_parts: bool,
     pub(super) deferred: Vec<Deferred>,
+    /// Where the directives of them stand.
+    pub(super) places: Vec<usize>,
 }
 
 /// A selection set, and when it is asked for.
@@ -65,6 +67,7 @@ pub(crate) fn plan(
         earlier: Vec::new(),
         has_parts: asks_for_parts(schema, &valid.document),
         deferred: Vec::new(),
+        places: Vec::new(),
     };
     let variables = operation.variables.iter().map(|declared| variable(schema, declared));
     let variables = variables.collect::<Result<Vec<_>, _>>()?;

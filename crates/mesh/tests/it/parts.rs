@@ -35,13 +35,23 @@ pub(crate) async fn payloads(engine: &Arc<Engine>, request: Request) -> Vec<Json
     }
 }
 
+/// Something that was promised.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Promised {
+    pub(crate) path: String,
+    pub(crate) label: String,
+    /// Whether the first payload did.
+    pub(crate) is_first: bool,
+    /// Whether it is more than a list to which nothing was added.
+    pub(crate) is_something: bool,
+}
+
 /// What a client has after all payloads.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) data: Json,
-    /// Everything that was promised, by its id: path and label, and whether it is
-    /// more than a list to which nothing was added.
-    pub(crate) promised: BTreeMap<String, (String, String, bool)>,
+    /// Everything that was promised, by its id.
+    pub(crate) promised: BTreeMap<String, Promised>,
     pub(crate) has_errors: bool,
     /// Whether a promise was not kept, as a null took it along.
     pub(crate) is_broken: bool,
@@ -82,7 +92,9 @@ pub(crate) fn merge(payloads: &[Json]) -> Result<Merged, String> {
             let id = pending["id"].as_str().ok_or("an id is no text")?.to_owned();
             let path = pending["path"].as_array().cloned().ok_or("no path")?;
             let (place, label) = (pending["path"].to_string(), pending["label"].to_string());
-            if merged.promised.insert(id.clone(), (place, label, false)).is_some() {
+            let (is_first, is_something) = (index == 0, false);
+            let promised = Promised { path: place, label, is_first, is_something };
+            if merged.promised.insert(id.clone(), promised).is_some() {
                 return Err(format!("the id {id} is given twice"));
             }
             // A promise may be about what the same payload brings.
@@ -91,7 +103,7 @@ pub(crate) fn merge(payloads: &[Json]) -> Result<Merged, String> {
         for part in list("incremental") {
             let id = part["id"].as_str().ok_or("an id is no text")?;
             let path = open.get(id).ok_or_else(|| format!("{part} was not promised"))?;
-            merged.promised.entry(id.to_owned()).and_modify(|(_, _, brought)| *brought = true);
+            merged.promised.entry(id.to_owned()).and_modify(|it| it.is_something = true);
             let below = part["subPath"].as_array().cloned().unwrap_or_default();
             let path = [path.clone(), below].concat();
             let place = at(&mut merged.data, &path);
@@ -111,7 +123,7 @@ pub(crate) fn merge(payloads: &[Json]) -> Result<Merged, String> {
             merged.is_broken |= is_broken;
             let is_list = at(&mut merged.data, &path).is_some_and(|place| place.is_array());
             if is_broken || !is_list {
-                merged.promised.entry(id.to_owned()).and_modify(|(_, _, brought)| *brought = true);
+                merged.promised.entry(id.to_owned()).and_modify(|it| it.is_something = true);
             }
         }
         let has_next = payload.get("hasNext").map(|it| it == &json!(true));

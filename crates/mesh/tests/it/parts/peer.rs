@@ -1,5 +1,5 @@
 //! Our parts are those of graphql-js, the reference of incremental delivery: over plain SDL the same is
-//! promised under the same paths and labels, and what a client has in the end is the same. Needs `node`
+//! promised first, under the same paths and labels, and what a client has in the end is the same. Needs `node`
 //! and what `npm ci` puts into `tests/incremental`; without them the suite says that it was skipped.
 
 use std::io::Write as _;
@@ -102,11 +102,12 @@ fn difference(ours: &[Json], theirs: &[Json]) -> Option<String> {
         (Err(error), _) => return Some(error),
         (_, Err(error)) => return Some(format!("theirs: {error}")),
     };
-    // The reference promises the rest of a list also where there is none; it completes it with nothing.
+    // The reference promises the rest of a list also where there is none, and completes it with nothing.
+    // What is promised later, when several parts are there at once, depends on which is taken first.
     let promised = |merged: &Merged| {
-        let all = merged.promised.values().filter(|(_, _, has_come)| *has_come);
+        let all = merged.promised.values().filter(|it| it.is_first && it.is_something);
         let mut all: Vec<(String, String)> =
-            all.map(|(path, label, _)| (path.clone(), label.clone())).collect();
+            all.map(|it| (it.path.clone(), it.label.clone())).collect();
         all.sort();
         all
     };

@@ -299,7 +299,7 @@ fn answered(headers: &HeaderMap, seen: &Seen, outcome: Result<Outcome>) -> Respo
 /// An answer, with what HTTP says beside it.
 pub(super) fn told(headers: &HeaderMap, answer: Answer) -> Response {
     if let Some(rest) = answer.parts {
-        return parts::respond(answer.response, rest);
+        return parts::respond(answer.response, *rest);
     }
     let mut response = respond(headers, answer.response, answer.status);
     if let Some(wait) = answer.retry_after {
