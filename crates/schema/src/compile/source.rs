@@ -111,7 +111,7 @@ fn write(applied: Applied<'_>, kind: SourceKind, report: &mut Report<'_>) -> Opt
     };
     let is_database = kind == SourceKind::Postgres;
     right &= only("write", is_database, "a service says itself what may be changed", report);
-    for argument in ["ttl", "retry"] {
+    for argument in ["ttl", "retry", "onError"] {
         let hint = "a database is asked once for each answer: take it out";
         right &= only(argument, !is_database, hint, report);
     }
