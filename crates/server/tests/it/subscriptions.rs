@@ -124,7 +124,7 @@ fn both_clients_hear_changes_and_go_on_after_a_snapshot() {
             |last: &str| CHANGED.replace("itemChanged", &format!("itemChanged(after: \"{last}\")"));
         client.ask("1", &after(&last));
         until_streams(&lab, held);
-        for price in [1.0, 2.0] {
+        for price in [1.5, 2.5] {
             last = upsert(&lab, "a", price);
             let expected = json!({
                 "kind": "UPSERTED", "key": {"id": "a"}, "snapshot": last, "node": {"price": price},
