@@ -160,7 +160,8 @@ impl<'a> Planner<'a> {
         let around_it = around.deferred.filter(|_| is_own);
         let number = *into.deferred.entry((place, around_it)).or_insert_with(|| {
             let number = self.deferred.len();
-            self.places.push(if is_own { usize::MAX - number } else { place });
+            let is_switched = fragment.switch.is_some();
+            self.places.push(if is_switched { usize::MAX - number } else { place });
             self.deferred.push(fragment);
             number as u32
         });

@@ -109,6 +109,7 @@ fn difference(ours: &[Json], theirs: &[Json]) -> Option<String> {
         let mut all: Vec<(String, String)> =
             all.map(|it| (it.path.clone(), it.label.clone())).collect();
         all.sort();
+        all.dedup();
         all
     };
     let (ours, theirs) = (promised(&found), promised(&wanted));
