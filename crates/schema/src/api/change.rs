@@ -8,7 +8,7 @@ use super::input::{key_columns, key_type};
 use super::names::{Naming, namings};
 use super::root::naming_note;
 use super::sdl::describe;
-use crate::{ObjectType, Schema, TypeId};
+use crate::{Holder, ObjectType, Schema, TypeId};
 
 /// The ending of the type of an event.
 const CHANGE: &str = "Change";
@@ -26,13 +26,14 @@ pub(super) fn objects(name: &str, id: TypeId) -> [(String, ApiObject); 2] {
     ]
 }
 
-/// `type Subscription`, when there is anything that can change.
+/// `type Subscription`, when there is anything that can change and that tells of it: databases do not.
 pub(super) fn subscription(out: &mut String, schema: &Schema) {
-    if schema.tables().next().is_none() {
+    let shown = || schema.tables().map(|(_, object, _)| object).filter(|object| object.is_shown());
+    if schema.holder != Holder::Lake || shown().next().is_none() {
         return;
     }
     out.push_str("type Subscription {\n");
-    for (_, object, _) in schema.tables() {
+    for object in shown() {
         for naming in namings(object) {
             root_field(out, object, &naming);
         }

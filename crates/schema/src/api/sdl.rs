@@ -13,7 +13,9 @@ use super::names::answering;
 use super::root::{mutation, query};
 use super::{DEFAULT_PAGE, DEFAULT_REFERENCES, neighbours_field_name};
 use crate::view::pruned;
-use crate::{Argument, ColumnSpec, EnumType, FieldDef, FieldKind, ListSize, ObjectType, Schema};
+use crate::{
+    Argument, ColumnSpec, EnumType, FieldDef, FieldKind, Holder, ListSize, ObjectType, Schema,
+};
 
 /// Directives, scalars and types that every API has.
 const FIXED: &str = include_str!("fixed.graphql");
@@ -38,7 +40,9 @@ pub fn api_sdl(schema: &Schema) -> String {
         if object.table().is_some() {
             table_types(&mut out, schema, object);
             aggregate_types(&mut out, object, &mut used);
-            change_types(&mut out, object);
+            if schema.holder == Holder::Lake {
+                change_types(&mut out, object);
+            }
         }
     }
     schema.enums.values().for_each(|enumeration| enum_type(&mut out, enumeration));
