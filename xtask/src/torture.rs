@@ -126,7 +126,7 @@ const SAMPLE: &[&[&str]] = &[
         "--seconds",
         "1",
         "--faults",
-        "gzip-bomb",
+        "fails",
         "--sabotage",
         "leak-permit",
     ],

@@ -11,6 +11,9 @@ const LONGEST: usize = 64 << 10;
 /// Times that a part is repeated, at most.
 const REPEATED: u64 = 300;
 
+/// How many of what is put in are numbers: the first ones.
+const NUMBERS: u64 = 12;
+
 /// What is put in: the least and the most of numbers, and what texts seldom have.
 const ODD: [&str; 34] = [
     "0",
@@ -87,6 +90,10 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
+fn is_number(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_ascii_digit())
+}
+
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
@@ -96,7 +103,7 @@ fn change(tokens: &mut Vec<String>, others: &[String], rng: &Rng) {
     let start = at(rng, tokens.len());
     let end = (start + 1 + at(rng, 8)).min(tokens.len());
     let place = at(rng, tokens.len());
-    match rng.below(9) {
+    match rng.below(10) {
         0 => drop(tokens.drain(start..end)),
         1 => insert(tokens, place, tokens[start..end].to_vec()),
         2 => {
@@ -112,6 +119,14 @@ fn change(tokens: &mut Vec<String>, others: &[String], rng: &Rng) {
         4 | 5 => insert(tokens, place, vec![ODD[rng.below(ODD.len() as u64) as usize].to_owned()]),
         6 if start < tokens.len() => {
             tokens[start] = ODD[rng.below(ODD.len() as u64) as usize].to_owned();
+        }
+        // Numbers are few among the words, and what is done with them goes wrong in its own ways.
+        8 => {
+            let numbers = (0..tokens.len()).filter(|at| is_number(&tokens[*at]));
+            let numbers: Vec<usize> = numbers.collect();
+            if let Some(at) = numbers.get(rng.below(numbers.len() as u64) as usize) {
+                tokens[*at] = ODD[rng.below(NUMBERS) as usize].to_owned();
+            }
         }
         7 if start < tokens.len() && place < tokens.len() => {
             let other = tokens[place].clone();

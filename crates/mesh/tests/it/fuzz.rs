@@ -16,7 +16,7 @@ use targets::{Kind, Targets};
 use try_out::{Tries, wrong};
 
 /// Inputs of each kind in a test run; `cargo xtask torture mesh` tries for an hour.
-const INPUTS: usize = 150;
+const INPUTS: usize = 100;
 
 fn tests() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests")
