@@ -155,6 +155,39 @@ def test_typescript_reads_what_the_server_says(lab, program):
     assert said["whole"]["price"] == "12.3400"
 
 
+CHANGES = "subscription Changes($where: ThingWhere) { thingChanged(where: $where) { kind node { id name } } }\n"
+
+
+def test_changes_are_heard_until_the_loop_is_left(lab, tmp_path):
+    folder = lay_out(tmp_path)
+    (folder / "queries/changes.graphql").write_text(CHANGES)
+    generate(lab, folder, "python")
+    made = module(folder / "python/operations.py")
+    client, later = made.Client(f"{lab.origin}/graphql"), made.AsyncClient(f"{lab.origin}/graphql")
+    wanted = made.ThingWhere(id=made.IDWhere(eq="heard"))
+
+    async def write():
+        # What is written before the server listens is not heard.
+        while True:
+            await later.put(input=made.ThingInput(id="heard", name="loud"))
+
+    async def first():
+        async for data in later.changes(where=wanted):
+            return data.thing_changed
+
+    async def both():
+        writing = asyncio.create_task(write())
+        try:
+            waiting = asyncio.to_thread(lambda: next(iter(client.changes(where=wanted))).thing_changed)
+            return await asyncio.wait_for(asyncio.gather(waiting, first()), 60)
+        finally:
+            writing.cancel()
+
+    for change in asyncio.run(both()):
+        assert (change.kind, change.node.name) == (made.ChangeKind.UPSERTED, "loud")
+    client.gone(id="heard")
+
+
 def test_what_clients_ask_is_counted_under_their_names(lab, program):
     made = module(program / "python/operations.py")
     made.Client(f"{lab.origin}/graphql").thing_by_id(id="d")
