@@ -30,6 +30,10 @@ fn lab() -> Lab {
         b"id,name,pay\nann,Ann,9001\nbob,Bob,7\n",
     );
     lab.import(&json!({"typeName": "Plain", "format": "csv"}), b"id,text\na,seen\n");
+    lab.import(
+        &json!({"typeName": "Letter", "format": "csv"}),
+        b"id,personId,body\nl1,ann,to Ann\nl2,bob,to Bob\n",
+    );
     lab
 }
 
