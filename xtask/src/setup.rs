@@ -51,13 +51,12 @@ const WHEELS: [(&str, &str); 2] = [
 ];
 
 /// Folders with a `package-lock.json`.
-pub(crate) const NODE_FOLDERS: [&str; 8] = [
+pub(crate) const NODE_FOLDERS: [&str; 7] = [
     "web",
     "tests/inspector",
     "tests/composition",
     "tests/graphql-http",
     "tests/subscriptions",
-    "tests/typescript",
     "tests/federation",
     "tests/incremental",
 ];
