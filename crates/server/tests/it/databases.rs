@@ -58,7 +58,7 @@ fn a_database_is_one_graph_with_the_tables() {
     }});
     assert_eq!(answer, expected);
     let metrics = lab.get("/metrics").text();
-    assert!(metrics.contains("headwater_source_calls_total{source=\"sales\"}"), "{metrics}");
+    assert!(metrics.contains("headwater_source_calls_total{source=\"sales\","), "{metrics}");
 }
 
 #[test]
