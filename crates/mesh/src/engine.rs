@@ -30,7 +30,7 @@ use crate::plan::route::{Atlas, Route};
 use crate::plan::{Backend, Plan, explain, plan};
 use crate::policy::guarded;
 use crate::policy::views::Views;
-use crate::record::{Fault, Operation, Recorder, Work};
+use crate::record::{Begun, Fault, Operation, Recorder, Work};
 use crate::respond::{respond, respond_routed};
 use crate::source::{MediaStore, RootResolver, Source};
 use crate::subscribe::wants_a_stream;
@@ -193,6 +193,13 @@ impl Response {
         GraphqlError::new(Kind::LimitExceeded, message)
             .with("hint", "a change may have been made: repeat it with its `idempotencyKey`")
     }
+}
+
+/// Begins to note an operation; what it does is noted below it.
+fn noted(request: &mut Request) -> Option<Begun> {
+    let step = request.recorder.begin(|| Work::Operation)?;
+    request.recorder = step.below();
+    Some(step)
 }
 
 /// What answers root fields.
@@ -402,10 +409,7 @@ impl Engine {
 
     async fn execute_here(&self, mut request: Request, terms: &Terms<'_>) -> Response {
         let time = self.settings.limits.time;
-        let step = request.recorder.begin(|| Work::Operation);
-        if let Some(step) = &step {
-            request.recorder = step.below();
-        }
+        let step = noted(&mut request);
         let response = match tokio::time::timeout(time, self.run(request, terms)).await {
             Ok(response) => response,
             Err(_) => Response::too_late(time),
@@ -427,10 +431,7 @@ impl Engine {
     }
 
     async fn deliver_here(self: &Arc<Self>, mut request: Request, terms: &Terms<'_>) -> Answer {
-        let step = request.recorder.begin(|| Work::Operation);
-        if let Some(step) = &step {
-            request.recorder = step.below();
-        }
+        let step = noted(&mut request);
         let answer = self.begin(request, terms).await;
         match (step, answer) {
             (Some(step), Answer::Parts(response, parts)) => {
@@ -446,12 +447,9 @@ impl Engine {
 
     async fn begin(self: &Arc<Self>, request: Request, terms: &Terms<'_>) -> Answer {
         let time = self.settings.limits.time;
-        let plan = match self.prepare_noted(&request) {
-            Ok(plan) if plan.is_subscription => {
-                return Answer::Whole(Response::refusal(&[wants_a_stream()]));
-            }
+        let plan = match self.planned(&request, terms) {
             Ok(plan) => plan,
-            Err(errors) => return Answer::Whole(Response::refusal(&terms.told(errors))),
+            Err(errors) => return Answer::Whole(Response::refusal(&errors)),
         };
         let (engine, plan) = self.direct_shared(plan);
         let variables = match engine.admit(&plan, &request, &self.settings.limits, terms) {
@@ -540,14 +538,26 @@ impl Engine {
     }
 
     async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {
-        match self.prepare_noted(&request) {
-            Ok(plan) if plan.is_subscription => Response::refusal(&[wants_a_stream()]),
+        match self.planned(&request, terms) {
             Ok(plan) => {
                 let (engine, plan) = self.direct(&plan);
                 engine.answer(plan, request, &self.settings.limits, terms).await
             }
-            Err(errors) => Response::refusal(&terms.told(errors)),
+            Err(errors) => Response::refusal(&errors),
         }
+    }
+
+    /// The plan of a request that has an answer and not a stream of them.
+    fn planned(
+        &self,
+        request: &Request,
+        terms: &Terms<'_>,
+    ) -> std::result::Result<Arc<Plan>, Vec<GraphqlError>> {
+        let plan = self.prepare_noted(request).map_err(|errors| terms.told(errors))?;
+        if plan.is_subscription {
+            return Err(vec![wants_a_stream()]);
+        }
+        Ok(plan)
     }
 
     /// Who runs a plan, and the plan as they have it: what asks the tables alone, the tables' engine.

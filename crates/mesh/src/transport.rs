@@ -36,7 +36,7 @@ mod stream;
 use std::sync::Arc;
 
 use base::rng::Rng;
-use base::{Clock, Result};
+use base::{Clock, Result, Timestamp};
 use http::header;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -371,18 +371,28 @@ impl Admitted<'_> {
     }
 
     fn note(&mut self, outcome: Outcome) {
-        let (Some(breaker), Some(ticket)) = (&self.transport.breaker, self.ticket.take()) else {
-            return;
-        };
-        let now = self.transport.clock.now();
-        let mut breaker = breaker.lock();
-        let before = breaker.state(now);
-        breaker.settle(ticket, outcome, now);
-        let after = breaker.state(now);
-        drop(breaker);
-        if before != after {
-            tracing::warn!(source = %self.transport.name, before = ?before.0, after = ?after.0, "the breaker turned");
+        let Some(ticket) = self.ticket.take() else { return };
+        let at = &self.transport;
+        if let Some(breaker) = &at.breaker {
+            settle(breaker, ticket, outcome, (at.clock.now(), &at.name));
         }
+    }
+}
+
+/// Tells a breaker what came of a call, and the log when it turns.
+fn settle(
+    breaker: &Mutex<Breaker>,
+    ticket: Ticket,
+    outcome: Outcome,
+    (now, source): (Timestamp, &str),
+) {
+    let mut breaker = breaker.lock();
+    let before = breaker.state(now);
+    breaker.settle(ticket, outcome, now);
+    let after = breaker.state(now);
+    drop(breaker);
+    if before != after {
+        tracing::warn!(source, before = ?before.0, after = ?after.0, "the breaker turned");
     }
 }
 

@@ -235,6 +235,16 @@ impl Gate {
         }
     }
 
+    /// What a caller is told of the API; nothing is charged or noted yet.
+    fn terms(&self, bill: &Bill<'_>) -> Terms<'static> {
+        let is_known = bill.caller.is_known;
+        Terms {
+            introspection: self.settings.introspection.has(is_known),
+            suggestions: self.settings.suggestions.has(is_known),
+            ..Terms::default()
+        }
+    }
+
     /// Runs a request; a document that proved good is kept for those who name it by its hash. With
     /// `takes_parts`, what is deferred follows the answer.
     pub(crate) async fn execute(
@@ -247,13 +257,7 @@ impl Gate {
     ) -> Answer {
         let charge = |cost| bill.charge(cost);
         let used = |usage: &Arc<mesh::Usage>| bill.note(usage);
-        let is_known = bill.caller.is_known;
-        let terms = Terms {
-            introspection: self.settings.introspection.has(is_known),
-            suggestions: self.settings.suggestions.has(is_known),
-            charge: &charge,
-            used: &used,
-        };
+        let terms = Terms { charge: &charge, used: &used, ..self.terms(bill) };
         let text = keep.map(|hash| (hash, request.query.as_str().into()));
         let (response, parts) = match takes_parts {
             false => (engine.execute_on(request, &terms).await, None),
@@ -279,13 +283,7 @@ impl Gate {
     ) -> Result<Subscription, Answer> {
         let charge = |cost| bill.charge(cost);
         let used = |usage: &Arc<mesh::Usage>| bill.note(usage);
-        let is_known = bill.caller.is_known;
-        let terms = Terms {
-            introspection: self.settings.introspection.has(is_known),
-            suggestions: self.settings.suggestions.has(is_known),
-            charge: &charge,
-            used: &used,
-        };
+        let terms = Terms { charge: &charge, used: &used, ..self.terms(bill) };
         let text = keep.map(|hash| (hash, request.query.as_str().into()));
         let started = engine.subscribe(request, &terms).await;
         let subscription = started.map_err(|refused| bill.answer(*refused))?;

@@ -22,6 +22,7 @@ use super::call::{CallErrorKind, Refusal};
 use super::health::{Health, Meters};
 use super::queue::{NoPlace, Queue};
 use super::settings::BreakerSettings;
+use super::settle;
 
 /// How patiently a source is asked.
 #[derive(Clone, Debug)]
@@ -146,17 +147,10 @@ impl Guard {
 
 impl Leave<'_> {
     fn note(&mut self, outcome: Outcome) {
-        let (Some(breaker), Some(ticket)) = (&self.guard.breaker, self.ticket.take()) else {
-            return;
-        };
-        let now = self.guard.clock.now();
-        let mut breaker = breaker.lock();
-        let before = breaker.state(now);
-        breaker.settle(ticket, outcome, now);
-        let after = breaker.state(now);
-        drop(breaker);
-        if before != after {
-            tracing::warn!(source = %self.guard.name, before = ?before.0, after = ?after.0, "the breaker turned");
+        let Some(ticket) = self.ticket.take() else { return };
+        let at = &self.guard;
+        if let Some(breaker) = &at.breaker {
+            settle(breaker, ticket, outcome, (at.clock.now(), &at.name));
         }
     }
 }

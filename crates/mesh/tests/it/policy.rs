@@ -13,7 +13,7 @@ use base::rng::Rng;
 use base::{Clock, Principal, Scope, Team, Timestamp};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use mesh::{CallError, Engine, Request, Service, ServiceCall, Settings};
+use mesh::{Answer, CallError, Engine, Request, Service, ServiceCall, Settings, Terms};
 use serde_json::{Value as Json, json};
 
 use crate::fixture::{Counting, compiled, folder, tables};
@@ -46,7 +46,7 @@ fn reader() -> Principal {
 
 /// A database with rows of a file.
 pub(crate) struct Database {
-    engine: Engine,
+    engine: Arc<Engine>,
     source: Arc<Counting>,
 }
 
@@ -59,6 +59,7 @@ impl Database {
         let settings =
             Settings { cursor_key: [7; 32], clock, rng: Rng::seeded(7), ..Settings::default() };
         let engine = Engine::with_settings(schema, source.clone(), settings).expect("an API");
+        let engine = Arc::new(engine);
         let database = Database { engine, source };
         let rows: Json = serde_json::from_str(&read(rows)).expect("JSON");
         let whole = Principal::local();
@@ -105,6 +106,44 @@ fn probes() -> Vec<(String, String, bool)> {
         (name.trim_start_matches("= ").to_owned(), document.trim().to_owned(), differs)
     });
     probes.collect()
+}
+
+#[tokio::test]
+async fn changes_are_told_to_those_who_see_all_of_a_table() {
+    let database = Database::new(&read("schema.graphql"), "rows.json").await;
+    let start = async |who: Principal| {
+        let request = Request::new("subscription { letterChanged { kind node { id } } }", who);
+        let started = database.engine.subscribe(request, &Terms::default()).await;
+        started.map(drop).map_err(|refused| refused.json().expect("JSON"))
+    };
+    let refused = start(reader()).await.expect_err("some letters are held back");
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "DENIED", "{refused}");
+    assert_eq!(start(caller("u2", &["support"])).await, Ok(()));
+    assert_eq!(start(caller("u2", &[EVERYTHING])).await, Ok(()));
+    assert_eq!(start(Principal::local()).await, Ok(()));
+}
+
+#[tokio::test]
+async fn parts_of_an_answer_hold_to_policies_as_whole_answers_do() {
+    let database = Database::new(&read("schema.graphql"), "rows.json").await;
+    let deliver = async |query: &str, who: Principal| match database
+        .engine
+        .deliver(Request::new(query, who), &Terms::default())
+        .await
+    {
+        Answer::Whole(response) | Answer::Parts(response, _) => {
+            String::from_utf8(response.body).expect("UTF-8")
+        }
+    };
+    for query in [
+        "{ people { nodes { id salary bonus note } totalCount } letters { nodes { id body } } }",
+        "{ people { nodes { rank } } }",
+        "{ audits { totalCount } }",
+    ] {
+        assert_eq!(deliver(query, reader()).await, database.ask(query, &reader()).await);
+        let whole = Principal::local();
+        assert_eq!(deliver(query, whole.clone()).await, database.ask(query, &whole).await);
+    }
 }
 
 #[tokio::test]
