@@ -53,6 +53,9 @@ struct Key {
 #[derive(Debug, Default)]
 pub(crate) struct Usages {
     counts: Mutex<Counts>,
+    /// Held by the one that writes: who asks for usage after another has taken the counts waits until they
+    /// are written.
+    writing: tokio::sync::Mutex<()>,
     missed: AtomicU64,
 }
 
@@ -77,8 +80,10 @@ impl Usages {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Writes what was counted; when that fails or is given up, it is counted on.
+    /// Writes what was counted until now, by this call or by one under way; when that fails or is given up,
+    /// it is counted on.
     pub(crate) async fn write(&self, database: &Database, now: Timestamp) -> Result<()> {
+        let _writing = self.writing.lock().await;
         let counts = std::mem::take(&mut *self.counts.lock());
         let mut taken = Taken { usages: self, counts };
         kept::write(database, &taken.counts, now).await?;
@@ -205,6 +210,21 @@ mod tests {
         usages.count(&usage("films"), &Asker::named("web", ""), at(1));
         assert!(usages.write(&database, at(1)).now_or_never().is_none());
         usages.write(&database, at(1)).await.unwrap();
+        assert_eq!(read(&database, at(1), WEIGHED).await.unwrap().operations[0].requests, 1);
+    }
+
+    #[tokio::test]
+    async fn who_writes_while_another_does_waits_for_its_counts() {
+        let database = Database::open("sqlite::memory:").await.unwrap();
+        database.migrate("server_usage", MIGRATIONS).await.unwrap();
+        let usages = Usages::default();
+        usages.count(&usage("films"), &Asker::named("web", ""), at(1));
+        let mut first = Box::pin(usages.write(&database, at(1)));
+        assert!(futures::poll!(&mut first).is_pending());
+        let mut second = Box::pin(usages.write(&database, at(1)));
+        assert!(futures::poll!(&mut second).is_pending());
+        first.await.unwrap();
+        second.await.unwrap();
         assert_eq!(read(&database, at(1), WEIGHED).await.unwrap().operations[0].requests, 1);
     }
 
