@@ -23,6 +23,7 @@ mod switch;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use base::{Error, Kind, Result};
 use futures::FutureExt;
@@ -83,6 +84,8 @@ pub struct Done {
     keys: Mutex<HashMap<String, KeysRead>>,
     /// Rows that were copied, by type.
     copies: Mutex<HashMap<String, Copied>>,
+    /// How often a hold was given up because too much was left to copy.
+    gave_way: AtomicU32,
 }
 
 /// Rows of a unit where nobody says otherwise.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use super::bank::Rows;
 
@@ -63,6 +64,8 @@ pub(crate) enum Line {
 pub(crate) struct Diary {
     file: Mutex<File>,
     done: AtomicU64,
+    /// Is told of each operation that is acknowledged.
+    news: Notify,
     tended: AtomicU64,
 }
 
@@ -74,6 +77,7 @@ impl Diary {
         Ok(Diary {
             file: Mutex::new(file),
             done: AtomicU64::default(),
+            news: Notify::new(),
             tended: AtomicU64::default(),
         })
     }
@@ -89,7 +93,20 @@ impl Diary {
             _ => return Ok(()),
         };
         count.fetch_add(1, Ordering::SeqCst);
+        self.news.notify_waiters();
         Ok(())
+    }
+
+    /// Waits until more operations were acknowledged than so many; gives how many were.
+    pub(crate) async fn more_than(&self, known: u64) -> u64 {
+        loop {
+            let news = self.news.notified();
+            let done = self.done();
+            if done > known {
+                return done;
+            }
+            news.await;
+        }
     }
 
     /// How many operations were acknowledged.

@@ -91,7 +91,7 @@ async fn all_rows(dataset: Option<Arc<Dataset>>, object: ObjectType) -> Result<B
 
 impl Since {
     /// Rows that came.
-    fn new_rows(&self) -> u64 {
+    pub(crate) fn new_rows(&self) -> u64 {
         self.came.iter().filter_map(|fragment| fragment.num_rows()).sum::<usize>() as u64
     }
 

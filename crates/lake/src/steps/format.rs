@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
 use base::{Error, Kind, Result};
@@ -20,6 +21,7 @@ use frame::Value;
 use futures::TryStreamExt;
 use iceberg::spec::Operation;
 use schema::{ObjectType, TableFormat};
+use tokio::time::Instant;
 
 use super::fill::HELD_ROWS;
 use super::since::{self, Part, Since, State};
@@ -41,6 +43,10 @@ use crate::table::Table;
 
 /// Times that a copy catches up before writers must wait for the rest, however much that is.
 const ROUNDS: u32 = 8;
+/// Rows that are copied while writers wait, unless a copy gave way to them [`ROUNDS`] times.
+const MOST_HELD: u64 = 2 * HELD_ROWS;
+/// The version of a copy that gave way: no table has it.
+const BEHIND: i64 = -1;
 /// Bytes of rows that are written at once.
 const UNIT_BYTES: usize = 64 << 20;
 /// Of so many rows, one may go before a copy is begun anew.
@@ -82,11 +88,19 @@ pub(super) async fn copy(context: &Context<'_>, type_name: &str, all: bool) -> R
         }
         let known = context.control.done.copies.lock().remove(type_name);
         let work = Work { context, object, table: &table, all };
+        let began = Instant::now();
         let (copied, rows) = match wanted {
             TableFormat::Lance => work.to_lance(known).await?,
             TableFormat::Iceberg => work.to_iceberg(known).await?,
         };
+        let millis = began.elapsed().as_millis() as u64;
+        tracing::info!(type_name, round, rows, millis, held = all, "copied");
+        let is_behind = copied.version == BEHIND;
         context.control.done.copies.lock().insert(type_name.to_owned(), copied);
+        if is_behind {
+            let text = format!("{rows} rows came or went before writers had to wait");
+            return Err(Error::new(Kind::Conflict, text));
+        }
         if all || rows <= HELD_ROWS || round >= ROUNDS {
             break;
         }
@@ -144,6 +158,10 @@ impl Work<'_> {
             _ => (State::new(), Filling::begin(lake, table).await?, 0),
         };
         let mut since = since::since(lake, &of, &content).await?;
+        if self.gives_way(since.rows()) {
+            let to = To::Lance { of, filling };
+            return Ok((Copied { version: BEHIND, rows, to }, since.rows()));
+        }
         if !self.may_follow(since.gone(), rows)? {
             filling.clear();
             (of, rows) = (State::new(), 0);
@@ -156,6 +174,17 @@ impl Work<'_> {
         rows = (rows + came).saturating_sub(since.gone());
         of = since::state(&content);
         Ok((Copied { version: table.version, rows, to: To::Lance { of, filling } }, touched))
+    }
+
+    /// Whether writers would wait for long: a compaction, say, moved many rows just before the hold. Then
+    /// the copy gives way to them and catches up while they go on, unless it did so often enough.
+    fn gives_way(&self, rows: u64) -> bool {
+        let gave_way = &self.context.control.done.gave_way;
+        let gives = self.all && rows > MOST_HELD && gave_way.load(Ordering::Relaxed) < ROUNDS;
+        if gives {
+            gave_way.fetch_add(1, Ordering::Relaxed);
+        }
+        gives
     }
 
     /// Whether a copy can follow a table that lost so many rows.
@@ -232,7 +261,12 @@ impl Work<'_> {
         if table.lance_version == staged.of {
             return Ok((Copied { version, rows, to: To::Iceberg(staged) }, 0));
         }
-        let since = match LanceSince::of(lake, table, staged.of).await? {
+        let since = LanceSince::of(lake, table, staged.of).await?;
+        let much = since.as_ref().map_or(u64::MAX, |since| since.gone() + since.new_rows());
+        if self.gives_way(much) {
+            return Ok((Copied { version: BEHIND, rows, to: To::Iceberg(staged) }, much));
+        }
+        let since = match since {
             Some(since) if self.may_follow(since.gone(), rows)? => since,
             _ => {
                 self.discard(&staged).await;

@@ -1,6 +1,7 @@
 //! Changes of tables that go on being read and written: what a change prepares is seen by nobody, may
 //! break off after any unit, and becomes true at one moment.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +11,7 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use lake::steps::{Control, SchemaChange};
 use lake::{Change, Lake, SqlOptions, TableChange};
+use parking_lot::Mutex;
 use schema::plan::Step;
 use schema::{FieldKind, ObjectType, Schema};
 
@@ -182,4 +184,44 @@ async fn values_of_a_dropped_column_stay_until_the_contract() {
     assert_eq!(shown(&lab.lake).await, ["id", "title"]);
     let table = lab.lake.table("Film").await.unwrap();
     assert_eq!(table.iceberg().unwrap().current_schema().as_struct().fields().len(), 2);
+}
+
+/// Rows that come between the last look and the hold.
+const MUCH: u64 = 5_000;
+
+/// Adds films, in whichever format they are.
+async fn insert_many(lake: &Lake, numbers: RangeInclusive<u64>) -> Result<()> {
+    let many: Vec<_> = numbers.map(film_row).collect();
+    let batch = lab::batch(lake, "Film", &many);
+    lab::write(lake, "Film", WriteOp::Insert(vec![batch])).await.map(drop)
+}
+
+#[tokio::test]
+async fn writers_do_not_wait_until_much_is_copied_into_another_format() {
+    for (from, to) in [(film(), lab::lance(film())), (lab::lance(film()), film())] {
+        let lab = Lab::new(vec![from]).await;
+        insert_many(&lab.lake, 0..=0).await.unwrap();
+        let copied = Arc::new(Mutex::new(Vec::new()));
+        let (seen, lake) = (Arc::clone(&copied), lab.lake.clone());
+        let between = move |rows: u64| -> BoxFuture<'static, Result<()>> {
+            let (seen, lake) = (Arc::clone(&seen), lake.clone());
+            Box::pin(async move {
+                seen.lock().push(rows);
+                if rows == 1 {
+                    insert_many(&lake, 1..=MUCH).await?;
+                }
+                Ok(())
+            })
+        };
+        let step = Step::ChangeFormat { type_name: "Film".into() };
+        let (old, new) = (lab.lake.schema(), Arc::new(schema_of(vec![to])));
+        let control = Control { between: &between, unit_rows: 1, ..Control::new(&|_| {}) };
+        let change = SchemaChange { steps: &[&step], old: &old, new: &new };
+        lab.lake.prepare_step(&step, change, &control).await.unwrap();
+        lab.lake.switch(change, None, Vec::new(), &control).await.unwrap();
+        lab.lake.set_schema(new);
+        assert_eq!(rows(&lab.lake, &["id", "title"]).await.len() as u64, MUCH + 1);
+        // Whoever holds the table does not look whether to pause: these rows came without a hold.
+        assert_eq!(copied.lock().iter().sum::<u64>(), MUCH + 1, "{:?}", copied.lock());
+    }
 }
