@@ -1,15 +1,16 @@
 //! Tables in the Lance format: `@table(format: LANCE)`.
 //!
 //! ```text
-//! WriteRequest → rows by key → a version that nobody sees yet → catalog swap with its row → receipt
+//! requests → rows by key → a version that nobody sees yet → catalog swap with its row
 //! ```
 //!
-//! In: write requests and questions about tables whose rows are a Lance dataset. Out: receipts and
+//! In: changes of tables whose rows are a Lance dataset, and questions about them. Out: versions and
 //! providers. A version becomes visible in the same transaction that moves the table's pointer, so
-//! a crash leaves nothing but unnamed files. Imports come in through `rows`, changes of columns
-//! through `alter`.
+//! a crash leaves nothing but unnamed files. Requests come in through
+//! `changes`, imports through `rows`, changes of columns through `alter`.
 
 mod alter;
+mod changes;
 mod copy;
 mod earlier;
 mod rollback;
@@ -19,6 +20,7 @@ pub(crate) mod tidy;
 mod types;
 
 pub(crate) use alter::{alter, check_step, refuse};
+pub(crate) use changes::Changes;
 pub(crate) use copy::{Filling, Since};
 pub(crate) use rollback::rollback;
 pub(crate) use rows::import;
@@ -33,118 +35,21 @@ use base::{Error, Kind, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use frame::convert::{batch_of, rows_of};
-use frame::{Field, SnapshotRef, Value, WriteOp, WriteReceipt, WriteRequest};
+use frame::{Field, SnapshotRef, Value};
 use futures::{FutureExt, TryStreamExt};
 use lance::Dataset;
 use lance::datafusion::LanceTableProvider;
-use lance::dataset::write::delete::DeleteBuilder;
 use lance::dataset::{MergeInsertBuilder, WhenMatched, WhenNotMatched, WriteMode};
-use schema::{ObjectType, TableFormat};
+use schema::ObjectType;
 
 use crate::catalog::{Statement, Swap};
-use crate::commit::contend::Contender;
-use crate::commit::{fingerprint, group};
-use crate::lake::object_named;
 use crate::lance_store::{Held, VersionNote, failed};
 use crate::query::near::any_key;
-use crate::successor;
 use crate::{Lake, Snapshot, Table, shape};
 
 /// Where the rows of a table are.
 pub(crate) fn dataset_name(table: &Table) -> String {
     format!("_tables/{}.lance", table.id)
-}
-
-/// Makes one change of a Lance table.
-pub(crate) async fn write(lake: &Lake, request: &WriteRequest) -> Result<WriteReceipt> {
-    let wanted = fingerprint::of(request)?;
-    let types = [Arc::clone(&request.table)];
-    let mut contender = Contender::new(lake);
-    contender.start(&types, false).await?;
-    let result = loop {
-        match repeated(lake, request, &wanted).await {
-            Ok(None) => {}
-            Ok(Some(receipt)) => break Ok(receipt),
-            Err(error) => break Err(error),
-        }
-        let error = match once(contender.lake(), request, &wanted).await {
-            Err(error) if error.kind() == Kind::Conflict => error,
-            // A newer schema was deployed under the commit: the next attempt is made for that one.
-            Err(error)
-                if error.kind() == Kind::Stale
-                    && !successor::is_moved(&error)
-                    && is_newer(lake, request).await =>
-            {
-                error
-            }
-            result => break result,
-        };
-        if let Err(error) = contender.again(error, &types).await {
-            break Err(error);
-        }
-    };
-    contender.end().await;
-    group::nudge(lake, &request.table);
-    result
-}
-
-/// The receipt of the same request, when it was made before.
-async fn repeated(
-    lake: &Lake,
-    request: &WriteRequest,
-    wanted: &str,
-) -> Result<Option<WriteReceipt>> {
-    let Some(key) = &request.idempotency_key else { return Ok(None) };
-    let earlier = group::earlier(lake, key, wanted).await?;
-    let receipt =
-        |group::Earlier { snapshot, rows }| WriteReceipt { snapshot, rows, replayed: true };
-    Ok(earlier.map(receipt))
-}
-
-/// Whether a newer schema is deployed by which the request can be tried.
-async fn is_newer(lake: &Lake, request: &WriteRequest) -> bool {
-    let table = lake.table(&request.table).await;
-    table.is_ok_and(|table| lake.version().is_some_and(|version| table.seen.deployed > version))
-}
-
-async fn once(lake: &Lake, request: &WriteRequest, wanted: &str) -> Result<WriteReceipt> {
-    let table = lake.table(&request.table).await?;
-    if let Some(newer) = successor::writer(lake, &table).await? {
-        let request = successor::translated(lake, &newer, request)?;
-        if newer.table(&request.table).await?.format != TableFormat::Lance {
-            return Err(successor::moved());
-        }
-        return Box::pin(once(&newer, &request, wanted)).await;
-    }
-    let schema = lake.schema();
-    let object = object_named(&schema, &request.table)?;
-    let change = Work::new(lake, object, &table);
-    let rows = change.apply(&request.op).await?;
-    let note = Note {
-        operation: operation(&request.op),
-        author: &request.principal.subject,
-        summary: "mutation",
-    };
-    let receipts = |snapshot: i64| match &request.idempotency_key {
-        Some(key) => {
-            let now = lake.config().clock.now();
-            vec![group::forget_old(now), group::receipt(key, wanted, snapshot, rows, now)]
-        }
-        None => Vec::new(),
-    };
-    let snapshot = match rows {
-        0 => {
-            // That nothing was to be done must be remembered too: the same request, sent again when
-            // there is something, is not another one.
-            let receipts = receipts(i64::try_from(table.lance_version).unwrap_or(i64::MAX));
-            let remembered = lake.catalog().swap(&[], &receipts).await;
-            remembered.map_err(group::taken_meanwhile)?;
-            table.lance_version
-        }
-        _ => change.publish(note, receipts).await?,
-    };
-    let snapshot = i64::try_from(snapshot).unwrap_or(i64::MAX);
-    Ok(WriteReceipt { snapshot, rows, replayed: false })
 }
 
 /// What is remembered of a change.
@@ -194,31 +99,6 @@ impl<'a> Work<'a> {
         };
         let key = key.iter().filter_map(position).collect();
         Work { lake, object, table, fields, key, held: Held::on(table.lance_version) }
-    }
-
-    /// Prepares the new version; gives the rows that change.
-    async fn apply(&self, op: &WriteOp) -> Result<u64> {
-        let rows = match op {
-            WriteOp::Append(batches) if self.key.is_empty() => self.rows(batches)?,
-            WriteOp::Append(batches) | WriteOp::Insert(batches) => {
-                let rows = self.rows(batches)?;
-                self.check_new(&rows).await?;
-                rows
-            }
-            WriteOp::Upsert(batches) => {
-                let rows = self.last_of_each_key(self.rows(batches)?)?;
-                self.merge(&rows).await?;
-                return Ok(rows.len() as u64);
-            }
-            WriteOp::Update(batches) => {
-                let rows = self.updated(batches).await?;
-                self.merge(&rows).await?;
-                return Ok(rows.len() as u64);
-            }
-            WriteOp::Delete(keys) => return self.delete(keys).await,
-        };
-        self.append(&rows).await?;
-        Ok(rows.len() as u64)
     }
 
     fn rows(&self, batches: &[RecordBatch]) -> Result<Vec<Row>> {
@@ -325,46 +205,6 @@ impl<'a> Work<'a> {
         Ok(rows)
     }
 
-    /// The rows that an update leaves: those that exist, with the given columns changed.
-    async fn updated(&self, batches: &[RecordBatch]) -> Result<Vec<Row>> {
-        self.must_have_key()?;
-        let target = arrow_schema(&self.fields);
-        let mut changes: Vec<(Vec<Value>, Changed)> = Vec::new();
-        for batch in batches {
-            let given = shape::given(self.object, batch, &target, changes.len() as u64)?;
-            for row in 0..batch.num_rows() {
-                let mut values: Changed = Vec::with_capacity(given.len());
-                for (position, array) in &given {
-                    let data_type = &self.fields[*position].data_type;
-                    values.push((*position, frame::convert::value_at(array, row, data_type)?));
-                }
-                let part = |position: &usize| {
-                    values.iter().find(|(at, _)| at == position).map(|(_, value)| value.clone())
-                };
-                let key = self.key.iter().map(part).collect::<Option<Vec<_>>>();
-                let key = key.ok_or_else(|| Error::invalid("an update lacks the key"))?;
-                changes.push((key, values));
-            }
-        }
-        let keys: Vec<Vec<Value>> = changes.iter().map(|(key, _)| key.clone()).collect();
-        let mut rows: HashMap<Vec<Value>, Row> =
-            self.existing(&keys).await?.into_iter().map(|row| (self.key_of(&row), row)).collect();
-        for (key, values) in changes {
-            let Some(row) = rows.get_mut(&key) else {
-                let (name, key) = (&self.table.name, shown(&key));
-                return Err(Error::not_found(format!(
-                    "table `{name}` has no row with the key {key}"
-                )));
-            };
-            for (position, value) in values {
-                row[position] = value;
-            }
-        }
-        let mut rows: Vec<Row> = rows.into_values().collect();
-        rows.sort_by_key(|row| self.key_of(row));
-        Ok(rows)
-    }
-
     async fn dataset(&self) -> Result<Option<Arc<Dataset>>> {
         dataset_at(self.lake, self.table, self.table.lance_version, Some(&self.held)).await
     }
@@ -410,15 +250,6 @@ impl<'a> Work<'a> {
         merged.map(|_| ()).map_err(|error| self.writing(error))
     }
 
-    async fn delete(&self, keys: &[Vec<Value>]) -> Result<u64> {
-        self.must_have_key()?;
-        let gone = self.existing(keys).await?.len() as u64;
-        let Some(dataset) = self.dataset().await?.filter(|_| gone > 0) else { return Ok(0) };
-        let delete = DeleteBuilder::from_expr(dataset, self.has_key(keys)?).conflict_retries(0);
-        delete.execute().boxed().await.map_err(|error| self.writing(error))?;
-        Ok(gone)
-    }
-
     /// The prepared version, and what makes it visible.
     fn prepared(&self, note: Note<'_>) -> Result<(u64, Vec<Statement>)> {
         let prepared = self.held.take()?;
@@ -451,12 +282,14 @@ impl<'a> Work<'a> {
     }
 }
 
-fn operation(op: &WriteOp) -> &'static str {
-    match op {
-        WriteOp::Append(_) | WriteOp::Insert(_) => "append",
-        WriteOp::Upsert(_) | WriteOp::Update(_) => "overwrite",
-        WriteOp::Delete(_) => "delete",
-    }
+/// Keys of one column that one condition names.
+const KEYS: usize = 10_000;
+/// Keys of several columns that one condition names: they nest.
+const NESTED_KEYS: usize = 500;
+
+/// Keys in portions, each of which a condition can name. Each condition may read the keys of all rows.
+fn portions(keys: &[Vec<Value>]) -> std::slice::Chunks<'_, Vec<Value>> {
+    keys.chunks(if keys.iter().all(|key| key.len() == 1) { KEYS } else { NESTED_KEYS })
 }
 
 fn shown(key: &[Value]) -> String {

@@ -30,18 +30,6 @@ pub(crate) async fn writer(lake: &Lake, table: &Table) -> Result<Option<Lake>> {
     }
 }
 
-/// What a write meets whose table moved to the other format while it waited: it is to begin again.
-pub(crate) fn moved() -> Error {
-    Error::new(Kind::Stale, MOVED).hint("repeat the write")
-}
-
-const MOVED: &str = "the table was moved to another format meanwhile";
-
-/// Whether a write met that.
-pub(crate) fn is_moved(error: &Error) -> bool {
-    error.kind() == Kind::Stale && error.message() == MOVED
-}
-
 /// The request as the schema of `to` says it.
 pub(crate) fn translated(from: &Lake, to: &Lake, request: &WriteRequest) -> Result<WriteRequest> {
     let gone = || {

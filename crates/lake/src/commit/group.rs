@@ -31,7 +31,8 @@ use super::overlay::Overlay;
 use super::positions;
 use super::snapshot;
 use crate::catalog::Statement;
-use crate::lake::Lake;
+use crate::lake::{Lake, object_named};
+use crate::lance_table::Changes;
 use crate::maintain;
 use crate::maintain::turn::Tended;
 use crate::successor;
@@ -264,9 +265,6 @@ async fn try_batch(
         // The version that the requests were made for is not served any more.
         Err(error) => return Ok(batch.iter().map(|_| Err(copy(&error))).collect()),
     };
-    if table.format == TableFormat::Lance {
-        return Ok(batch.iter().map(|_| Err(successor::moved())).collect());
-    }
     let (mut answers, fresh, twins) = replayed(lake, batch).await?;
     let newer = match successor::writer(lake, &table).await {
         Ok(newer) => newer,
@@ -289,33 +287,11 @@ async fn try_batch(
             (newer, newer.table(&said.table).await?, requests)
         }
     };
-    let requests_now = wanted(&requests, &fresh);
-    let mut overlay = Overlay::new(lake, &table, &requests_now, known.of(&table)?).await?;
-    let mut made = Vec::new();
-    for index in &fresh {
-        let said = requests[*index].as_ref().map(Arc::clone).map_err(copy);
-        match said {
-            Ok(request) => match overlay.apply(&request).await {
-                Ok(rows) => made.push((*index, rows)),
-                Err(error) => answers[*index] = Some(Err(error)),
-            },
-            Err(error) => answers[*index] = Some(Err(error)),
-        }
-    }
-    let now = lake.config().clock.now();
-    let (delta, info) = delta_of(lake, &table, overlay, &made, batch).await?;
-    let written = snapshot::write(lake, &table, delta, &info).await?;
-    let id = written.snapshot.id;
-    let mut also = Vec::new();
-    for (index, rows) in &made {
-        if let Some(key) = &batch[*index].request.idempotency_key {
-            also.push(receipt(key, &batch[*index].fingerprint, id, *rows, now));
-        }
-    }
-    if !also.is_empty() {
-        also.insert(0, forget_old(now));
-    }
-    lake.publish(vec![written], &also).await.map_err(taken_meanwhile)?;
+    let asked = Asked { lake, table: &table, batch, requests: &requests, fresh: &fresh };
+    let (id, made) = match table.format {
+        TableFormat::Iceberg => asked.of_iceberg(known.of(&table)?, &mut answers).await?,
+        TableFormat::Lance => asked.of_lance(&mut answers).await?,
+    };
     for (index, rows) in made {
         answers[index] = Some(Ok(WriteReceipt { snapshot: id, rows, replayed: false }));
     }
@@ -330,9 +306,94 @@ async fn try_batch(
     Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect())
 }
 
-/// The requests that are made now.
-fn wanted(requests: &[Result<Arc<WriteRequest>>], fresh: &[usize]) -> Vec<Arc<WriteRequest>> {
-    fresh.iter().filter_map(|index| requests[*index].as_ref().ok().map(Arc::clone)).collect()
+/// The requests of a batch, as the deployed schema says them.
+struct Asked<'a> {
+    lake: &'a Lake,
+    table: &'a Arc<Table>,
+    batch: &'a [Pending],
+    requests: &'a [Result<Arc<WriteRequest>>],
+    /// Those that are made now.
+    fresh: &'a [usize],
+}
+
+/// Requests that were made, each with the rows that it touched.
+type Made = Vec<(usize, u64)>;
+
+impl Asked<'_> {
+    /// Commits what the requests make of an Iceberg table; gives the snapshot.
+    async fn of_iceberg(&self, found: &mut Found, answers: &mut Answers) -> Result<(i64, Made)> {
+        let Asked { lake, table, batch, .. } = *self;
+        let mut overlay = Overlay::new(lake, table, &self.wanted(), found).await?;
+        let made = self.make(answers, |request| overlay.apply(request));
+        let (delta, info) = delta_of(lake, table, overlay, &made, batch).await?;
+        let written = snapshot::write(lake, table, delta, &info).await?;
+        let id = written.snapshot.id;
+        let receipts = self.receipts(&made, id);
+        lake.publish(vec![written], &receipts).await.map_err(taken_meanwhile)?;
+        Ok((id, made))
+    }
+
+    /// Likewise of a Lance table; gives the version.
+    async fn of_lance(&self, answers: &mut Answers) -> Result<(i64, Made)> {
+        let schema = self.lake.schema();
+        let object = object_named(&schema, &self.table.type_name)?;
+        let mut changes = Changes::new(self.lake, object, self.table, &self.wanted()).await?;
+        let made = self.make(answers, |request| changes.apply(request));
+        let (author, summary) = words(&made, self.batch);
+        let receipts = |id: i64| self.receipts(&made, id);
+        let id = changes.publish(&author, &summary, receipts).await?;
+        Ok((id, made))
+    }
+
+    fn wanted(&self) -> Vec<Arc<WriteRequest>> {
+        let requests = self.fresh.iter().map(|index| &self.requests[*index]);
+        requests.filter_map(|request| request.as_ref().ok().map(Arc::clone)).collect()
+    }
+
+    /// Makes one request after the other; those that are refused are answered.
+    fn make(
+        &self,
+        answers: &mut Answers,
+        mut apply: impl FnMut(&WriteRequest) -> Result<u64>,
+    ) -> Made {
+        let mut made = Vec::new();
+        for index in self.fresh {
+            let said = self.requests[*index].as_ref().map_err(copy);
+            match said.and_then(|request| apply(request)) {
+                Ok(rows) => made.push((*index, rows)),
+                Err(error) => answers[*index] = Some(Err(error)),
+            }
+        }
+        made
+    }
+
+    /// The statements that remember what was made.
+    fn receipts(&self, made: &[(usize, u64)], snapshot: i64) -> Vec<Statement> {
+        let now = self.lake.config().clock.now();
+        let remembered = made.iter().filter_map(|(index, rows)| {
+            let pending = &self.batch[*index];
+            let key = pending.request.idempotency_key.as_ref()?;
+            Some(receipt(key, &pending.fingerprint, snapshot, *rows, now))
+        });
+        let mut receipts: Vec<Statement> = remembered.collect();
+        if !receipts.is_empty() {
+            receipts.insert(0, forget_old(now));
+        }
+        receipts
+    }
+}
+
+/// Who made the requests, and what they are.
+fn words(made: &[(usize, u64)], batch: &[Pending]) -> (String, String) {
+    let mut authors: Vec<&str> =
+        made.iter().map(|(index, _)| batch[*index].request.principal.subject.as_ref()).collect();
+    authors.sort_unstable();
+    authors.dedup();
+    let summary = match made.len() {
+        1 => "mutation".to_owned(),
+        count => format!("{count} mutations"),
+    };
+    (authors.join(", "), summary)
 }
 
 fn lost() -> Result<WriteReceipt> {
@@ -399,19 +460,9 @@ async fn delta_of(
         (false, false) => Some(Operation::Overwrite),
     };
     positions::delete(lake, table, gone, &mut delta).await?;
-    let mut authors: Vec<&str> =
-        made.iter().map(|(index, _)| batch[*index].request.principal.subject.as_ref()).collect();
-    authors.sort_unstable();
-    authors.dedup();
-    let info = CommitInfo {
-        author: authors.join(", ").into(),
-        summary: if made.len() == 1 {
-            "mutation".into()
-        } else {
-            format!("{} mutations", made.len()).into()
-        },
-        ..CommitInfo::default()
-    };
+    let (author, summary) = words(made, batch);
+    let info =
+        CommitInfo { author: author.into(), summary: summary.into(), ..CommitInfo::default() };
     Ok((delta, info))
 }
 

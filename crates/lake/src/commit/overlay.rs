@@ -153,7 +153,7 @@ impl<'a> Overlay<'a> {
     }
 
     /// Makes one request's change; how many rows it touched.
-    pub(crate) async fn apply(&mut self, request: &WriteRequest) -> Result<u64> {
+    pub(crate) fn apply(&mut self, request: &WriteRequest) -> Result<u64> {
         let name = Arc::clone(&self.table.name);
         let keyed = !self.layout.key.is_empty();
         match &request.op {

@@ -20,7 +20,7 @@ use lance_table::format::Fragment;
 use meta::Param;
 use schema::ObjectType;
 
-use super::{Note, Work, arrow_schema, columns_of, dataset_at, dataset_name, types};
+use super::{Note, Work, arrow_schema, columns_of, dataset_at, dataset_name, portions, tidy, types};
 use crate::catalog::Statement;
 use crate::failure::failed as failed_to;
 use crate::lance_store::failed;
@@ -28,8 +28,6 @@ use crate::{Lake, Table, shape};
 
 /// What is said of versions that were never the table's, of a copy that broke off too.
 const COPYING: &str = "copy before a schema change";
-/// Keys that one version removes.
-const KEYS: usize = 500;
 
 /// A dataset that is being filled.
 #[derive(Clone, Debug)]
@@ -92,7 +90,7 @@ impl Filling {
         table: &Table,
         keys: &[Vec<Value>],
     ) -> Result<()> {
-        for keys in keys.chunks(KEYS) {
+        for keys in portions(keys) {
             let table = self.table(table);
             let work = Work::new(lake, object, &table);
             work.must_have_key()?;
@@ -100,6 +98,23 @@ impl Filling {
             let delete = DeleteBuilder::from_expr(dataset, work.has_key(keys)?).conflict_retries(0);
             delete.execute().boxed().await.map_err(|error| work.writing(error))?;
             self.note(&work, "delete").await?;
+        }
+        Ok(())
+    }
+
+    /// Makes an index of the key when that is worth it, so that the table has it from its first moment: without
+    /// it each write looks at all rows.
+    pub(crate) async fn index(
+        &mut self,
+        lake: &Lake,
+        object: &ObjectType,
+        table: &Table,
+    ) -> Result<()> {
+        let table = self.table(table);
+        let work = Work::new(lake, object, &table);
+        let Some(made) = tidy::make(&work).await? else { return Ok(()) };
+        if self.begun && tidy::prepare(&work, made).await? {
+            self.note(&work, "replace").await?;
         }
         Ok(())
     }

@@ -5,7 +5,6 @@
 
 use arrow::record_batch::RecordBatch;
 use base::Result;
-use frame::WriteOp;
 use futures::FutureExt;
 use lance::dataset::WriteMode;
 use lance::dataset::write::delete::DeleteBuilder;
@@ -47,11 +46,16 @@ async fn once(
             "overwrite"
         }
         ImportMode::Append => {
-            change.apply(&WriteOp::Append(batches.to_vec())).await?;
+            let rows = change.rows(batches)?;
+            if !change.key.is_empty() {
+                change.check_new(&rows).await?;
+            }
+            change.append(&rows).await?;
             "append"
         }
         ImportMode::Upsert => {
-            change.apply(&WriteOp::Upsert(batches.to_vec())).await?;
+            let rows = change.last_of_each_key(change.rows(batches)?)?;
+            change.merge(&rows).await?;
             "overwrite"
         }
     };

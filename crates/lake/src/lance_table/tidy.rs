@@ -83,7 +83,13 @@ async fn try_join(lake: &Lake, type_name: &str, asked: bool) -> Result<Joined> {
 /// columns the first is indexed. It is made beside changes, on the version that is there when it begins, and
 /// covers what is left of that version's fragments when it is done: rows that came meanwhile lie in others.
 pub(crate) async fn index(lake: &Lake, type_name: &str) -> Result<bool> {
-    let Some(made) = make(lake, type_name).await? else { return Ok(false) };
+    let made = {
+        let schema = lake.schema();
+        let object = object_named(&schema, type_name)?;
+        let table = lake.table(type_name).await?;
+        make(&Work::new(lake, object, &table)).await?
+    };
+    let Some(made) = made else { return Ok(false) };
     let attempt = |lake: Lake| {
         let made = made.clone();
         async move { use_index(&lake, type_name, made).await }.boxed()
@@ -93,21 +99,18 @@ pub(crate) async fn index(lake: &Lake, type_name: &str) -> Result<bool> {
 
 /// An index whose files are written, and the fragments that it was made of.
 #[derive(Clone, Debug)]
-struct Made {
+pub(super) struct Made {
     index: IndexMetadata,
     fragments: Arc<Vec<Fragment>>,
 }
 
-async fn make(lake: &Lake, type_name: &str) -> Result<Option<Made>> {
-    let schema = lake.schema();
-    let object = object_named(&schema, type_name)?;
-    let table = lake.table(type_name).await?;
-    let work = Work::new(lake, object, &table);
+/// Writes the index of the key when that is worth it.
+pub(super) async fn make(work: &Work<'_>) -> Result<Option<Made>> {
     let Some(dataset) = work.dataset().await? else { return Ok(None) };
-    if !worth_indexing(&work, &dataset).await? {
+    if !worth_indexing(work, &dataset).await? {
         return Ok(None);
     }
-    let Some(column) = indexed(&work) else { return Ok(None) };
+    let Some(column) = indexed(work) else { return Ok(None) };
     let mut dataset = dataset.as_ref().clone();
     let fragments = Arc::clone(dataset.fragments());
     let (columns, params) = ([column.name.as_ref()], ScalarIndexParams::default());
@@ -117,12 +120,22 @@ async fn make(lake: &Lake, type_name: &str) -> Result<Option<Made>> {
     Ok(Some(Made { index, fragments }))
 }
 
-/// Makes a version that has the index; gives whether there was anything left for it to find.
+/// Makes the version with the index the table's.
 async fn use_index(lake: &Lake, type_name: &str, made: Made) -> Result<bool> {
     let schema = lake.schema();
     let object = object_named(&schema, type_name)?;
     let table = lake.table(type_name).await?;
     let work = Work::new(lake, object, &table);
+    if !prepare(&work, made).await? {
+        return Ok(false);
+    }
+    let note = Note { operation: "replace", author: "headwater", summary: "index the key" };
+    work.publish(note, |_| Vec::new()).await?;
+    Ok(true)
+}
+
+/// Prepares a version that has the index; gives whether there was anything left for it to find.
+pub(super) async fn prepare(work: &Work<'_>, made: Made) -> Result<bool> {
     let Some(dataset) = work.dataset().await? else { return Ok(false) };
     let Made { mut index, fragments } = made;
     let same = unchanged(&fragments, dataset.fragments());
@@ -138,8 +151,6 @@ async fn use_index(lake: &Lake, type_name: &str, made: Made) -> Result<bool> {
     let committed = CommitBuilder::new(Arc::clone(&dataset)).with_max_retries(0);
     let committed = committed.with_skip_auto_cleanup(true).execute(change);
     committed.boxed().await.map_err(|error| work.writing(error))?;
-    let note = Note { operation: "replace", author: "headwater", summary: "index the key" };
-    work.publish(note, |_| Vec::new()).await?;
     Ok(true)
 }
 

@@ -89,19 +89,23 @@ pub(super) async fn copy(context: &Context<'_>, type_name: &str, all: bool) -> R
         let known = context.control.done.copies.lock().remove(type_name);
         let work = Work { context, object, table: &table, all };
         let began = Instant::now();
-        let (copied, rows) = match wanted {
+        let (mut copied, rows) = match wanted {
             TableFormat::Lance => work.to_lance(known).await?,
             TableFormat::Iceberg => work.to_iceberg(known).await?,
         };
         let millis = began.elapsed().as_millis() as u64;
         tracing::info!(type_name, round, rows, millis, held = all, "copied");
+        let is_last = all || rows <= HELD_ROWS || round >= ROUNDS;
+        if let (To::Lance { filling, .. }, true) = (&mut copied.to, is_last && !all) {
+            filling.index(context.lake, object, &table).await?;
+        }
         let is_behind = copied.version == BEHIND;
         context.control.done.copies.lock().insert(type_name.to_owned(), copied);
         if is_behind {
             let text = format!("{rows} rows came or went before writers had to wait");
             return Err(Error::new(Kind::Conflict, text));
         }
-        if all || rows <= HELD_ROWS || round >= ROUNDS {
+        if is_last {
             break;
         }
     }
