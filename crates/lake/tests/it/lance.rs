@@ -97,6 +97,51 @@ async fn many_small_changes_leave_what_a_map_has() {
     }
 }
 
+/// What one of many that write at the same time does with a row of its own.
+async fn at_once(lake: &Lake, kind: u64, id: &str, year: i64) -> Result<i64, Kind> {
+    let whole = batch(lake, "Film", &[row(id, "t", year)]);
+    let op = match kind {
+        0 => WriteOp::Insert(vec![whole]),
+        1 => WriteOp::Upsert(vec![whole]),
+        2 => WriteOp::Update(vec![whole.project(&[0, 2]).unwrap()]),
+        _ => WriteOp::Delete(vec![vec![id.into()]]),
+    };
+    let written = write(lake, "Film", op).await;
+    written.map(|receipt| receipt.snapshot).map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn changes_of_many_at_once_share_versions_and_each_is_refused_for_itself() {
+    let lab = films().await;
+    let rng = base::rng::Rng::seeded(7);
+    let mut map = std::collections::BTreeMap::new();
+    for year in 1..12 {
+        let kinds: Vec<u64> = (0..20).map(|_| rng.below(4)).collect();
+        let ids: Vec<String> = (0..20).map(|id| format!("{id:02}")).collect();
+        let asked = kinds.iter().zip(&ids);
+        let asked = asked.map(|(kind, id)| at_once(&lab.lake, *kind, id, year));
+        let answers = futures::future::join_all(asked).await;
+        for ((kind, id), answer) in kinds.into_iter().zip(ids).zip(&answers) {
+            let expected = match (kind, map.contains_key(&id)) {
+                (0, true) => Err(Kind::AlreadyExists),
+                (2, false) => Err(Kind::NotFound),
+                _ => Ok(()),
+            };
+            assert_eq!(answer.map(drop), expected, "{kind} {id} in {year}");
+            match (kind, answer) {
+                (3, _) => drop(map.remove(&id)),
+                (_, Ok(_)) => drop(map.insert(id, year)),
+                (_, Err(_)) => {}
+            }
+        }
+        let expected: Vec<Vec<Value>> = map.iter().map(|(id, year)| row(id, "t", *year)).collect();
+        assert_eq!(rows(&lab.lake).await, expected, "{year}");
+        let versions: std::collections::BTreeSet<i64> =
+            answers.into_iter().filter_map(Result::ok).collect();
+        assert!(versions.len() <= 3, "{versions:?}");
+    }
+}
+
 /// Maintenance has made a version for this reason.
 async fn tidied(lake: &Lake, summary: &str) -> i64 {
     testkit::wait_for_async(summary, std::time::Duration::from_secs(60), async || {
