@@ -20,7 +20,9 @@ use lance_table::format::Fragment;
 use meta::Param;
 use schema::ObjectType;
 
-use super::{Note, Work, arrow_schema, columns_of, dataset_at, dataset_name, portions, tidy, types};
+use super::{
+    Note, Work, arrow_schema, columns_of, dataset_at, dataset_name, portions, tidy, types,
+};
 use crate::catalog::Statement;
 use crate::failure::failed as failed_to;
 use crate::lance_store::failed;
