@@ -161,6 +161,20 @@ pub enum Function {
     Date,
     /// `date_diff_days(later, earlier)`.
     DateDiffDays,
+    /// `count(list)`: the items that are not null.
+    Count,
+    /// `sum(list)`: null of no items.
+    Sum,
+    /// `avg(list)`: null of no items.
+    Avg,
+    /// `min(list)`: null of no items.
+    Min,
+    /// `max(list)`: null of no items.
+    Max,
+    /// `any(list)`: three-valued; false of no items.
+    Any,
+    /// `all(list)`: three-valued; true of no items.
+    All,
 }
 
 impl Function {
@@ -192,6 +206,23 @@ impl Function {
         ("date", Function::Date),
         ("date_diff_days", Function::DateDiffDays),
     ];
+
+    /// The functions that make one value of a list, with their names. They read what a derived field
+    /// declares beside its row, and only the row interpreter computes them.
+    pub const FOLDS: [(&'static str, Function); 7] = [
+        ("count", Function::Count),
+        ("sum", Function::Sum),
+        ("avg", Function::Avg),
+        ("min", Function::Min),
+        ("max", Function::Max),
+        ("any", Function::Any),
+        ("all", Function::All),
+    ];
+
+    /// Whether it makes one value of a list.
+    pub fn is_fold(self) -> bool {
+        Function::FOLDS.iter().any(|(_, fold)| *fold == self)
+    }
 }
 
 impl Expr {

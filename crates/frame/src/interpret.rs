@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod cast;
+mod fold;
 mod function;
 
 use arrow::array::{Array, ArrayRef, StructArray};

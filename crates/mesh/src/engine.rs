@@ -26,8 +26,9 @@ use crate::incremental::{Answer, Job};
 use crate::input;
 use crate::limits::Limits;
 use crate::plan::cache::{DocumentHash, PlanCache};
+use crate::plan::inputs::Inputs;
 use crate::plan::route::{Atlas, Route};
-use crate::plan::{Backend, Plan, explain, plan};
+use crate::plan::{Backend, Ground, Plan, explain, plan};
 use crate::policy::guarded;
 use crate::policy::views::Views;
 use crate::record::{Begun, Fault, Operation, Recorder, Work};
@@ -215,6 +216,8 @@ pub struct Engine {
     pub(crate) api_schema: Valid<ApiSchema>,
     pub(crate) implementers: ApolloMap<Name, Implementers>,
     pub(crate) backend: Backend,
+    /// What derived fields read beyond the stored fields of their rows.
+    inputs: Inputs,
     pub(crate) data: Data,
     pub(crate) settings: Settings,
     pub(crate) cursors: CursorKey,
@@ -370,6 +373,7 @@ impl Engine {
         let api_schema = api_schema::read(sdl, settings.incremental)?;
         Ok(Engine {
             implementers: api_schema.implementers_map(),
+            inputs: Inputs::of(&api_schema, &backend),
             api_schema,
             backend,
             data,
@@ -669,8 +673,13 @@ impl Engine {
         let limits = &self.settings.limits;
         let document = parse::parse(&self.api_schema, text, limits)?;
         let valid = validate::validate(&self.api_schema, document, operation_name, limits)?;
-        let mut plan = plan(&self.api_schema, &self.implementers, &self.backend, &valid, limits)
-            .map_err(|error| vec![error])?;
+        let ground = Ground {
+            schema: &self.api_schema,
+            implementers: &self.implementers,
+            backend: &self.backend,
+            inputs: &self.inputs,
+        };
+        let mut plan = plan(ground, &valid, limits).map_err(|error| vec![error])?;
         if let (Some(tables), Some(route)) = (&self.tables, &plan.route)
             && self.asks_tables_alone(route)
         {

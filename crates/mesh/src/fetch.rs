@@ -8,6 +8,7 @@ mod aggregate;
 mod by_key;
 mod connection;
 pub(crate) mod cursor;
+pub(crate) mod derived;
 pub(crate) mod entities;
 mod event;
 mod filter;

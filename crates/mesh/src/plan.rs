@@ -2,6 +2,7 @@
 //!
 //! In: a valid operation. Out: a [`Plan`]: for every selection the fields in order, merged over all
 //! fragments, each with its conditions, its arguments, and what stands behind it ([`Resolve`]).
+//! What a derived field reads is planned with it, as a selection that is not in the answer.
 //! Selections on interfaces and unions are planned for each concrete type. Where services answer, the
 //! plan has their calls too (`route`). Not here: values of variables, reading of anything.
 
@@ -11,6 +12,7 @@ mod collect;
 pub(crate) mod cost;
 pub(crate) mod defer;
 mod explain;
+pub(crate) mod inputs;
 mod resolve;
 pub(crate) mod route;
 mod select;
@@ -24,7 +26,7 @@ use serde_json::{Map, Value as Json};
 
 pub(crate) use explain::explain;
 pub(crate) use resolve::{Backend, MeasureKind, Part, Resolve};
-pub(crate) use select::plan;
+pub(crate) use select::{Ground, plan};
 
 use crate::input::Variable;
 use crate::usage::Usage;
@@ -86,6 +88,8 @@ pub(crate) struct PlannedField {
     pub(crate) locations: Vec<(usize, usize)>,
     pub(crate) inner: Inner,
     pub(crate) resolve: Resolve,
+    /// Of a derived field: what it reads of the same object beyond the stored fields of its row.
+    pub(crate) inputs: Option<Box<Selection>>,
     pub(crate) cost: cost::FieldCost,
     /// When it is in the answer, of a document that asks for parts.
     pub(crate) timing: Option<Arc<Timing>>,
@@ -144,12 +148,17 @@ impl PlannedField {
             }
     }
 
-    /// Whether both ask the same of an object, whatever they are called in the answer and wherever in
-    /// the document they stand.
-    pub(crate) fn asks_as(&self, other: &PlannedField) -> bool {
+    /// Whether both ask for the same objects, whatever they ask of them.
+    pub(crate) fn leads_as(&self, other: &PlannedField) -> bool {
         self.name == other.name
             && self.resolve == other.resolve
             && self.arguments == other.arguments
+    }
+
+    /// Whether both ask the same of an object, whatever they are called in the answer and wherever in
+    /// the document they stand.
+    pub(crate) fn asks_as(&self, other: &PlannedField) -> bool {
+        self.leads_as(other)
             && match (&self.inner, &other.inner) {
                 (Inner::Leaf, Inner::Leaf) => true,
                 (Inner::Object(own), Inner::Object(others)) => own.asks_as(others),

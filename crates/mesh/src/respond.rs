@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod event;
+mod held;
 mod json;
 mod output;
 mod routed;
@@ -18,6 +19,7 @@ use crate::engine::Response;
 use crate::fetch::{RootValue, Session};
 use crate::incremental::pass::{Found, Pass, Text};
 use crate::plan::PlannedField;
+pub(crate) use held::held;
 pub(crate) use output::Left;
 pub(crate) use routed::{respond_routed, respond_routed_first, respond_routed_led};
 use writer::{Writer, Written};

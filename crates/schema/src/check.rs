@@ -7,6 +7,8 @@ mod earlier_names;
 mod table_names;
 mod unused;
 
+pub(crate) use circles::circles;
+
 use crate::compile::{Declared, Draft, Report};
 
 /// Runs every rule.

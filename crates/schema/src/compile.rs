@@ -17,6 +17,7 @@ pub(crate) mod directives;
 mod fetch;
 mod field;
 mod graph;
+mod inputs;
 mod names;
 pub(crate) mod parse;
 mod policy;
@@ -40,6 +41,8 @@ pub(crate) use build::Draft;
 pub(crate) use canonical::policy_text;
 pub use canonical::{canonical, fingerprint};
 pub(crate) use declare::{Declared, Field, Object};
+use inputs::Pending;
+pub(crate) use inputs::may_be_asked;
 pub(crate) use parse::too_deep;
 pub(crate) use report::Report;
 pub(crate) use service::unscoped;
@@ -78,16 +81,22 @@ pub fn inspect(sources: &Sources) -> Inspection {
 }
 
 fn run(sources: &Sources, report: &mut Report<'_>) -> Option<Schema> {
-    let mut schema = modules(sources, Holder::Lake, report)?;
+    let (mut schema, mut pending) = modules(sources, Holder::Lake, report)?;
     if !schema.services.is_empty() {
         policy::across(&schema, report);
         schema.graph = graph::composed(&schema, report);
+        inputs::of_graph(&mut schema, &mut pending, report);
     }
     (!report.has_errors()).then_some(schema)
 }
 
-/// The schema of sound modules, before its graph is composed.
-fn modules(sources: &Sources, holder: Holder, report: &mut Report<'_>) -> Option<Schema> {
+/// The schema of sound modules, before its graph is composed, and the derived fields that read what its
+/// tables do not give.
+fn modules(
+    sources: &Sources,
+    holder: Holder,
+    report: &mut Report<'_>,
+) -> Option<(Schema, Vec<Pending>)> {
     let parsed = parse::parse(sources, report);
     let declared = declare::declare(sources, &parsed, holder, report);
     if !parsed.complete {
@@ -99,11 +108,14 @@ fn modules(sources: &Sources, holder: Holder, report: &mut Report<'_>) -> Option
     if report.has_errors() {
         return None;
     }
-    let schema = build::finish(&declared, draft)?;
+    let (mut schema, mut pending) = build::finish(&declared, draft)?;
     for clash in api::clashes(&schema) {
         report.name(Code::ReservedName, clash.place, clash.message).hint(clash.hint);
     }
-    (!report.has_errors()).then_some(schema)
+    if !report.has_errors() {
+        inputs::of_tables(&mut schema, &mut pending, report);
+    }
+    (!report.has_errors()).then_some((schema, pending))
 }
 
 /// The tables of a database, which one module declares; its file stands alone, as another schema.
@@ -117,7 +129,7 @@ fn tables_of_database(
     let mut inside = Report::new(&sources);
     let schema = modules(&sources, holder, &mut inside);
     report.extend(inside.finish());
-    schema
+    schema.map(|(schema, _)| schema)
 }
 
 /// Compiles modules alone, for tests of what does not look at the graph.
@@ -125,7 +137,7 @@ fn tables_of_database(
 pub(crate) fn uncomposed(sources: &Sources) -> Result<Schema, Diagnostics> {
     let mut report = Report::new(sources);
     let schema = modules(sources, Holder::Lake, &mut report);
-    schema.ok_or_else(|| report.finish())
+    schema.map(|(schema, _)| schema).ok_or_else(|| report.finish())
 }
 
 #[cfg(test)]

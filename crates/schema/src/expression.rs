@@ -31,12 +31,21 @@ pub struct Scope {
     pub fields: Vec<Field>,
     /// Whether `viewer.id`, `viewer.team` and `viewer.scope` may be used.
     pub viewer: bool,
+    /// Whether paths lead into lists, of which functions of lists make one value.
+    pub lists: bool,
 }
 
 impl Scope {
     /// The fields of a row, without the viewer.
     pub fn new(fields: Vec<Field>) -> Self {
-        Scope { fields, viewer: false }
+        Scope { fields, viewer: false, lists: false }
+    }
+
+    /// With paths into lists and the functions of them: for what a derived field declares with `from`.
+    #[must_use]
+    pub fn with_lists(mut self) -> Self {
+        self.lists = true;
+        self
     }
 
     /// With the viewer: for rules about who may see what.
@@ -116,6 +125,15 @@ pub fn reference_page() -> String {
         page.push_str(&format!("| `{usage}` | {gives} |\n"));
     }
     page.push_str(
+        "\nOf a list that a derived field declares with `from`, a path gives a list of what it leads to in each\n\
+         item (`trips.nights`), and these make one value of it. Nulls among the items are passed over; a list\n\
+         that is null gives null, and one without values gives null but for `count`, `any` and `all`. The last two\n\
+         are `OR` and `AND` over the items. Only the mesh computes them.\n\n| function | gives |\n| --- | --- |\n",
+    );
+    for (usage, gives) in function::folds() {
+        page.push_str(&format!("| `{usage}` | {gives} |\n"));
+    }
+    page.push_str(
         "\nNumbers widen by themselves: Int to Long to Float, and Int and Long to Decimal. Constants take the type of\n\
          what stands beside them (`day >= '2024-02-29'`, `price * 0.5`). Everything else is converted with `CAST`.\n\
          Operators bind, from tight to loose: `-x`; `* / %`; `+ -`; `||`; comparisons, `IN`, `BETWEEN`, `IS`; `NOT`;\n\
@@ -166,6 +184,15 @@ pub fn is_nullable(expr: &Expr, scope: &Scope) -> bool {
             frame::Function::Least | frame::Function::Greatest => {
                 parts.iter().all(|part| is_nullable(part, scope))
             }
+            frame::Function::Sum
+            | frame::Function::Avg
+            | frame::Function::Min
+            | frame::Function::Max => true,
+            frame::Function::Any | frame::Function::All => {
+                let has_nulls =
+                    |part: &Expr| matches!(part.data_type, DataType::List { nullable: true, .. });
+                parts.iter().any(has_nulls) || any(parts)
+            }
             _ => any(parts),
         },
     }
@@ -178,6 +205,8 @@ fn path_is_nullable(path: &[String], scope: &Scope) -> bool {
             Some(field) if field.nullable => return true,
             Some(field) => match &field.data_type {
                 DataType::Struct(inner) => fields = inner,
+                // The list is there, whatever its items are.
+                DataType::List { .. } => return false,
                 _ => fields = &[],
             },
             None => return true,
@@ -201,6 +230,23 @@ pub fn fields_read(expr: &Expr) -> Vec<&str> {
             && !found.contains(&first.as_str())
         {
             found.push(first.as_str());
+        }
+        let mut parts = parts_of(expr);
+        parts.reverse();
+        rest.extend(parts);
+    }
+    found
+}
+
+/// The paths that an expression reads, each once, in the order of their first use.
+pub fn paths_read(expr: &Expr) -> Vec<&[String]> {
+    let mut found: Vec<&[String]> = Vec::new();
+    let mut rest = vec![expr];
+    while let Some(expr) = rest.pop() {
+        if let Node::Field(path) = &expr.node
+            && !found.contains(&path.as_slice())
+        {
+            found.push(path);
         }
         let mut parts = parts_of(expr);
         parts.reverse();

@@ -17,6 +17,8 @@ use apollo_compiler::{Name, Schema as Sdl};
 use base::Team;
 use indexmap::IndexMap;
 
+use crate::model::Derived;
+
 /// What the tables of the project are called among the sources.
 pub const TABLES: &str = "lake";
 
@@ -34,6 +36,8 @@ pub struct Graph {
     /// Where object and interface types and their fields come from, by name; the root types under
     /// the names that they have in `api`.
     pub types: IndexMap<Name, GraphType>,
+    /// Fields that no source gives: they are computed from what several give. By type and field.
+    pub derived: IndexMap<(Name, Name), Arc<Derived>>,
 }
 
 /// One source of a graph.

@@ -32,10 +32,10 @@ pub use compile::{Inspection, canonical, compile, inspect};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Source, Sources, read_folder};
 pub use model::{
-    Argument, BUILT_IN_MODELS, BreakerSpec, Bucket, BuiltInModel, ColumnSpec, Cost, Derived,
-    EnumType, EnumValue, FieldDef, FieldId, FieldKind, HeldTables, Holder, ListSize, Metric,
-    ModelInput, Module, NearestSpec, ObjectKind, ObjectType, OrderBy, PartitionField,
-    PartitionTransform, Reference, Schema, ServiceModule, ServiceScope, SourceSpec, TableFormat,
-    TableSpec, TypeId, VectorSpec, Was,
+    Argument, BUILT_IN_MODELS, Beyond, BreakerSpec, Bucket, BuiltInModel, ColumnSpec, Cost,
+    Derived, EnumType, EnumValue, FieldDef, FieldId, FieldKind, Giver, HeldTables, Holder,
+    ListSize, Metric, ModelInput, Module, NearestSpec, ObjectKind, ObjectType, OrderBy,
+    PartitionField, PartitionTransform, Reference, Schema, ServiceModule, ServiceScope, SourceSpec,
+    TableFormat, TableSpec, TypeId, VectorSpec, Was,
 };
 pub use policy::{Policy, Shown, Sight, Visible};

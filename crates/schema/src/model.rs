@@ -309,15 +309,37 @@ pub struct Reference {
     pub order: Vec<OrderBy>,
 }
 
-/// `@derived(from, expr)`.
+/// `@derived(from, expr, onError)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derived {
-    /// The fields of the row that `expr` reads: from `from:` when given, else from `expr` itself.
+    /// The fields of the row that `expr` reads, where it reads nothing else.
     pub inputs: Vec<FieldId>,
     /// The expression.
     pub expr: Expr,
     /// The expression's text.
     pub text: Arc<str>,
+    /// What it reads beyond the stored fields of its row: the mesh computes it then, and nobody else.
+    pub beyond: Option<Beyond>,
+    /// `onError: PROPAGATE`: without a value the object that has the field is null, too.
+    pub propagates: bool,
+}
+
+/// What a derived field reads beyond the stored fields of its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// The selection that gives its inputs, on the API of whoever gives them.
+    pub from: Arc<str>,
+    /// Who gives them.
+    pub giver: Giver,
+}
+
+/// Who gives the inputs of a derived field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giver {
+    /// The tables of the schema alone.
+    Tables,
+    /// The graph of tables and services.
+    Graph,
 }
 
 /// `@nearest(on)`.

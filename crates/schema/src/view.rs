@@ -9,10 +9,12 @@ mod reduce;
 
 use std::collections::HashSet;
 
+use apollo_compiler::Schema as Sdl;
 use base::Principal;
 
-use crate::api::Verb;
-use crate::model::{FieldDef, FieldId, FieldKind, ObjectKind, ObjectType, Schema};
+use crate::api::{Verb, api_sdl};
+use crate::compile::may_be_asked;
+use crate::model::{Derived, FieldDef, FieldId, FieldKind, Giver, ObjectKind, ObjectType, Schema};
 use crate::policy::Shown;
 
 pub(crate) use reduce::{pruned, reduced};
@@ -32,10 +34,50 @@ impl Schema {
         }
         follow(&mut view);
         quieten(&mut view);
-        if let Some(graph) = &self.graph {
-            view.graph = Some(std::sync::Arc::new(reduced(self, &view, graph, who)));
+        loop {
+            if let Some(graph) = &self.graph {
+                view.graph = Some(std::sync::Arc::new(reduced(self, &view, graph, who)));
+            }
+            let unasked = unaskable(&view);
+            if unasked.is_empty() {
+                return view;
+            }
+            hide(&mut view, unasked);
         }
-        view
+    }
+}
+
+/// Derived fields whose inputs the view does not offer, by type and field: whoever could not ask for them
+/// is not told what follows from them. Arguments count, too: an order may tell of values.
+fn unaskable(view: &Schema) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut tables = None;
+    for (index, object) in view.types.values().enumerate() {
+        for (position, field) in object.fields.values().enumerate() {
+            let FieldKind::Derived(Derived { beyond: Some(beyond), .. }) = &field.kind else {
+                continue;
+            };
+            let of_tables = || Sdl::parse_and_validate(api_sdl(view), "api.graphql").ok();
+            let api = match (beyond.giver, &view.graph) {
+                (Giver::Graph, Some(graph)) => Some(&graph.api),
+                _ => tables.get_or_insert_with(of_tables).as_ref(),
+            };
+            let is_offered = api.is_some_and(|api| may_be_asked(api, &object.name, beyond));
+            if field.is_shown() && object.is_shown() && !is_offered {
+                found.push((index, position));
+            }
+        }
+    }
+    found
+}
+
+fn hide(view: &mut Schema, fields: Vec<(usize, usize)>) {
+    for (object, field) in fields {
+        let object = view.types.get_index_mut(object).map(|(_, object)| object);
+        let field = object.and_then(|object| object.fields.get_index_mut(field));
+        if let Some((_, field)) = field {
+            field.policy.shown = Shown::Hidden;
+        }
     }
 }
 
@@ -54,13 +96,7 @@ fn follow(view: &mut Schema) {
         if hidden.is_empty() {
             return;
         }
-        for (object, field) in hidden {
-            let object = view.types.get_index_mut(object).map(|(_, object)| object);
-            let field = object.and_then(|object| object.fields.get_index_mut(field));
-            if let Some((_, field)) = field {
-                field.policy.shown = Shown::Hidden;
-            }
-        }
+        hide(view, hidden);
     }
 }
 

@@ -6,7 +6,7 @@ use base::{Error, Result};
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 
 use super::arithmetic::absolute;
-use super::mistyped;
+use super::{fold, mistyped};
 use crate::{DataType, Function, Value};
 
 /// `function(arguments…)`.
@@ -19,6 +19,9 @@ pub(super) fn call(function: Function, arguments: &[Value], result: &DataType) -
     }
     if arguments.iter().any(Value::is_null) {
         return Ok(Value::Null);
+    }
+    if function.is_fold() {
+        return fold::fold(function, argument(arguments, 0)?, result);
     }
     match function {
         Function::Abs => absolute(argument(arguments, 0)?, result),

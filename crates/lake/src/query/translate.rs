@@ -192,6 +192,16 @@ fn call(function: Function, arguments: Vec<Expr>, data_type: &DataType) -> Resul
             let days = |date: Expr| cast(date, DataType::Int.to_arrow());
             cast(checked::subtract(days(next()?), days(next()?)), data_type.to_arrow())
         }
+        // The schema lets these stand only where no table is asked.
+        Function::Count
+        | Function::Sum
+        | Function::Avg
+        | Function::Min
+        | Function::Max
+        | Function::Any
+        | Function::All => {
+            return Err(Error::internal(format!("`{function:?}` of a list is no scan's matter")));
+        }
     })
 }
 

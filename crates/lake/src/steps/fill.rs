@@ -80,7 +80,9 @@ impl<'a> Fill<'a> {
     ) -> Result<Option<Fill<'a>>> {
         let object = context.before(type_name)?;
         let was = object.fields.get(&def.name).map(|field| &field.kind);
-        if let Some(FieldKind::Derived(derived)) = was {
+        if let Some(FieldKind::Derived(derived)) = was
+            && derived.beyond.is_none()
+        {
             return Ok(Some(Fill::Derived { id, expr: &derived.expr, object }));
         }
         let has_default = def.column().is_some_and(|column| column.default.is_some());

@@ -13,11 +13,11 @@ use serde_json::Value as Json;
 
 use super::Session;
 use super::filter::{order, with_key};
-use super::rows::{LinkedRows, Links, attach, key_columns, wanted_columns, wrap};
+use super::rows::{Asked, LinkedRows, Links, attach_all, key_columns, wanted_columns, wrap};
 use super::values::key_value;
 use crate::merge::{self, Targets};
 use crate::plan::arguments::ArgumentValues;
-use crate::plan::{PlannedField, Resolve};
+use crate::plan::{PlannedField, Resolve, Selection};
 
 /// The field's definition and its reference.
 fn reference(object: &ObjectType, id: FieldId) -> Result<(&FieldDef, &Reference)> {
@@ -47,24 +47,35 @@ fn stored_type(field: &FieldDef) -> Result<&DataType> {
         .ok_or_else(|| Error::internal(format!("`{}` is not stored", field.name)))
 }
 
-/// The columns that the rows below a field need, with one more.
-fn columns_with(field: &PlannedField, extra: &Arc<str>) -> Vec<Arc<str>> {
-    let mut columns = wanted_columns(field);
+/// The columns that the rows below fields need.
+fn columns_of(fields: &[&PlannedField]) -> Vec<Arc<str>> {
+    let mut columns: Vec<Arc<str>> = Vec::new();
+    for column in fields.iter().flat_map(|field| wanted_columns(field)) {
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    columns
+}
+
+/// Likewise, with one more.
+fn columns_with(fields: &[&PlannedField], extra: &Arc<str>) -> Vec<Arc<str>> {
+    let mut columns = columns_of(fields);
     if !columns.contains(extra) {
         columns.push(extra.clone());
     }
     columns
 }
 
-/// One row of another table for each row.
+/// One row of another table for each row. For each field that asks something of these rows: its links.
 pub(super) async fn refer(
     session: &Session<'_>,
-    field: &PlannedField,
+    fields: &[&PlannedField],
     id: TypeId,
     reference_id: FieldId,
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
-) -> Result<Links> {
+) -> Result<Vec<Links>> {
     let (_, reference) = reference(session.object(id)?, reference_id)?;
     let by = session.object(id)?.field(reference.by);
     let parents = column_values(batch, &by.name, stored_type(by)?)?;
@@ -73,16 +84,16 @@ pub(super) async fn refer(
         return Err(Error::internal(format!("`{}` has no key", target.name)));
     };
     let keys = merge::distinct(&parents);
-    let mut request = session.request(target, &columns_with(field, &key));
+    let mut request = session.request(target, &columns_with(fields, &key));
     request.limit = Some(keys.len());
     request.predicate = Some(Expr::field(&key, key_type.clone()).is_in(keys.clone()));
     request.at = at;
-    let links = linked(session, field, reference.target, request, at, &keys, |found| {
+    let links = linked(session, fields, reference.target, request, at, &keys, |found| {
         let column = found.column_by_name(&key).ok_or_else(|| lacks(&key))?;
         merge::by_value(&parents, column.as_ref(), &key_type)
     });
-    let links = links.await?;
-    Ok(Links { wanted: parents, ..links })
+    let links = links.await?.into_iter();
+    Ok(links.map(|links| Links { wanted: parents.clone(), ..links }).collect())
 }
 
 fn lacks(column: &str) -> Error {
@@ -92,16 +103,18 @@ fn lacks(column: &str) -> Error {
 /// Runs the scan, unless nobody asks, and links its rows.
 async fn linked(
     session: &Session<'_>,
-    field: &PlannedField,
+    fields: &[&PlannedField],
     target: TypeId,
     request: ScanRequest,
     at: Option<SnapshotRef>,
     keys: &[Value],
     link: impl FnOnce(&RecordBatch) -> Result<Targets>,
-) -> Result<Links> {
-    let selection = field
-        .selection()
-        .ok_or_else(|| Error::internal(format!("`{}` has no selection", field.name)))?;
+) -> Result<Vec<Links>> {
+    let asked = fields.iter().map(|field| {
+        let nothing = || Error::internal(format!("`{}` has no selection", field.name));
+        field.selection().ok_or_else(nothing)
+    });
+    let asked: Vec<&Selection> = asked.collect::<Result<_>>()?;
     let (batch, targets) = if keys.is_empty() {
         // No parent has a key, so each parent has no row; there is nothing to scan.
         (RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())), Targets::new())
@@ -110,28 +123,34 @@ async fn linked(
         let targets = link(&batch)?;
         (batch, targets)
     };
-    let rows = match &field.resolve {
-        Resolve::Neighbours(..) => {
-            LinkedRows::Wrapped(wrap(session, selection, target, batch, at).await)
-        }
-        _ => LinkedRows::Rows(attach(session, selection, target, batch, at).await),
+    let is_wrapped = fields.iter().any(|field| matches!(field.resolve, Resolve::Neighbours(..)));
+    let rows: Vec<LinkedRows> = if is_wrapped {
+        let wrapped = wrap(session, &asked, target, &batch, at).await.into_iter();
+        wrapped.map(LinkedRows::Wrapped).collect()
+    } else {
+        let rows = 0..batch.num_rows();
+        let asked = asked.into_iter().map(|selection| Asked { selection, rows: rows.clone() });
+        let sets = attach_all(session, target, &batch, asked.collect(), at).await.into_iter();
+        sets.map(LinkedRows::Rows).collect()
     };
-    Ok(Links { targets, rows, wanted: Vec::new() })
+    let links = rows.into_iter();
+    let links = links.map(|rows| Links { targets: targets.clone(), rows, wanted: Vec::new() });
+    Ok(links.collect())
 }
 
-/// Rows of another table that refer to each row.
+/// Rows of another table that refer to each row, for each field that asks something of these.
 pub(super) async fn list(
     session: &Session<'_>,
-    field: &PlannedField,
+    fields: &[&PlannedField],
     id: TypeId,
     reference_id: FieldId,
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
-) -> Result<Links> {
+) -> Result<Vec<Links>> {
     let object = session.object(id)?;
     let (_, reference) = reference(object, reference_id)?;
     let target = session.object(reference.target)?;
-    let arguments = session.arguments(field)?;
+    let arguments = given(session, fields)?;
     let (count, backward) = slice(session, &arguments)?;
     let Some((key, key_type)) = key_columns(object).into_iter().next() else {
         return Err(Error::internal(format!("`{}` has no key", object.name)));
@@ -140,7 +159,7 @@ pub(super) async fn list(
     let keys = merge::distinct(&parents);
     let by = target.field(reference.by);
     let by_type = stored_type(by)?;
-    let mut request = session.request(target, &columns_with(field, &by.name));
+    let mut request = session.request(target, &columns_with(fields, &by.name));
     let of_parents = Expr::field(&by.name, by_type.clone()).is_in(keys.clone());
     request.predicate = Some(match arguments.get("where") {
         Some(json) => match session.predicate(reference.target, json)? {
@@ -156,7 +175,7 @@ pub(super) async fn list(
     request.limit_by = Some(LimitBy { field: by.name.clone(), count });
     request.at = at;
     let by_name = by.name.clone();
-    linked(session, field, reference.target, request, at, &keys, |found| {
+    linked(session, fields, reference.target, request, at, &keys, |found| {
         let column = found.column_by_name(&by_name).ok_or_else(|| lacks(&by_name))?;
         let mut targets = merge::by_value(&parents, column.as_ref(), by_type)?;
         if backward {
@@ -203,20 +222,27 @@ fn reference_order(
     Ok(with_key(order, target))
 }
 
-/// Rows of the same table that are near to each row.
+/// The arguments of fields that lead to the same rows.
+fn given(session: &Session<'_>, fields: &[&PlannedField]) -> Result<ArgumentValues> {
+    let first = fields.first().ok_or_else(|| Error::internal("a link that nobody asks for"))?;
+    session.arguments(first)
+}
+
+/// Rows of the same table that are near to each row, for each field that asks something of these.
 pub(super) async fn near(
     session: &Session<'_>,
-    field: &PlannedField,
+    fields: &[&PlannedField],
     id: TypeId,
     nearest_id: FieldId,
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
-) -> Result<Links> {
+) -> Result<Vec<Links>> {
     let object = session.object(id)?;
     let FieldKind::Nearest(nearest) = &object.field(nearest_id).kind else {
-        return Err(Error::internal(format!("`{}` is not a nearest field", field.name)));
+        let name = &object.field(nearest_id).name;
+        return Err(Error::internal(format!("`{name}` is not a nearest field")));
     };
-    let arguments = session.arguments(field)?;
+    let arguments = given(session, fields)?;
     let count =
         arguments.get("first").map_or(Ok(10), |count| page_size(session, "first", count))?;
     let columns = key_columns(object)
@@ -227,7 +253,7 @@ pub(super) async fn near(
         .map(|row| key_value(columns.iter().map(|column| column[row].clone()).collect()))
         .collect();
     let keys = merge::distinct(&parents);
-    let mut request = session.request(object, &wanted_columns(field));
+    let mut request = session.request(object, &columns_of(fields));
     if let Some(json) = arguments.get("where") {
         request.predicate = session.predicate(id, json)?;
     }
@@ -238,7 +264,7 @@ pub(super) async fn near(
         exact: false,
     });
     request.at = at;
-    linked(session, field, id, request, at, &keys, |found| {
+    linked(session, fields, id, request, at, &keys, |found| {
         let queries = found.column_by_name("_query").ok_or_else(|| lacks("_query"))?;
         let queries =
             queries.as_any().downcast_ref::<UInt32Array>().ok_or_else(|| lacks("_query"))?;

@@ -1,9 +1,10 @@
 //! What is asked of rows that are there: stored and computed fields, and links to other rows.
 //!
 //! Several places of a document may ask for rows of one scan: fields by key at the root, `nodes` beside
-//! `edges`. Links that ask the same are fetched once, for all rows of all places.
+//! `edges`, and derived fields for what they read. Links that lead to the same rows are fetched once, for all
+//! that ask for them, whatever each asks of these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +18,7 @@ use futures::future::{BoxFuture, FutureExt, join_all};
 use schema::{FieldId, FieldKind, ObjectType, TypeId};
 
 use super::Session;
+use super::derived::compute;
 use super::filter::Names;
 use super::reference::{list, near, refer};
 use crate::error::GraphqlError;
@@ -66,6 +68,8 @@ pub(crate) struct Computed {
     pub(crate) data_type: DataType,
     /// Rows for which there is no value but an error.
     pub(crate) errors: BTreeMap<usize, GraphqlError>,
+    /// Whether such a row is null as a whole.
+    pub(crate) propagates: bool,
 }
 
 /// The rows that one field gives for all parents.
@@ -186,11 +190,32 @@ pub(super) struct Asked<'s> {
 
 /// A link that is fetched once for all that ask for it.
 struct Link<'s> {
-    field: &'s PlannedField,
+    /// What is asked of the rows that it leads to, each once.
+    fields: Vec<&'s PlannedField>,
     /// Rows that it is asked of, each range once.
     ranges: Vec<Range<usize>>,
-    /// Who asks: the position of the place, that of the field in it, that of the range.
-    askers: Vec<(usize, usize, usize)>,
+    askers: Vec<Asker>,
+}
+
+/// Who asks for a link.
+struct Asker {
+    /// The position of the place, and that of the field in it.
+    place: usize,
+    index: usize,
+    /// Which of the link's ranges and fields it has.
+    range: usize,
+    field: usize,
+}
+
+/// A derived field that waits for what it reads.
+struct Waiting<'s> {
+    field: &'s PlannedField,
+    derived: FieldId,
+    /// The position of the place, and that of the field in it.
+    place: usize,
+    index: usize,
+    /// The place that asks for its inputs.
+    inputs: usize,
 }
 
 /// Fetches everything that several places ask of rows of `batch`: for each the rows that it asks of.
@@ -203,29 +228,48 @@ pub(super) fn attach_all<'s>(
 ) -> BoxFuture<'s, Vec<RowSet>> {
     async move {
         let mut links: Vec<Link<'s>> = Vec::new();
+        let mut waiting: Vec<Waiting<'s>> = Vec::new();
         let mut sets = Vec::with_capacity(asked.len());
-        for (place, Asked { selection, rows }) in asked.into_iter().enumerate() {
+        let count = asked.len();
+        let mut asked: VecDeque<Asked<'s>> = asked.into();
+        let mut places = asked.len();
+        while let Some(Asked { selection, rows }) = asked.pop_front() {
+            let place = sets.len();
             let batch = batch.slice(rows.start, rows.len());
             let slots = selection.fields.iter().enumerate().map(|(index, field)| {
                 if !field.when.hold(&session.variables) {
                     return Slot::Unused;
                 }
-                if is_link(&field.resolve) {
-                    if let Some(slot) = session.put_off_link(field, id, &batch, at) {
-                        return slot;
-                    }
-                    ask(session, &mut links, field, &rows, (place, index));
-                    return Slot::Unused;
+                if !is_link(&field.resolve) && field.inputs.is_none() {
+                    return own(session, field, id, &batch);
                 }
-                own(session, field, id, &batch)
+                if let Some(slot) = session.put_off_link(field, id, &batch, at) {
+                    return slot;
+                }
+                if let (Some(inputs), Resolve::Derived(_, derived)) =
+                    (&field.inputs, &field.resolve)
+                {
+                    let (derived, inputs_at) = (*derived, places);
+                    places += 1;
+                    waiting.push(Waiting { field, derived, place, index, inputs: inputs_at });
+                    asked.push_back(Asked { selection: inputs, rows: rows.clone() });
+                } else {
+                    ask(session, &mut links, field, &rows, (place, index));
+                }
+                Slot::Unused
             });
             let slots = slots.collect();
             sets.push(RowSet { batch, slots });
         }
         let fetched = join_all(links.iter().map(|link| fetch(session, link, id, batch, at))).await;
-        for (link, slot) in links.iter().zip(fetched) {
-            share(&mut sets, link, slot);
+        for (link, slots) in links.iter().zip(fetched) {
+            share(&mut sets, link, slots);
         }
+        // The last first: what a field reads may have been derived itself.
+        for Waiting { field, derived, place, index, inputs } in waiting.into_iter().rev() {
+            sets[place].slots[index] = compute(session, field, id, derived, &sets[inputs]);
+        }
+        sets.truncate(count);
         sets
     }
     .boxed()
@@ -238,7 +282,8 @@ fn is_link(resolve: &Resolve) -> bool {
     )
 }
 
-/// Adds who asks for a link to those that ask the same.
+/// Adds who asks for a link to those that ask for the same rows. What is asked of these may differ only where
+/// the rows that it leads from do not, so that nothing is fetched for rows that nobody asked it of.
 fn ask<'s>(
     session: &Session<'_>,
     links: &mut Vec<Link<'s>>,
@@ -246,29 +291,36 @@ fn ask<'s>(
     rows: &Range<usize>,
     (place, index): (usize, usize),
 ) {
-    let known = links
-        .iter()
-        .position(|link| link.field.asks_as(field) && session.may_share(link.field, field));
+    let known = links.iter().position(|link| {
+        let asks_the_same = link.fields.len() == 1 && link.fields[0].asks_as(field);
+        let is_of_these = link.ranges.iter().all(|range| range == rows);
+        (asks_the_same || (is_of_these && link.fields[0].leads_as(field)))
+            && link.fields.iter().all(|known| session.may_share(known, field))
+    });
     let known = known.unwrap_or_else(|| {
-        links.push(Link { field, ranges: Vec::new(), askers: Vec::new() });
+        links.push(Link { fields: Vec::new(), ranges: Vec::new(), askers: Vec::new() });
         links.len() - 1
     });
-    let Link { ranges, askers, .. } = &mut links[known];
+    let Link { fields, ranges, askers } = &mut links[known];
     let range = ranges.iter().position(|range| range == rows).unwrap_or_else(|| {
         ranges.push(rows.clone());
         ranges.len() - 1
     });
-    askers.push((place, index, range));
+    let own = fields.iter().position(|known| known.asks_as(field)).unwrap_or_else(|| {
+        fields.push(field);
+        fields.len() - 1
+    });
+    askers.push(Asker { place, index, range, field: own });
 }
 
-/// A slot for the rows of all ranges, one range after the other.
+/// For each field a slot for the rows of all ranges, one range after the other.
 async fn fetch(
     session: &Session<'_>,
     link: &Link<'_>,
     id: TypeId,
     batch: &RecordBatch,
     at: Option<SnapshotRef>,
-) -> Slot {
+) -> Vec<Slot> {
     let rows = match link.ranges.as_slice() {
         [rows] => Ok(batch.slice(rows.start, rows.len())),
         ranges => {
@@ -279,12 +331,16 @@ async fn fetch(
         }
     };
     match rows {
-        Ok(rows) => self::link(session, link.field, id, &rows, at).await,
-        Err(error) => Slot::Failed(session.blame(link.field, &error)),
+        Ok(rows) => linked(session, &link.fields, id, &rows, at).await,
+        Err(error) => failed(session, &link.fields, &error),
     }
 }
 
-/// What a link gives for all rows of a batch.
+fn failed(session: &Session<'_>, fields: &[&PlannedField], error: &Error) -> Vec<Slot> {
+    fields.iter().map(|field| Slot::Failed(session.blame(field, error))).collect()
+}
+
+/// What a field that is fetched by itself gives for all rows of a batch.
 pub(super) async fn link(
     session: &Session<'_>,
     field: &PlannedField,
@@ -292,24 +348,48 @@ pub(super) async fn link(
     rows: &RecordBatch,
     at: Option<SnapshotRef>,
 ) -> Slot {
-    let found = match &field.resolve {
-        Resolve::One(_, reference) => refer(session, field, id, *reference, rows, at).await,
-        Resolve::Many(_, reference) => list(session, field, id, *reference, rows, at).await,
+    let nothing = Slot::Unused;
+    if let (Some(inputs), Resolve::Derived(_, derived)) = (&field.inputs, &field.resolve) {
+        let inputs = attach(session, inputs, id, rows.clone(), at).await;
+        return compute(session, field, id, *derived, &inputs);
+    }
+    linked(session, &[field], id, rows, at).await.pop().unwrap_or(nothing)
+}
+
+/// What a link gives for all rows of a batch, for each field that asks something of the rows it leads to.
+async fn linked(
+    session: &Session<'_>,
+    fields: &[&PlannedField],
+    id: TypeId,
+    rows: &RecordBatch,
+    at: Option<SnapshotRef>,
+) -> Vec<Slot> {
+    let Some(first) = fields.first() else { return Vec::new() };
+    let found = match &first.resolve {
+        Resolve::One(_, reference) => refer(session, fields, id, *reference, rows, at).await,
+        Resolve::Many(_, reference) => list(session, fields, id, *reference, rows, at).await,
         Resolve::Nearest(_, nearest) | Resolve::Neighbours(_, nearest) => {
-            near(session, field, id, *nearest, rows, at).await
+            near(session, fields, id, *nearest, rows, at).await
         }
-        _ => Err(Error::internal(format!("`{}` links nothing", field.name))),
+        _ => Err(Error::internal(format!("`{}` links nothing", first.name))),
     };
     match found {
-        Ok(links) => Slot::Links(Box::new(links)),
-        Err(error) => Slot::Failed(session.blame(field, &error)),
+        Ok(links) => links.into_iter().map(|links| Slot::Links(Box::new(links))).collect(),
+        Err(error) => failed(session, fields, &error),
     }
 }
 
-/// Gives a slot to all that asked for it.
-fn share(sets: &mut [RowSet], link: &Link<'_>, slot: Slot) {
-    if let [(place, index, _)] = link.askers.as_slice() {
-        sets[*place].slots[*index] = slot;
+/// Gives slots to all that asked for them.
+fn share(sets: &mut [RowSet], link: &Link<'_>, slots: Vec<Slot>) {
+    for (position, slot) in slots.into_iter().enumerate() {
+        let askers = link.askers.iter().filter(|asker| asker.field == position);
+        share_one(sets, link, &askers.collect::<Vec<_>>(), slot);
+    }
+}
+
+fn share_one(sets: &mut [RowSet], link: &Link<'_>, askers: &[&Asker], slot: Slot) {
+    if let ([asker], [_]) = (askers, link.ranges.as_slice()) {
+        sets[asker.place].slots[asker.index] = slot;
         return;
     }
     let slot = Arc::new(slot);
@@ -319,8 +399,9 @@ fn share(sets: &mut [RowSet], link: &Link<'_>, slot: Slot) {
         firsts.push(first);
         first += range.len();
     }
-    for (place, index, range) in &link.askers {
-        sets[*place].slots[*index] = Slot::Shared(slot.clone(), firsts[*range]);
+    for asker in askers {
+        let shared = Slot::Shared(slot.clone(), firsts[asker.range]);
+        sets[asker.place].slots[asker.index] = shared;
     }
 }
 
@@ -356,7 +437,7 @@ fn derive(
     let data_type = derived.expr.data_type.clone();
     let mut errors = BTreeMap::new();
     if let Ok(array) = evaluate.evaluate(&derived.expr, batch, &session.principal) {
-        return Ok(Slot::Computed(Computed { array, data_type, errors }));
+        return Ok(Slot::Computed(Computed { array, data_type, errors, propagates: false }));
     }
     let mut values = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
@@ -374,7 +455,8 @@ fn derive(
         }
     }
     let array = array_of(&values, &data_type)?;
-    Ok(Slot::Computed(Computed { array, data_type, errors }))
+    let propagates = derived.propagates;
+    Ok(Slot::Computed(Computed { array, data_type, errors, propagates }))
 }
 
 /// The columns that the rows below a field need, bare or wrapped.
@@ -420,18 +502,18 @@ pub(super) async fn attach_wrapped(
     wrappers.into_iter().map(|fields| fields.into_iter().map(&mut each).collect()).collect()
 }
 
-/// Fetches what a wrapper asks of its rows.
+/// Fetches what wrappers ask of the same rows, for each of them.
 pub(super) async fn wrap(
     session: &Session<'_>,
-    selection: &Selection,
+    selections: &[&Selection],
     id: TypeId,
-    batch: RecordBatch,
+    batch: &RecordBatch,
     at: Option<SnapshotRef>,
-) -> Wrapped {
+) -> Vec<Wrapped> {
     let distances = batch
         .column_by_name("_distance")
         .and_then(|column| column.as_any().downcast_ref::<Float32Array>().cloned());
-    let wrappers = vec![wrapped(session, selection)];
-    let nodes = attach_wrapped(session, wrappers, id, &batch, at).await.pop();
-    Wrapped { nodes: nodes.unwrap_or_default(), distances }
+    let wrappers = selections.iter().map(|selection| wrapped(session, selection)).collect();
+    let nodes = attach_wrapped(session, wrappers, id, batch, at).await.into_iter();
+    nodes.map(|nodes| Wrapped { nodes, distances: distances.clone() }).collect()
 }

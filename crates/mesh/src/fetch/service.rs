@@ -31,6 +31,7 @@ use schema::graph::SourceKind;
 pub(crate) use faults::Faults;
 pub use in_process::InProcess;
 pub use remote::Remote;
+pub(crate) use represent::Withheld;
 pub(crate) use spot::Spot;
 
 use super::Session;

@@ -348,6 +348,7 @@ impl Walk<'_> {
             _ if is_root => !self.plan.is_mutation,
             Resolve::One(..) | Resolve::Many(..) | Resolve::Nearest(..) => !self.is_plain,
             Resolve::Neighbours(..) | Resolve::Part(Part::TotalCount) => !self.is_plain,
+            Resolve::Derived(..) => field.inputs.is_some(),
             _ => false,
         }
     }
@@ -370,6 +371,9 @@ impl Walk<'_> {
             let around = self.enter(timing, around);
             let groups: Vec<usize> = field.from.iter().map(|from| shape.slots[from.slot]).collect();
             groups.iter().for_each(|group| self.need(around.delivery, *group));
+            if let Below::Computed(computed) = &field.below {
+                computed.groups.iter().for_each(|group| self.need(around.delivery, *group));
+            }
             match self.stream(timing, &field.name)? {
                 None => self.below(route, &field.below, around)?,
                 Some(stream) => {

@@ -1,7 +1,7 @@
 //! The static cost of an operation, by `@cost` and `@listSize` of the public cost specification.
 //!
 //! A field costs its weight (1 for objects, 0 for scalars unless `@cost` says otherwise) plus what is
-//! asked of it, times the length of its list: the largest slicing argument, else `assumedSize`, else 1.
+//! asked of it or, of a derived field, what that reads, times the length of its list: the largest slicing argument, else `assumedSize`, else 1.
 //! `sizedFields` pass the length on to fields of a connection.
 
 use apollo_compiler::Schema;
@@ -107,7 +107,11 @@ fn field_cost(
         _ => 1.0,
     };
     let inner = match &field.inner {
-        Inner::Leaf => 0.0,
+        // What a derived field reads costs what it would if it were asked for.
+        Inner::Leaf => match &field.inputs {
+            Some(inputs) => sum(schema, inputs, variables, None)?,
+            None => 0.0,
+        },
         Inner::Object(selection) => sum(schema, selection, variables, pass)?,
         Inner::Abstract(by_type) => {
             let mut most: f64 = 0.0;

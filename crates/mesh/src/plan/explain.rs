@@ -35,6 +35,10 @@ pub(crate) fn explain(
 fn selection(out: &mut String, backend: &Backend, selected: &Selection, depth: usize) {
     for field in &selected.fields {
         line(out, backend, field, depth);
+        if let Some(inputs) = &field.inputs {
+            let _ = writeln!(out, "{}reads", "  ".repeat(depth + 1));
+            selection(out, backend, inputs, depth + 2);
+        }
         match &field.inner {
             Inner::Leaf => {}
             // What is said of the API itself is no work worth a line each.

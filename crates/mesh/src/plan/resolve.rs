@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base::{Error, Kind, Result};
 use frame::DataType;
 use schema::api::{AggregatePart, Api, ApiObject, MutationField, QueryField};
-use schema::{FieldId, FieldKind, Schema, TypeId};
+use schema::{FieldDef, FieldId, FieldKind, Giver, Schema, TypeId};
 
 use super::PlannedField;
 use super::route::Atlas;
@@ -151,6 +151,13 @@ impl Backend {
         }
     }
 
+    /// Whether a derived field reads more than the stored fields of its row.
+    pub(crate) fn reads_beyond(&self, id: TypeId, field: FieldId) -> bool {
+        let Backend::Tables { schema, .. } = self else { return false };
+        let field: &FieldDef = schema.object(id).field(field);
+        matches!(&field.kind, FieldKind::Derived(derived) if derived.beyond.is_some())
+    }
+
     /// What stands behind the field.
     pub(crate) fn resolve(&self, parent: &str, field: &str) -> Result<Resolve> {
         match field {
@@ -229,7 +236,16 @@ fn row(schema: &Schema, api: &Api, id: TypeId, field: &str) -> Result<Resolve> {
             return Ok(Resolve::Column(definition.name.clone(), column.data_type.clone()));
         }
         FieldKind::Media(_) => Resolve::Media(id, found.field),
-        FieldKind::Derived(_) => Resolve::Derived(id, found.field),
+        FieldKind::Derived(derived) => {
+            if derived.beyond.as_ref().is_some_and(|beyond| beyond.giver == Giver::Graph) {
+                let words = format!(
+                    "`{}.{field}` is computed of what services give, not of the tables alone",
+                    object.name
+                );
+                return Err(Error::new(Kind::Unsupported, words));
+            }
+            Resolve::Derived(id, found.field)
+        }
         FieldKind::Reference(reference) if reference.many => Resolve::Many(id, found.field),
         FieldKind::Reference(_) => Resolve::One(id, found.field),
         FieldKind::Nearest(_) if found.neighbours => Resolve::Neighbours(id, found.field),
@@ -256,6 +272,11 @@ pub(crate) fn columns(
     let Some(table) = object.table() else { return Vec::new() };
     let mut wanted: HashSet<FieldId> = HashSet::new();
     for field in fields {
+        if let Some(inputs) = &field.inputs {
+            let read = inputs.columns.iter();
+            wanted.extend(read.filter_map(|name| object.field_named(name).map(|(id, _)| id)));
+            continue;
+        }
         match &field.resolve {
             Resolve::Column(name, _) => wanted.extend(object.field_named(name).map(|(id, _)| id)),
             Resolve::Media(_, field) => {

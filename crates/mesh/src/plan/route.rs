@@ -7,11 +7,13 @@
 //! In: a planned operation and the index of a composed graph. Out: a [`Route`]. A *node* is one
 //! position of the answer for one concrete type; a *group* is one call of one source, which gives
 //! fields of one node and of nodes below it. A group that adds fields to objects of other sources says
-//! what it needs of them. The text of each call is printed here, once. Pure: no variable's value is
+//! what it needs of them. A field that no source gives is computed of fields that are asked for it, and
+//! not shown. The text of each call is printed here, once. Pure: no variable's value is
 //! known, nothing is called. Not here: calls (`fetch::service`), the answer (`respond`).
 
 mod assign;
 mod atlas;
+mod compute;
 mod draft;
 mod estimate;
 mod finish;
@@ -23,6 +25,7 @@ use std::collections::HashMap;
 
 use apollo_compiler::Name;
 use apollo_compiler::ast::{OperationType, Type};
+use schema::Derived;
 use std::sync::Arc;
 
 pub(crate) use atlas::Atlas;
@@ -110,8 +113,21 @@ pub(crate) enum Below {
     /// Answered from the types of the API.
     Introspection,
     Leaf(Leaf),
+    Computed(Box<Computed>),
     One(usize),
     ByType(Vec<(Name, usize)>),
+}
+
+/// A field that no source gives.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    pub(crate) derived: Arc<Derived>,
+    /// What it reads of its object, under the names that the expression knows.
+    pub(crate) parts: Vec<Part>,
+    /// The node of its object.
+    pub(crate) node: usize,
+    /// The calls that give what it reads.
+    pub(crate) groups: Vec<usize>,
 }
 
 /// A scalar or an enum, as answers are checked against it.

@@ -15,6 +15,7 @@ use super::arguments::Arguments;
 use super::collect::{Around, Collected, Guard, Place};
 use super::cost::FieldCost;
 use super::defer::{Deferred, asks_for_parts};
+use super::inputs::Inputs;
 use super::resolve::{Backend, columns};
 use super::route::{Budget, route};
 use super::{Inner, Plan, PlannedField, Resolve, Selection};
@@ -32,6 +33,7 @@ pub(super) struct Planner<'a> {
     pub(super) variables: IndexSet<&'a Name>,
     implementers: &'a ApolloMap<Name, Implementers>,
     backend: &'a Backend,
+    inputs: &'a Inputs,
     limits: &'a Limits,
     fields: usize,
     work: usize,
@@ -46,14 +48,22 @@ pub(super) struct Planner<'a> {
 /// A selection set, and when it is asked for.
 type Asked<'a> = (&'a SelectionSet, Around);
 
+/// What plans of an engine are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) schema: &'a Valid<Schema>,
+    pub(crate) implementers: &'a ApolloMap<Name, Implementers>,
+    pub(crate) backend: &'a Backend,
+    pub(crate) inputs: &'a Inputs,
+}
+
 /// Plans a valid operation.
 pub(crate) fn plan(
-    schema: &Valid<Schema>,
-    implementers: &ApolloMap<Name, Implementers>,
-    backend: &Backend,
+    ground: Ground<'_>,
     valid: &ValidDocument,
     limits: &Limits,
 ) -> Result<Plan, GraphqlError> {
+    let Ground { schema, implementers, backend, inputs } = ground;
     let operation = &valid.operation;
     let mut planner = Planner {
         schema,
@@ -61,6 +71,7 @@ pub(crate) fn plan(
         variables: operation.variables.iter().map(|declared| &declared.name).collect(),
         implementers,
         backend,
+        inputs,
         limits,
         fields: 0,
         work: 0,
@@ -188,6 +199,7 @@ impl<'a> Planner<'a> {
             Resolve::Typename => Inner::Leaf,
             _ => self.inner(ty.inner_named_type(), places, depth)?,
         };
+        let inputs = self.read(parent, places, &resolve, depth)?;
         let cost = FieldCost::of(self.schema, parent, first, &ty);
         let when = self.conditions(places.iter())?;
         Ok(PlannedField {
@@ -200,9 +212,35 @@ impl<'a> Planner<'a> {
             locations,
             inner,
             resolve,
+            inputs,
             cost,
             timing,
         })
+    }
+
+    /// What a derived field reads of its object, whenever it is asked itself. It comes with the first part
+    /// of an answer in parts, unless the field as a whole is put off.
+    fn read(
+        &mut self,
+        parent: &Name,
+        places: &[Place<'a>],
+        resolve: &Resolve,
+        depth: usize,
+    ) -> Result<Option<Box<Selection>>, GraphqlError> {
+        let Some(set) = self.inputs.get(parent, &places[0].field.name) else {
+            let is_lost = matches!(resolve, Resolve::Derived(id, field)
+                if self.backend.reads_beyond(*id, *field));
+            let lost = || {
+                let message =
+                    format!("what `{parent}.{}` reads is not there", places[0].field.name);
+                GraphqlError::new(Kind::Internal, message)
+            };
+            return if is_lost { Err(lost()) } else { Ok(None) };
+        };
+        let guards = places.iter().flat_map(|place| place.guards.iter());
+        let sets: Vec<Asked<'a>> =
+            guards.map(|guard| (set, Around { guard: guard.clone(), deferred: None })).collect();
+        Ok(Some(Box::new(self.selection(parent, &sets, depth)?)))
     }
 
     fn inner(

@@ -4,17 +4,20 @@
 use std::sync::Arc;
 
 use apollo_compiler::ast::Type;
-use base::Kind;
+use base::{Error, Kind};
+use frame::convert::array_of;
+use frame::{DataType, Value};
 
 use super::output::{Left, Output};
 use super::writer::{Nulled, Written};
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
-use crate::fetch::service::{Answers, Spot};
-use crate::fetch::{Session, introspect};
+use crate::fetch::derived::of_input;
+use crate::fetch::service::{Answers, Spot, Withheld};
+use crate::fetch::{Session, derived, introspect};
 use crate::incremental::pass::{Found, Guide, Pass, Text, Turn};
 use crate::plan::Backend;
-use crate::plan::route::{Below, Field, Leaf, Node, Route};
+use crate::plan::route::{Below, Computed, Field, Leaf, Node, Route};
 use crate::tape::{At, Cursor, Form, Tape};
 
 /// Writes the whole response.
@@ -91,6 +94,8 @@ struct Routed<'a> {
     path: Vec<Step<'a>>,
     /// Of an answer in parts: what is written now, and what later.
     pass: Option<Pass<'a>>,
+    /// Whether what could not be written takes its object with it, although its type allows null.
+    takes_object: bool,
 }
 
 /// A list while it is gone through.
@@ -117,7 +122,7 @@ impl<'a> Routed<'a> {
     fn new(session: &'a Session<'a>, route: &'a Route, answers: Answers) -> Self {
         let (stack, path) = (Vec::with_capacity(64), Vec::with_capacity(16));
         let output = Output::new(&session.engine.settings.limits);
-        Routed { session, route, answers, output, stack, path, pass: None }
+        Routed { session, route, answers, output, stack, path, pass: None, takes_object: false }
     }
 
     /// Writes the data of a response. Out: whether there is none.
@@ -263,7 +268,8 @@ impl<'a> Routed<'a> {
         if self.output.is_too_large() {
             return Err(Nulled);
         }
-        if written.is_err() && !ty.is_non_null() {
+        let takes_object = std::mem::take(&mut self.takes_object);
+        if written.is_err() && !ty.is_non_null() && !takes_object {
             self.back_to(mark);
             self.output.text.extend_from_slice(b"null");
             return Ok(());
@@ -287,8 +293,55 @@ impl<'a> Routed<'a> {
                 Ok(())
             }
             Below::Introspection => self.introspection(field, index),
+            Below::Computed(computed) => self.computed(asked, computed, start),
             _ => self.value(asked, &field.ty, height),
         }
+    }
+
+    /// Computes a field of an object whose slots stand on the stack from a position on.
+    fn computed(&mut self, asked: Asked<'a>, computed: &'a Computed, start: usize) -> Written {
+        let field = asked.field;
+        let slots = asked.node.slots.len();
+        let spots: Vec<Spot> =
+            self.stack.iter().skip(start).take(slots).map(|place| place.spot).collect();
+        let session = self.session;
+        let evaluate = |inner: &Computed, inputs: &[u8], out: &mut Vec<u8>| {
+            derived_value(session, inner, inputs)
+                .is_ok_and(|(value, data_type)| write_value(out, &value, &data_type))
+        };
+        let inputs = self.answers.inputs(self.route, computed, &spots, &evaluate);
+        let found = inputs
+            .map_err(|withheld| self.withheld(field, withheld))
+            .and_then(|inputs| derived_value(session, computed, &inputs));
+        let error = match found {
+            Ok((Value::Null, _)) => return self.null(asked, &field.ty),
+            Ok((value, data_type)) => {
+                let mark = self.output.text.len();
+                if write_value(&mut self.output.text, &value, &data_type) {
+                    return Ok(());
+                }
+                self.output.text.truncate(mark);
+                let message = format!(
+                    "the value of `{}.{}` is NaN or infinite, which JSON cannot say",
+                    field.parent, field.name
+                );
+                GraphqlError::new(Kind::Unsupported, message)
+            }
+            Err(error) => error,
+        };
+        if computed.derived.propagates {
+            self.report(field, error);
+            self.takes_object = true;
+            return Err(Nulled);
+        }
+        self.failed(field, &field.ty, error)
+    }
+
+    /// Why there are no inputs.
+    fn withheld(&mut self, field: &Field, withheld: Withheld) -> GraphqlError {
+        let told = withheld.fault().and_then(|fault| self.answers.faults.tell(fault));
+        let missing = || GraphqlError::new(Kind::Internal, "it has no value, but must have one");
+        of_input(&field.parent, &field.name, told.unwrap_or_else(missing))
     }
 
     fn introspection(&mut self, field: &'a Field, index: usize) -> Written {
@@ -641,6 +694,45 @@ fn fits(leaf: &Leaf, tape: &Tape, at: At) -> Fit {
         _ => false,
     };
     if fits { Fit::Yes } else { Fit::No }
+}
+
+/// The value of a computed field, and its type.
+fn derived_value(
+    session: &Session<'_>,
+    computed: &Computed,
+    inputs: &[u8],
+) -> Result<(Value, DataType), GraphqlError> {
+    let read = |error| Error::internal("inputs are not JSON").caused_by(error);
+    let found = serde_json::from_slice(inputs)
+        .map_err(read)
+        .and_then(|json| derived::value(session, &computed.derived, &json));
+    let value = found.map_err(|error| GraphqlError::from(&error))?;
+    Ok((value, computed.derived.expr.data_type.clone()))
+}
+
+/// Appends a value as an answer has it; false when JSON has no spelling for it.
+fn write_value(out: &mut Vec<u8>, value: &Value, data_type: &DataType) -> bool {
+    match (value, data_type) {
+        (Value::Null, _) => {
+            out.extend_from_slice(b"null");
+            true
+        }
+        (Value::List(items), DataType::List { item, .. }) => {
+            out.push(b'[');
+            for (index, value) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                if !write_value(out, value, item) {
+                    return false;
+                }
+            }
+            out.push(b']');
+            true
+        }
+        _ => array_of([value], data_type)
+            .is_ok_and(|array| super::scalar::scalar(out, array.as_ref(), 0, data_type)),
+    }
 }
 
 fn is_integer(digits: &[u8]) -> bool {

@@ -33,6 +33,9 @@ pub(crate) fn row(
                 media(writer, field, rows.batch.column(*column).as_ref(), row)
             }
             (_, Some(Slot::Computed(computed))) => match computed.errors.get(&row) {
+                Some(error) if computed.propagates => {
+                    writer.failed_with_object(error.clone().located(&field.locations))
+                }
                 Some(error) => failed(writer, field, error),
                 None => {
                     let array = computed.array.as_ref();

@@ -25,12 +25,14 @@ pub(crate) struct Writer<'a> {
     session: &'a Session<'a>,
     /// Of an answer in parts: what is written now, and what later.
     pass: Option<Pass<'a>>,
+    /// Whether what could not be written takes its object with it, although its type allows null.
+    takes_object: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(session: &'a Session<'a>) -> Self {
         let output = Output::new(&session.engine.settings.limits);
-        Writer { output, path: Vec::new(), session, pass: None }
+        Writer { output, path: Vec::new(), session, pass: None, takes_object: false }
     }
 
     /// One that writes parts, within what is left of the limits.
@@ -287,7 +289,8 @@ impl<'a> Writer<'a> {
         if self.output.is_too_large() {
             return Err(Nulled);
         }
-        if written.is_err() && !ty.is_non_null() {
+        let takes_object = std::mem::take(&mut self.takes_object);
+        if written.is_err() && !ty.is_non_null() && !takes_object {
             self.back_to(mark);
             self.text("null");
             return Ok(());
@@ -316,6 +319,13 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Reports an error and leaves out the object whose field it is.
+    pub(crate) fn failed_with_object(&mut self, error: GraphqlError) -> Written {
+        self.report(error);
+        self.takes_object = true;
+        Err(Nulled)
+    }
+
     fn report(&mut self, error: GraphqlError) {
         self.output.report(error, || self.path.clone());
     }
@@ -339,6 +349,11 @@ impl<'a> Writer<'a> {
     /// an answer is asked before it is closed.
     pub(crate) fn take_pass(&mut self) -> Option<(Pass<'a>, Left)> {
         Some((self.pass.take()?, self.output.left()))
+    }
+
+    /// What was written, and the errors.
+    pub(super) fn taken(mut self) -> (Vec<u8>, Vec<GraphqlError>) {
+        self.output.take_part(0)
     }
 
     /// Closes the response; `is_empty` says that every root field is null.

@@ -5,6 +5,7 @@ mod changes;
 mod clients;
 mod conformance;
 mod databases;
+mod derived;
 mod errors;
 mod example;
 mod filters;

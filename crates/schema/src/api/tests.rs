@@ -94,7 +94,13 @@ fn film() -> ObjectType {
     let age =
         Expr::literal(Value::Int(2026), DataType::Int).predicate(frame::BinaryOp::Subtract, year);
     let age = Expr { data_type: DataType::Int, ..age };
-    let derived = Derived { inputs: vec![FieldId(2)], expr: age, text: "2026 - year".into() };
+    let derived = Derived {
+        inputs: vec![FieldId(2)],
+        expr: age,
+        text: "2026 - year".into(),
+        beyond: None,
+        propagates: false,
+    };
     let mut title = stored("title", DataType::String, false);
     title.search = true;
     title.description = Some("What the poster \"says\"".into());

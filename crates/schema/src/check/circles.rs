@@ -33,7 +33,7 @@ pub(super) fn check(declared: &Declared<'_>, draft: &Draft, report: &mut Report<
 
 /// Each circle once, beginning with its smallest member. Walks without recursion, so that a chain
 /// of any length is fine.
-fn circles(reads: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(crate) fn circles(reads: &[Vec<usize>]) -> Vec<Vec<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
         New,

@@ -17,6 +17,7 @@ use crate::policy::Policy;
 
 use super::column::{self, Columns};
 use super::declare::{Declared, Object};
+use super::inputs::Pending;
 use super::report::Report;
 use super::{canonical, derived, field, names, policy, reference, table};
 
@@ -43,6 +44,8 @@ pub(crate) struct Draft {
     owners: Vec<Option<Team>>,
     /// By object: where it is declared.
     places: Vec<base::Place>,
+    /// Derived fields whose inputs are on an API that is not known yet.
+    pub(crate) pending: Vec<Pending>,
 }
 
 impl Draft {
@@ -71,6 +74,7 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
         was: Vec::new(),
         owners: Vec::new(),
         places: Vec::new(),
+        pending: Vec::new(),
         columns: built.columns,
     };
     for (index, object) in declared.objects.values().enumerate() {
@@ -88,6 +92,7 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
     }
     for (index, object) in declared.objects.values().enumerate() {
         let scope = derived::scope(index, object, declared, &draft, &roles);
+        let row = derived::Row { scope, roles: &roles[index] };
         let readable = policy::scope(index, object, &draft);
         let mut kinds = Vec::new();
         let mut traits = Vec::new();
@@ -106,7 +111,8 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
                     reference::nearest(subject, shape, &draft, report).map(FieldKind::Nearest)
                 }
                 field::Role::Derived(shape) => {
-                    derived::derived(subject, shape, &scope, report).map(FieldKind::Derived)
+                    let pending = &mut draft.pending;
+                    derived::derived(subject, shape, &row, pending, report).map(FieldKind::Derived)
                 }
                 field::Role::Broken => None,
             });
@@ -129,10 +135,11 @@ fn owner(object: &Object<'_>, report: &mut Report<'_>) -> Option<Team> {
     names::team(team.value, spot, report).then(|| Team::new(team.value))
 }
 
-/// The schema of a draft in which nothing is missing.
-pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<Schema> {
+/// The schema of a draft in which nothing is missing, and what is to be settled in it.
+pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<(Schema, Vec<Pending>)> {
     let mut types = IndexMap::new();
-    let Draft { kinds, vectors, tables, traits, policies, was, owners, places, .. } = draft;
+    let Draft { kinds, vectors, tables, traits, policies, was, owners, places, pending, .. } =
+        draft;
     let parts = declared.objects.values().zip(kinds).zip(vectors).zip(tables).zip(traits);
     let ends = was.into_iter().zip(owners).zip(places).zip(policies);
     for (((((object, kinds), vectors), table), traits), end) in parts.zip(ends) {
@@ -170,7 +177,7 @@ pub(crate) fn finish(declared: &Declared<'_>, draft: Draft) -> Option<Schema> {
         fingerprint: "".into(),
     };
     schema.fingerprint = canonical::fingerprint(&schema);
-    Some(schema)
+    Some((schema, pending))
 }
 
 /// Where a field of the object with this name stands, for messages that point at it.

@@ -288,8 +288,13 @@ impl Writer<'_> {
                 text.push(')');
             }
             FieldKind::Derived(derived) => {
+                // What reads fields of its row by their names alone needs no fragment.
+                let from = derived.beyond.as_ref().filter(|_| derived.inputs.is_empty());
+                let from = from.map(|beyond| format!("from: {}, ", quoted(&beyond.from)));
+                let from = from.unwrap_or_default();
                 let expr = quoted(&expression::print(&derived.expr));
-                let _ = write!(text, " @derived(expr: {expr})");
+                let otherwise = if derived.propagates { ", onError: PROPAGATE" } else { "" };
+                let _ = write!(text, " @derived({from}expr: {expr}{otherwise})");
             }
             FieldKind::Nearest(nearest) => {
                 let _ = write!(text, " @nearest(on: {})", quoted(self.name(nearest.on)));

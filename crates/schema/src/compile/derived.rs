@@ -1,17 +1,21 @@
-//! `@derived(from, expr)`: in come the fragment and the expression, out come the typed expression
+//! `@derived(from, expr, onError)`: in come the fragment and the expression, out come the typed expression
 //! and the fields it reads. Faults inside expressions are shown at their place in the file.
+//!
+//! What reads the stored fields of its row is settled here. What reads more is noted, and settled when the
+//! API is known (`inputs`).
 
-use apollo_compiler::ast::{Definition, Document, Selection};
+use apollo_compiler::ast::Selection;
 use frame::{BinaryOp, DataType, Expr, Field, Node, Span, Value};
 
 use crate::diagnostic::Code;
 use crate::expression::{self, ExpressionError, Fault, Scope};
-use crate::model::{ColumnSpec, Derived, EnumType, FieldId};
+use crate::model::{Beyond, ColumnSpec, Derived, EnumType, FieldId, Giver};
 
 use super::build::{Draft, field_named};
 use super::declare::{Declared, Object};
 use super::directives::Text;
 use super::field::{Role, Subject};
+use super::inputs::{self, Pending};
 use super::reference;
 use super::report::{Report, Spot};
 use super::shape::{Named, Shape};
@@ -39,6 +43,13 @@ pub(crate) fn scope(
     Scope::new(fields)
 }
 
+/// The row that a derived field belongs to.
+pub(crate) struct Row<'r> {
+    pub(crate) scope: Scope,
+    /// What its fields are.
+    pub(crate) roles: &'r [Role],
+}
+
 /// The type that a derived field declares.
 fn type_of(shape: &Shape, declared: &Declared<'_>) -> Option<DataType> {
     let item = match &shape.named {
@@ -57,7 +68,8 @@ fn type_of(shape: &Shape, declared: &Declared<'_>) -> Option<DataType> {
 pub(crate) fn derived(
     subject: Subject<'_, '_>,
     shape: &Shape,
-    scope: &Scope,
+    row: &Row<'_>,
+    pending: &mut Vec<Pending>,
     report: &mut Report<'_>,
 ) -> Option<Derived> {
     let field = subject.field;
@@ -77,41 +89,134 @@ pub(crate) fn derived(
         );
         return None;
     }
-    // A derived Decimal has the digits that its expression gives.
-    let parsed = match &wanted {
-        Some(wanted) => expression::parse_as(text.value, scope, wanted),
-        None => expression::parse(text.value, scope),
+    let propagates = propagates(subject, shape, report)?;
+    let from = match applied.text("from") {
+        Some(from) => Some((from, inputs::selections(from, report)?)),
+        None => None,
     };
-    let expr = match parsed {
-        Ok(expr) if decimal && !matches!(expr.data_type, DataType::Decimal { .. }) => {
-            let words = format!("the value must be Decimal, not {}", expr.data_type);
-            report.at(Code::Derived, text.at, words).hint("write `CAST(… AS Decimal(18, 2))`");
-            return None;
-        }
-        Ok(expr) => expr,
-        Err(errors) => {
-            not_readable(subject, text, errors, report);
-            return None;
-        }
-    };
-    if !shape.nullable && expression::is_nullable(&expr, scope) {
-        let words = format!("`{}` is never null, but its expression may be", field.name());
-        report
-            .at(Code::Derived, text.at, words)
-            .hint("make the field nullable, or write `COALESCE(…, value)`");
-        return None;
+    let asked = Asked { subject, text, wanted: wanted.clone(), shape };
+    if let Some((from, selections)) = &from
+        && (leaves_row(subject, row, selections) || folds(text, &row.scope))
+    {
+        pending.extend(asked.pending(from.value, from.at));
+        // The types of what it reads are known later; until then it has the type that it declares.
+        let data_type = wanted.unwrap_or(DataType::Decimal { precision: 38, scale: 0 });
+        let expr = Expr::built(Node::Literal(Value::Null), data_type);
+        let beyond = Some(Beyond { from: from.value.into(), giver: Giver::Tables });
+        let (inputs, text) = (Vec::new(), text.value.into());
+        return Some(Derived { inputs, expr, text, beyond, propagates });
     }
+    let expr = asked.parse(&row.scope, report)?;
     if !enum_constants_exist(subject, &expr, text, report) {
         return None;
     }
     let read = expression::fields_read(&expr);
-    let inputs = match applied.text("from") {
-        Some(from) => fragment(subject, from, &read, report)?,
+    let inputs: Vec<FieldId> = match &from {
+        Some((from, selections)) => fragment(subject, *from, selections, &read, report)?,
         None => {
             read.iter().filter_map(|name| Some(field_named(subject.object(), name)?.1)).collect()
         }
     };
-    Some(Derived { inputs, expr, text: text.value.into() })
+    // A row holds no other derived field, so that one which reads others declares them in this way.
+    let is_derived = |id: &FieldId| matches!(row.roles[id.0 as usize], Role::Derived(_));
+    let beyond = inputs.iter().any(is_derived).then(|| {
+        let from = inputs::selecting(&expression::paths_read(&expr), &row.scope.fields);
+        pending.extend(asked.pending(&from, text.at));
+        Beyond { from: from.into(), giver: Giver::Tables }
+    });
+    Some(Derived { inputs, expr, text: text.value.into(), beyond, propagates })
+}
+
+/// What is asked of an expression.
+struct Asked<'d, 'a, 's> {
+    subject: Subject<'d, 'a>,
+    text: Text<'d>,
+    /// Nothing for a Decimal, which has the digits that its expression gives.
+    wanted: Option<DataType>,
+    shape: &'s Shape,
+}
+
+impl Asked<'_, '_, '_> {
+    /// The typed expression over the fields of the row.
+    fn parse(&self, scope: &Scope, report: &mut Report<'_>) -> Option<Expr> {
+        match inputs::parse(self.text.value, scope, self.wanted.as_ref()) {
+            Ok(expr) => {
+                let name = self.subject.field.name();
+                let is_nullable = self.shape.nullable;
+                let fits = inputs::fits(name, is_nullable, self.wanted.as_ref(), &expr, scope);
+                match fits {
+                    Ok(()) => Some(expr),
+                    Err((words, hint)) => {
+                        report.at(Code::Derived, self.text.at, words).hint(hint);
+                        None
+                    }
+                }
+            }
+            Err(errors) => {
+                not_readable(self.subject, self.text, errors, report);
+                None
+            }
+        }
+    }
+
+    /// The same for when the API is known.
+    fn pending(
+        &self,
+        from: &str,
+        at: Option<apollo_compiler::parser::SourceSpan>,
+    ) -> Option<Pending> {
+        let field = self.subject.field;
+        let (position, ..) = field_named(self.subject.object(), field.name())?;
+        Some(Pending {
+            object: self.subject.object,
+            field: position,
+            from: inputs::Written { value: from.to_owned(), at },
+            expr: inputs::Written { value: self.text.value.to_owned(), at: self.text.at },
+            wanted: self.wanted.clone(),
+            is_nullable: self.shape.nullable,
+            found: None,
+        })
+    }
+}
+
+/// `onError:`, whether the object that has the field is null, too.
+fn propagates(subject: Subject<'_, '_>, shape: &Shape, report: &mut Report<'_>) -> Option<bool> {
+    let applied = subject.field.directives.get("derived")?;
+    let choice = applied.choice("onError");
+    if choice == Some("NULL") && !shape.nullable {
+        let words =
+            format!("`{}` is never null, and `onError: NULL` makes it so", subject.field.name());
+        report.at(Code::Derived, applied.at_argument("onError"), words).hint(
+            "make the field nullable, or take `onError` out: without a value its object is null",
+        );
+        return None;
+    }
+    Some(choice == Some("PROPAGATE"))
+}
+
+/// Whether a selection reads more than stored fields of the row.
+fn leaves_row(subject: Subject<'_, '_>, row: &Row<'_>, selections: &[Selection]) -> bool {
+    selections.iter().any(|selection| match selection {
+        Selection::Field(field) if field.alias.is_none() && field.arguments.is_empty() => {
+            let found = field_named(subject.object(), &field.name);
+            let role = found.and_then(|(position, ..)| row.roles.get(position));
+            let is_of_row = match role {
+                Some(Role::Column | Role::Media | Role::Broken) => true,
+                Some(_) => false,
+                // What the tables do not have may be there by another source.
+                None => subject.declared.services.is_empty(),
+            };
+            !is_of_row || !field.selection_set.is_empty()
+        }
+        _ => true,
+    })
+}
+
+/// Whether an expression is one over lists, and none without them.
+fn folds(text: Text<'_>, scope: &Scope) -> bool {
+    let with_lists = scope.clone().with_lists();
+    expression::parse(text.value, scope).is_err()
+        && expression::parse(text.value, &with_lists).is_ok()
 }
 
 /// Whether every constant that is compared with an enum is one of its values.
@@ -170,7 +275,8 @@ fn enum_of<'d>(subject: Subject<'d, '_>, expr: &Expr) -> Option<&'d EnumType> {
 }
 
 /// What an expression may name.
-const READABLE: &str = "an expression reads stored fields, and derived ones that are no Decimal";
+const READABLE: &str = "an expression reads stored fields, and derived ones that are no Decimal; what is beside \
+     the row it declares: `from: \"{ team { name } }\"`";
 
 /// Reports faults of an expression; a name that is a reference says so.
 fn not_readable(
@@ -208,10 +314,15 @@ fn not_readable(
 fn fragment(
     subject: Subject<'_, '_>,
     from: Text<'_>,
+    selections: &[Selection],
     read: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Vec<FieldId>> {
-    let names = fragment_names(from, report)?;
+    let names = selections.iter().filter_map(|selection| match selection {
+        Selection::Field(field) => Some(field.name.as_str()),
+        _ => None,
+    });
+    let names: Vec<&str> = names.collect();
     let mut inputs = Vec::new();
     for name in &names {
         let Some((_, id, _)) = field_named(subject.object(), name) else {
@@ -221,7 +332,7 @@ fn fragment(
         inputs.push(id);
     }
     for name in read {
-        if !names.iter().any(|known| known == name) {
+        if !names.contains(name) {
             report
                 .at(
                     Code::Derived,
@@ -232,7 +343,7 @@ fn fragment(
             return None;
         }
     }
-    if let Some(unread) = names.iter().find(|name| !read.contains(&name.as_str())) {
+    if let Some(unread) = names.iter().find(|name| !read.contains(*name)) {
         report
             .at(
                 Code::Derived,
@@ -243,38 +354,6 @@ fn fragment(
         return None;
     }
     Some(inputs)
-}
-
-fn fragment_names(from: Text<'_>, report: &mut Report<'_>) -> Option<Vec<String>> {
-    let refuse = |words: &str, report: &mut Report<'_>| {
-        report.at(Code::Derived, from.at, words).hint("write `from: \"{ year title }\"`");
-        None
-    };
-    // The parser takes nesting as deep as any; a fragment of our kind has at most a few levels.
-    if from.value.len() > expression::MAX_BYTES || from.value.matches('{').count() > 32 {
-        return refuse("`from` is too large", report);
-    }
-    let Ok(document) = Document::parse(from.value, "from") else {
-        return refuse("`from` is no selection of fields", report);
-    };
-    let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else {
-        return refuse("`from` is no selection of fields", report);
-    };
-    let mut names = Vec::new();
-    for selection in &operation.selection_set {
-        match selection {
-            Selection::Field(field) if field.alias.is_none() && field.arguments.is_empty() => {
-                names.push(field.name.to_string());
-            }
-            _ => {
-                return refuse(
-                    "`from` selects fields, without aliases, arguments and fragments",
-                    report,
-                );
-            }
-        }
-    }
-    Some(names)
 }
 
 /// Reports the faults of an expression at their places in the file.

@@ -46,10 +46,9 @@ pub(crate) const ENFORCED: [&str; 22] = [
 ];
 
 /// Arguments of enforced directives that are not enforced themselves, with what to do instead.
-const UNENFORCED_ARGUMENTS: [(&str, &str, &str); 3] = [
+const UNENFORCED_ARGUMENTS: [(&str, &str, &str); 2] = [
     ("vector", "from", "put `@vector(model:)` on the media or text field itself"),
     ("derived", "by", "write `expr`"),
-    ("derived", "onError", "leave it out: an expression that fails is null with an error"),
 ];
 
 struct Definitions {

@@ -6,13 +6,14 @@ use super::subgraph::{SubField, Subgraph};
 use crate::graph::{EntityKey, FieldInSource, Graph, GraphType, SourceId, TypeInSource};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema as Sdl};
+use indexmap::IndexMap;
 
 pub(crate) fn graph(subgraphs: &[Subgraph], merged: &Merged, api: Valid<Sdl>) -> Graph {
     let sources = subgraphs.iter().map(|subgraph| subgraph.source.clone()).collect();
     let with_fields = merged.types.iter().filter(|(_, found)| !found.fields.is_empty());
     let types =
         with_fields.map(|(name, found)| (name.clone(), type_of(subgraphs, merged, name, found)));
-    Graph { sources, api, types: types.collect() }
+    Graph { sources, api, types: types.collect(), derived: IndexMap::new() }
 }
 
 fn id(source: usize) -> SourceId {

@@ -449,7 +449,7 @@ pub const REGISTRY: &[Entry] = &[
         Code::Derived,
         "HW0411",
         "`@derived`",
-        "A derived field has an expression over stored and derived fields of its row, with the field's type.",
+        "A derived field has an expression over fields of its row, or over what `from` selects, with the field's type.",
     ),
     error(
         Code::DerivedCycle,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::conversion::{Conversion, conversion};
 use super::{Change, ChangeKind, FieldPair, Pairing, StorageEffect, TypePair, WireEffect, policy};
 use crate::model::{
-    ColumnSpec, FieldDef, FieldKind, ObjectType, OrderBy, Reference, Schema, VectorSpec,
+    ColumnSpec, Derived, FieldDef, FieldKind, ObjectType, OrderBy, Reference, Schema, VectorSpec,
 };
 
 /// Changes of all fields of a pair of types.
@@ -272,9 +272,7 @@ impl Differ<'_> {
         match (old.column(), new.column()) {
             (None, None) => change,
             (Some(_), None) => change.storage(StorageEffect::Contract),
-            (None, Some(_)) if matches!(old.kind, FieldKind::Derived(_)) => {
-                change.storage(StorageEffect::Rewrite)
-            }
+            (None, Some(_)) if is_of_row(&old.kind) => change.storage(StorageEffect::Rewrite),
             (None, Some(column)) => match new_column_effect(new, column) {
                 StorageEffect::Impossible => change.without_value(&new.name),
                 effect => change.storage(effect),
@@ -292,10 +290,7 @@ impl Differ<'_> {
             (FieldKind::Column(old), FieldKind::Column(new))
             | (FieldKind::Media(old), FieldKind::Media(new)) => self.column(old, new),
             (FieldKind::Reference(old), FieldKind::Reference(new)) => self.reference(old, new),
-            (FieldKind::Derived(old), FieldKind::Derived(new)) if old.text != new.text => {
-                let message = format!("`{}` is `{}`, was `{}`", self.path(), new.text, old.text);
-                vec![self.other_values(ChangeKind::Derived, message)]
-            }
+            (FieldKind::Derived(old), FieldKind::Derived(new)) => self.derived(old, new),
             (FieldKind::Nearest(old), FieldKind::Nearest(new)) => {
                 let from = self.pair.new_field_name(old.on);
                 let to = &self.pair.new.field(new.on).name;
@@ -305,6 +300,25 @@ impl Differ<'_> {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn derived(&self, old: &Derived, new: &Derived) -> Vec<Change> {
+        let from = |derived: &Derived| {
+            let beyond = derived.beyond.as_ref();
+            beyond.map_or_else(|| "its row".to_owned(), |beyond| format!("`{}`", beyond.from))
+        };
+        let on_error = |derived: &Derived| if derived.propagates { "PROPAGATE" } else { "NULL" };
+        let path = self.path();
+        let message = if old.text != new.text {
+            format!("`{path}` is `{}`, was `{}`", new.text, old.text)
+        } else if from(old) != from(new) {
+            format!("`{path}` is computed from {}, was from {}", from(new), from(old))
+        } else if old.propagates != new.propagates {
+            format!("`{path}` fails with `{}`, was `{}`", on_error(new), on_error(old))
+        } else {
+            return Vec::new();
+        };
+        vec![self.other_values(ChangeKind::Derived, message)]
     }
 
     /// A change that no type shows: the same call gets other values.
@@ -493,6 +507,11 @@ fn kind_name(kind: &FieldKind) -> &'static str {
         FieldKind::Derived(_) => "an expression",
         FieldKind::Nearest(_) => "neighbours",
     }
+}
+
+/// Whether it is computed of its row alone, so that rows can be filled with it.
+fn is_of_row(kind: &FieldKind) -> bool {
+    matches!(kind, FieldKind::Derived(derived) if derived.beyond.is_none())
 }
 
 fn default_text(column: &ColumnSpec) -> Option<String> {

@@ -45,6 +45,11 @@ impl Checker<'_> {
         &mut self.errors[last]
     }
 
+    /// Whether lists of what is beside the row may be read.
+    pub(super) fn has_lists(&self) -> bool {
+        self.scope.lists
+    }
+
     fn unknown(&mut self, span: Span, words: String) -> &mut ExpressionError {
         let error = self.fault(span, words);
         error.fault = Fault::Name;
@@ -157,6 +162,8 @@ impl Checker<'_> {
     fn field(&mut self, path: &[(String, Span)], span: Span) -> Option<Expr> {
         let mut fields = self.scope.fields.as_slice();
         let mut found: Option<&frame::Field> = None;
+        // Whether a list was walked into, so that there are several values; whether one may be null.
+        let (mut is_many, mut has_nulls) = (false, false);
         for (name, at) in path {
             let next = fields.iter().find(|field| field.name.as_ref() == name);
             let Some(next) = next else {
@@ -165,14 +172,30 @@ impl Checker<'_> {
                 self.unknown_field(name, *at, inside, &names);
                 return None;
             };
+            has_nulls |= is_many && next.nullable;
+            let is_walked = self.scope.lists && names_left(path, *at);
             fields = match &next.data_type {
                 DataType::Struct(inner) => inner,
+                DataType::List { item, nullable } if is_walked => match item.as_ref() {
+                    DataType::Struct(inner) => {
+                        is_many = true;
+                        has_nulls |= nullable;
+                        inner
+                    }
+                    _ => &[],
+                },
                 _ => &[],
             };
             found = Some(next);
         }
         let names = path.iter().map(|(name, _)| name.clone()).collect();
-        let data_type = found?.data_type.clone();
+        let data_type = match (is_many, found?.data_type.clone()) {
+            (true, DataType::List { item, nullable }) => {
+                DataType::List { item, nullable: nullable || has_nulls }
+            }
+            (true, item) => DataType::List { item: Box::new(item), nullable: has_nulls },
+            (false, data_type) => data_type,
+        };
         Some(Expr { node: Node::Field(names), data_type, span })
     }
 
@@ -552,6 +575,11 @@ impl ExpressionError {
     pub(super) fn set_hint(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());
     }
+}
+
+/// Whether a path goes on after the name at this place.
+fn names_left(path: &[(String, Span)], at: Span) -> bool {
+    path.last().is_some_and(|(_, last)| *last != at)
 }
 
 /// Whether a word may stand as a field name without `self.`.

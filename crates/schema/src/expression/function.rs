@@ -22,6 +22,16 @@ enum Shape {
     Calendar,
     /// Text and a part of it, or a list and an item.
     Contains,
+    /// A list of anything; gives how many.
+    Counted,
+    /// A list of numbers; gives their type with room for all of them.
+    Summed,
+    /// A list of numbers; gives a float.
+    Averaged,
+    /// A list of any ordered type; gives that type.
+    Picked,
+    /// A list of booleans.
+    Decided,
 }
 
 const TEXT: DataType = DataType::String;
@@ -46,6 +56,11 @@ fn shape(function: Function) -> Shape {
         F::Hour => Shape::Fixed(&[DataType::DateTime], DataType::Int),
         F::Date => Shape::Fixed(&[DataType::DateTime], DataType::Date),
         F::DateDiffDays => Shape::Fixed(&[DataType::Date, DataType::Date], DataType::Int),
+        F::Count => Shape::Counted,
+        F::Sum => Shape::Summed,
+        F::Avg => Shape::Averaged,
+        F::Min | F::Max => Shape::Picked,
+        F::Any | F::All => Shape::Decided,
     }
 }
 
@@ -78,17 +93,44 @@ fn usage(function: Function) -> &'static str {
         F::Hour => "hour(time)",
         F::Date => "date(time)",
         F::DateDiffDays => "date_diff_days(later, earlier)",
+        F::Count => "count(list)",
+        F::Sum => "sum(list)",
+        F::Avg => "avg(list)",
+        F::Min => "min(list)",
+        F::Max => "max(list)",
+        F::Any => "any(list)",
+        F::All => "all(list)",
     }
+}
+
+/// All functions with their names.
+fn all() -> impl Iterator<Item = &'static (&'static str, Function)> {
+    Function::ALL.iter().chain(&Function::FOLDS)
 }
 
 /// How each function is called and what it gives, for the reference page.
 pub(super) fn listed() -> impl Iterator<Item = (&'static str, String)> {
-    Function::ALL.iter().map(|(_, function)| {
+    gives(&Function::ALL)
+}
+
+/// The same of the functions of lists.
+pub(super) fn folds() -> impl Iterator<Item = (&'static str, String)> {
+    gives(&Function::FOLDS)
+}
+
+fn gives(
+    functions: &'static [(&'static str, Function)],
+) -> impl Iterator<Item = (&'static str, String)> {
+    functions.iter().map(|(_, function)| {
         let gives = match shape(*function) {
             Shape::Fixed(_, gives) | Shape::Many(_, gives) => gives.to_string(),
             Shape::Number | Shape::Ordered => "the type of its arguments".to_owned(),
             Shape::Calendar => "Int".to_owned(),
-            Shape::Contains => "Boolean".to_owned(),
+            Shape::Contains | Shape::Decided => "Boolean".to_owned(),
+            Shape::Counted => "Int".to_owned(),
+            Shape::Summed => "Long, Float or Decimal".to_owned(),
+            Shape::Averaged => "Float".to_owned(),
+            Shape::Picked => "the type of the items".to_owned(),
         };
         (usage(*function), gives)
     })
@@ -96,7 +138,7 @@ pub(super) fn listed() -> impl Iterator<Item = (&'static str, String)> {
 
 /// The name of a function, as it is written.
 pub(super) fn name_of(function: Function) -> &'static str {
-    Function::ALL.iter().find(|(_, known)| *known == function).map_or("", |(name, _)| name)
+    all().find(|(_, known)| *known == function).map_or("", |(name, _)| name)
 }
 
 pub(super) fn call(
@@ -106,7 +148,9 @@ pub(super) fn call(
     arguments: &[Part],
     span: Span,
 ) -> Option<Expr> {
-    let known = Function::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let has_lists = checker.has_lists();
+    let mut offered = all().filter(|(_, known)| has_lists || !known.is_fold());
+    let known = offered.find(|(known, _)| known.eq_ignore_ascii_case(name));
     let Some((_, function)) = known else {
         let hint = match suggest::closest(name, Function::ALL.iter().map(|(known, _)| *known)) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -131,8 +175,9 @@ fn instead_of(name: &str) -> &'static str {
         "if" | "iff" => "write `CASE WHEN … THEN … ELSE … END`",
         "substr" | "left" | "right" | "mid" => "write `substring(text, start, count)`",
         "pow" => "write `power(base, exponent)`",
-        "count" | "sum" | "avg" | "min" | "max" => {
-            "an expression sees one row; of several values in it, use `least` or `greatest`"
+        "count" | "sum" | "avg" | "min" | "max" | "any" | "all" => {
+            "it is for lists that a derived field declares with `from`; of several values of the row, use \
+             `least` or `greatest`"
         }
         _ => "the functions are listed in the reference of the expression language",
     }
@@ -178,7 +223,39 @@ impl Call<'_, '_> {
                 self.call(vec![part], DataType::Int)
             }
             Shape::Contains => self.contains(),
+            Shape::Counted => self.fold("a list", |_| Some(DataType::Int)),
+            Shape::Summed => self.fold("a list of numbers", |item| match item {
+                DataType::Int | DataType::Long => Some(DataType::Long),
+                DataType::Float => Some(DataType::Float),
+                DataType::Decimal { scale, .. } => {
+                    Some(DataType::Decimal { precision: 38, scale: *scale })
+                }
+                _ => None,
+            }),
+            Shape::Averaged => {
+                self.fold("a list of numbers", |item| item.is_numeric().then_some(DataType::Float))
+            }
+            Shape::Picked => self.fold("a list of values with an order", |item| {
+                item.is_ordered().then(|| item.clone())
+            }),
+            Shape::Decided => self.fold("a list of Booleans", |item| {
+                (*item == DataType::Boolean).then_some(DataType::Boolean)
+            }),
         }
+    }
+
+    /// A function of a list, by what it gives of items of a type.
+    fn fold(mut self, takes: &str, gives: impl Fn(&DataType) -> Option<DataType>) -> Option<Expr> {
+        self.count(1..=1)?;
+        let part = self.checker.node(&self.arguments[0], None)?;
+        let gives = match &part.data_type {
+            DataType::List { item, .. } => gives(item),
+            _ => None,
+        };
+        let Some(gives) = gives else {
+            return self.refuse(0, &format!("{takes}, not {}", part.data_type));
+        };
+        self.call(vec![part], gives)
     }
 
     fn ordered(mut self) -> Option<Expr> {

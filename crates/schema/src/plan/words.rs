@@ -172,9 +172,9 @@ impl<'a> Words<'a> {
         let Some(new) = self.new_type(type_name).and_then(|object| object.fields.get(field)) else {
             return (String::new(), StorageEffect::Expand, Vec::new());
         };
-        let was_derived = self
-            .old_field(type_name, field)
-            .is_some_and(|old| matches!(old.kind, FieldKind::Derived(_)));
+        let was_derived = self.old_field(type_name, field).is_some_and(
+            |old| matches!(&old.kind, FieldKind::Derived(old) if old.beyond.is_none()),
+        );
         let has_default = new.column().is_some_and(|column| column.default.is_some());
         let (given, effect) = match (was_derived, has_default) {
             (true, _) => ("existing rows get the computed value", StorageEffect::Rewrite),

@@ -72,7 +72,12 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
     let api = format!("{}\n{api}", schema::api::api_sdl(&schema));
     let api =
         Sdl::parse_and_validate(api, "api.graphql").unwrap_or_else(|f| panic!("{}", f.errors));
-    let graph = Graph { sources: Vec::new(), api, types: indexmap::IndexMap::default() };
+    let graph = Graph {
+        sources: Vec::new(),
+        api,
+        types: indexmap::IndexMap::default(),
+        derived: indexmap::IndexMap::default(),
+    };
     schema.graph = Some(Arc::new(graph));
     schema.fingerprint = fingerprint(&schema);
     schema

@@ -1,10 +1,11 @@
-//! Objects as they are passed on: raw bytes of other sources' answers between names.
+//! Objects as they are passed on: raw bytes of other sources' answers between names. What is computed of an
+//! object is read off it in the same way.
 
 use apollo_compiler::ast::Type;
 
 use super::batch::Batch;
 use super::{Answers, Spot};
-use crate::plan::route::{Field, Group, Part, Representation, Route};
+use crate::plan::route::{Below, Computed, Field, Group, Part, Representation, Route};
 use crate::tape::{At, Form};
 
 /// An object, by its node, its bases and its number.
@@ -13,10 +14,14 @@ struct Held<'a> {
     node: usize,
     bases: &'a [Spot],
     ordinal: Option<usize>,
+    evaluate: Option<Evaluate<'a>>,
 }
 
 /// Why an object cannot be asked for: a spot that is no position.
-type Withheld = Spot;
+pub(crate) type Withheld = Spot;
+
+/// Appends the value of a computed field of which the inputs are there; false when there is none.
+pub(crate) type Evaluate<'a> = &'a dyn Fn(&Computed, &[u8], &mut Vec<u8>) -> bool;
 
 impl Answers {
     /// Adds the representation of an object to a batch. Out: its number there, or why it cannot be
@@ -32,7 +37,7 @@ impl Answers {
         let bases = route.nodes[group.node].bases;
         let start = ordinal * bases;
         let bases = self.objects[group.node].get(start..start + bases).unwrap_or_default();
-        let held = Held { node: group.node, bases, ordinal: Some(ordinal) };
+        let held = Held { node: group.node, bases, ordinal: Some(ordinal), evaluate: None };
         let added = batch.add(|out| {
             out.extend_from_slice(&entity.open);
             self.parts(route, held, &entity.parts, out)?;
@@ -43,6 +48,22 @@ impl Answers {
             Ok(number) => Spot::of(At(number)),
             Err(withheld) => withheld,
         }
+    }
+
+    /// What an object gives of parts, as JSON, or why there is nothing. The spots are those of all its slots.
+    pub(crate) fn inputs(
+        &self,
+        route: &Route,
+        computed: &Computed,
+        spots: &[Spot],
+        evaluate: Evaluate<'_>,
+    ) -> Result<Vec<u8>, Withheld> {
+        let held =
+            Held { node: computed.node, bases: spots, ordinal: None, evaluate: Some(evaluate) };
+        let mut out = b"{".to_vec();
+        self.parts(route, held, &computed.parts, &mut out)?;
+        out.push(b'}');
+        Ok(out)
     }
 
     fn slot_of(&self, route: &Route, held: Held<'_>, slot: usize) -> Spot {
@@ -65,6 +86,10 @@ impl Answers {
             let field = &shape.fields[part.field];
             let is_first = out.last() == Some(&b'{');
             out.extend_from_slice(&part.quoted[usize::from(is_first)..]);
+            if let Below::Computed(computed) = &field.below {
+                self.computed(route, held, computed, out)?;
+                continue;
+            }
             let groups: Vec<usize> = field.from.iter().map(|from| shape.slots[from.slot]).collect();
             let spots: Vec<Spot> = field
                 .from
@@ -74,10 +99,29 @@ impl Answers {
                     self.field(*group, self.slot_of(route, held, from.slot), &from.key)
                 })
                 .collect();
-            let value = Value { route, part, field, groups: &groups };
+            let evaluate = held.evaluate;
+            let value = Value { route, part, field, groups: &groups, evaluate };
             self.value(&value, &field.ty, &spots, out)?;
         }
         Ok(())
+    }
+
+    /// A value that is computed itself of what is read.
+    fn computed(
+        &self,
+        route: &Route,
+        held: Held<'_>,
+        computed: &Computed,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Withheld> {
+        let Some(evaluate) = held.evaluate else { return Err(Spot::NONE) };
+        let mut inputs = b"{".to_vec();
+        self.parts(route, held, &computed.parts, &mut inputs)?;
+        inputs.push(b'}');
+        match evaluate(computed, &inputs, out) {
+            true => Ok(()),
+            false => Err(Spot::NONE),
+        }
     }
 
     fn value(
@@ -164,7 +208,7 @@ impl Answers {
         };
         let ordinal = self.ordinal(value.route, node, value.groups, spots);
         out.extend_from_slice(&inner.open);
-        let held = Held { node, bases: spots, ordinal };
+        let held = Held { node, bases: spots, ordinal, evaluate: value.evaluate };
         self.parts(value.route, held, &inner.parts, out)?;
         out.push(b'}');
         Ok(())
@@ -177,4 +221,5 @@ struct Value<'a> {
     part: &'a Part,
     field: &'a Field,
     groups: &'a [usize],
+    evaluate: Option<Evaluate<'a>>,
 }

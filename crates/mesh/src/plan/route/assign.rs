@@ -38,7 +38,9 @@ impl<'a> Draft<'a> {
         if is_root && self.operation != OperationType::Query {
             return fields.into_iter().try_for_each(|field| self.begin(node, field));
         }
-        self.assign(node, fields.collect())
+        self.assign(node, fields.clone().collect())?;
+        // What the answer asks for is there, so that what is computed of it is asked once.
+        fields.into_iter().try_for_each(|field| self.compute(node, field))
     }
 
     /// Places fields of a node.
@@ -97,6 +99,7 @@ impl<'a> Draft<'a> {
         let field = &self.nodes[node].fields[field];
         let needs_none = field.shown.is_some_and(|shown| {
             matches!(shown.resolve, Resolve::Typename | Resolve::Introspection)
+                || shown.inputs.is_some()
         });
         needs_none || !field.from.is_empty()
     }
@@ -399,9 +402,12 @@ fn best_source(choices: &[(usize, Vec<Choice>)], reach: &Reach) -> Option<usize>
     })
 }
 
-fn shown(field: &PlannedField) -> DraftField<'_> {
+pub(super) fn shown(field: &PlannedField) -> DraftField<'_> {
     DraftField {
         shown: Some(field),
+        is_input: false,
+        also: Vec::new(),
+        computed: None,
         name: field.name.clone(),
         ty: field.ty.clone(),
         arguments: Arc::new(given(field)),
@@ -410,7 +416,7 @@ fn shown(field: &PlannedField) -> DraftField<'_> {
     }
 }
 
-fn given(field: &PlannedField) -> Given {
+pub(super) fn given(field: &PlannedField) -> Given {
     let mut given = Given::default();
     for (name, value) in field.arguments.given() {
         let separator = if given.text.is_empty() { "" } else { "," };
@@ -463,7 +469,10 @@ fn is_same(one: &Selection, other: &Selection) -> bool {
 /// Adds parts of a representation to others.
 pub(super) fn merge(into: &mut Vec<super::draft::DraftPart>, parts: Vec<super::draft::DraftPart>) {
     for part in parts {
-        match into.iter_mut().find(|known| known.field == part.field) {
+        let same = |known: &&mut super::draft::DraftPart| {
+            known.field == part.field && known.key == part.key
+        };
+        match into.iter_mut().find(same) {
             None => into.push(part),
             Some(known) => {
                 known.is_key |= part.is_key;

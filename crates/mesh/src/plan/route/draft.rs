@@ -80,7 +80,14 @@ pub(super) enum Seat {
 
 /// A field of a node: of the answer, or only to be passed on.
 pub(super) struct DraftField<'a> {
+    /// As it was planned; nothing where a source needs it.
     pub(super) shown: Option<&'a PlannedField>,
+    /// Whether it was planned for a field that is computed of it, and not for the answer.
+    pub(super) is_input: bool,
+    /// When it is asked for fields that are computed of it.
+    pub(super) also: Vec<Conditions>,
+    /// Of a field that no source gives: what it is computed of.
+    pub(super) computed: Option<Vec<DraftPart>>,
     pub(super) name: Name,
     pub(super) ty: Type,
     pub(super) arguments: Arc<Given>,
@@ -95,6 +102,13 @@ pub(super) struct DraftField<'a> {
 pub(super) struct Given {
     pub(super) text: String,
     pub(super) variables: Vec<Name>,
+}
+
+impl DraftField<'_> {
+    /// Whether it is in the answer.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown.is_some() && !self.is_input
+    }
 }
 
 pub(super) enum DraftBelow {
@@ -137,6 +151,8 @@ pub(super) struct Entity {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct DraftPart {
     pub(super) field: usize,
+    /// What it is passed on as, unless by its own name.
+    pub(super) key: Option<Arc<str>>,
     pub(super) is_key: bool,
     /// Of an object: for each node below what is taken of it.
     pub(super) inner: Vec<(usize, Vec<DraftPart>)>,

@@ -10,7 +10,8 @@ use schema::graph::{FieldSet, FieldSetPart};
 use super::draft::{Draft, DraftBelow, DraftField, DraftPart, Seat};
 use super::print::print;
 use super::{
-    Below, Expansion, Face, Field, From, Group, Inner, Leaf, Node, Part, Representation, Route,
+    Below, Computed, Expansion, Face, Field, From, Group, Inner, Leaf, Node, Part, Representation,
+    Route,
 };
 use crate::error::GraphqlError;
 use crate::plan::{Conditions, Plan, Resolve};
@@ -60,8 +61,7 @@ fn number(draft: &Draft<'_>, node: usize, seat: Seat) -> usize {
 fn finish_node(draft: &Draft<'_>, index: usize) -> Node {
     let node = &draft.nodes[index];
     let slots = node.bases.iter().chain(&node.extras).map(|slot| slot.group).collect();
-    let (shown, hidden): (Vec<_>, Vec<_>) =
-        node.fields.iter().partition(|field| field.shown.is_some());
+    let (shown, hidden): (Vec<_>, Vec<_>) = node.fields.iter().partition(|field| field.is_shown());
     let count = shown.len();
     let fields = shown.into_iter().chain(hidden);
     let face = node
@@ -81,13 +81,12 @@ fn finish_node(draft: &Draft<'_>, index: usize) -> Node {
 /// The position that a field of a draft gets.
 fn position(draft: &Draft<'_>, node: usize, field: usize) -> usize {
     let fields = &draft.nodes[node].fields;
-    let is_shown = |field: &DraftField<'_>| field.shown.is_some();
     let before = fields.iter().take(field);
-    match fields[field].shown {
-        Some(_) => before.filter(|field| is_shown(field)).count(),
-        None => {
-            let shown = fields.iter().filter(|field| is_shown(field)).count();
-            shown + before.filter(|field| !is_shown(field)).count()
+    match fields[field].is_shown() {
+        true => before.filter(|field| field.is_shown()).count(),
+        false => {
+            let shown = fields.iter().filter(|field| field.is_shown()).count();
+            shown + before.filter(|field| !field.is_shown()).count()
         }
     }
 }
@@ -108,7 +107,7 @@ fn finish_field(draft: &Draft<'_>, node: usize, field: &DraftField<'_>) -> Field
         when: when.filter(|when| !when.0.iter().any(Vec::is_empty)).cloned(),
         locations: field.shown.map_or_else(Vec::new, |shown| shown.locations.clone()),
         from: from.collect(),
-        below: below(draft, field),
+        below: below(draft, node, field),
         timing: field.shown.and_then(|shown| shown.timing.clone()),
     }
 }
@@ -121,7 +120,15 @@ pub(super) fn quoted(before: &str, name: &str) -> Box<[u8]> {
     out.into()
 }
 
-fn below(draft: &Draft<'_>, field: &DraftField<'_>) -> Below {
+fn below(draft: &Draft<'_>, node: usize, field: &DraftField<'_>) -> Below {
+    let key = (draft.nodes[node].type_name.clone(), field.name.clone());
+    if let (Some(drafted), Some(derived)) = (&field.computed, draft.atlas.graph.derived.get(&key)) {
+        let mut groups = BTreeSet::new();
+        draft.gather(node, drafted, &mut groups);
+        let parts = parts(draft, node, drafted);
+        let (derived, groups) = (derived.clone(), groups.into_iter().collect());
+        return Below::Computed(Box::new(Computed { derived, parts, node, groups }));
+    }
     match (field.shown.map(|shown| &shown.resolve), &field.below) {
         (Some(Resolve::Typename), _) => Below::Typename,
         (Some(Resolve::Introspection), _) => Below::Introspection,
@@ -191,7 +198,7 @@ fn parts(draft: &Draft<'_>, node: usize, drafted: &[DraftPart]) -> Vec<Part> {
             (*child, Inner { open: open.into(), parts: parts(draft, *child, drafted) })
         });
         Part {
-            quoted: quoted(",", &field.name),
+            quoted: quoted(",", part.key.as_deref().unwrap_or(&field.name)),
             field: position(draft, node, part.field),
             is_key: part.is_key,
             inner: inner.collect(),
@@ -237,11 +244,14 @@ impl Whens<'_> {
         }
         let mut all: Vec<Conditions> = Vec::new();
         let given = node.fields.iter().filter(|it| it.from.iter().any(|(seat, _)| *seat == own));
-        for shown in given.filter_map(|field| field.shown) {
-            if shown.when.0.iter().any(Vec::is_empty) {
-                return None;
+        for field in given {
+            let own = field.shown.filter(|_| field.is_shown()).map(|shown| &shown.when);
+            for when in own.into_iter().chain(&field.also) {
+                if when.0.iter().any(Vec::is_empty) {
+                    return None;
+                }
+                all.push(when.clone());
             }
-            all.push(shown.when.clone());
         }
         for (other, drafted) in draft.groups.iter().enumerate() {
             let Some(entity) = &drafted.entity else { continue };

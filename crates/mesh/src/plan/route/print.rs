@@ -46,9 +46,12 @@ pub(super) fn print(
     }
     let mut passed = Vec::new();
     for name in &printer.variables {
-        let ty = plan.variables.iter().find(|known| known.name == *name).map(|known| &known.ty);
-        if let Some(ty) = ty {
-            declared.push(format!("${name}:{ty}"));
+        let known = plan.variables.iter().find(|known| known.name == *name);
+        if let Some(known) = known {
+            // With a default it may stand where null may not.
+            let default = known.default.as_ref().and_then(serde_json::Value::as_bool);
+            let default = default.map_or_else(String::new, |default| format!("={default}"));
+            declared.push(format!("${name}:{}{default}", known.ty));
             let value = PassedValue::Variable(name.clone());
             passed.push(Passed { quoted: quoted("", name), value });
         }

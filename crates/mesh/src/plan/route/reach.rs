@@ -279,7 +279,7 @@ impl<'a> Draft<'a> {
                             below.push((child, self.hold(child, inner, is_key)?));
                         }
                     }
-                    merge(&mut parts, vec![DraftPart { field, is_key, inner: below }]);
+                    merge(&mut parts, vec![DraftPart { field, key: None, is_key, inner: below }]);
                 }
                 FieldSetPart::On { type_name, inner } => {
                     if self.atlas.applies(type_name, &self.nodes[node].type_name) {
@@ -297,7 +297,8 @@ impl<'a> Draft<'a> {
         let fields = self.nodes[node].fields.iter();
         let mut known = fields
             .enumerate()
-            .filter(|(_, field)| field.name == *name && field.arguments.text.is_empty());
+            .filter(|(_, field)| field.name == *name && field.arguments.text.is_empty())
+            .filter(|(_, field)| !is_computed(field));
         if let Some((index, _)) = known.next() {
             return index;
         }
@@ -305,6 +306,9 @@ impl<'a> Draft<'a> {
         let ty = offers.first().map(|offer| offer.ty.clone());
         let field = DraftField {
             shown: None,
+            is_input: false,
+            also: Vec::new(),
+            computed: None,
             name: name.clone(),
             ty: ty.unwrap_or_else(|| apollo_compiler::ty!(String)),
             arguments: std::sync::Arc::new(Given::default()),
@@ -333,11 +337,19 @@ impl<'a> Draft<'a> {
         for part in parts {
             let from = self.nodes[node].fields[part.field].from.iter();
             into.extend(from.map(|(seat, _)| self.slot(node, *seat).group));
+            if let Some(computed) = &self.nodes[node].fields[part.field].computed {
+                self.gather(node, computed, into);
+            }
             for (child, inner) in &part.inner {
                 self.gather(*child, inner, into);
             }
         }
     }
+}
+
+/// Whether no source gives the field.
+fn is_computed(field: &DraftField<'_>) -> bool {
+    field.shown.is_some_and(|shown| shown.inputs.is_some())
 }
 
 /// Whether a set is provided whole.

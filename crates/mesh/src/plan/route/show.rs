@@ -11,6 +11,23 @@ pub(crate) type Calls<'c> = &'c dyn Fn(usize, &str) -> Vec<String>;
 pub(crate) fn show(atlas: &Atlas, route: &Route, calls: Calls<'_>) -> String {
     let places = places(route);
     let mut out = String::new();
+    for node in &route.nodes {
+        for field in node.fields.iter().take(node.shown) {
+            if let Below::Computed(computed) = &field.below {
+                let calls: Vec<String> = computed.groups.iter().map(usize::to_string).collect();
+                let beyond = computed.derived.beyond.as_ref();
+                let from = beyond.map_or("", |beyond| beyond.from.as_ref());
+                let _ = writeln!(
+                    out,
+                    "compute {}.{} after {}: {} of {from}",
+                    node.type_name,
+                    field.key,
+                    calls.join(", "),
+                    computed.derived.text
+                );
+            }
+        }
+    }
     for (index, group) in route.groups.iter().enumerate() {
         let source = atlas.source_name(group.source);
         let after: Vec<String> = group.after.iter().map(usize::to_string).collect();

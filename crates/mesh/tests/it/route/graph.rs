@@ -61,7 +61,7 @@ pub(crate) fn compose(text: &str) -> Arc<Graph> {
     }
     take_over(&sources, &mut types);
     let api = api(&sources);
-    Arc::new(Graph { api, sources, types })
+    Arc::new(Graph { api, sources, types, derived: IndexMap::default() })
 }
 
 fn fields(ty: &ExtendedType) -> Vec<&FieldDefinition> {

@@ -26,7 +26,12 @@ fn schema(services: &[(&str, &str, &str)], api: &str) -> Schema {
         let text = format!("{}\n{api}", crate::api::api_sdl(&schema));
         let api = apollo_compiler::Schema::parse_and_validate(text, "api.graphql")
             .unwrap_or_else(|faults| panic!("{}", faults.errors));
-        let graph = Graph { sources: Vec::new(), api, types: indexmap::IndexMap::default() };
+        let graph = Graph {
+            sources: Vec::new(),
+            api,
+            types: indexmap::IndexMap::default(),
+            derived: indexmap::IndexMap::default(),
+        };
         schema.graph = Some(Arc::new(graph));
     }
     schema
@@ -163,8 +168,12 @@ fn what_a_table_changes_is_not_laid_at_a_services_door() {
         SHOP_API.replace("name: String!", "name: ID!")
     );
     let api = apollo_compiler::Schema::parse_and_validate(api, "api.graphql").unwrap();
-    new.graph =
-        Some(Arc::new(Graph { sources: Vec::new(), api, types: indexmap::IndexMap::default() }));
+    new.graph = Some(Arc::new(Graph {
+        sources: Vec::new(),
+        api,
+        types: indexmap::IndexMap::default(),
+        derived: indexmap::IndexMap::default(),
+    }));
     let changes = diff(&old, &new);
     let kinds: Vec<_> = changes.iter().map(|change| (change.kind, change.wire.name())).collect();
     assert_eq!(kinds, [(ChangeKind::Deprecated, "safe"), (ChangeKind::SourceSdl, "breaking")]);
