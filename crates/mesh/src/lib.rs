@@ -40,6 +40,7 @@ pub use fetch::service::{CallError, InProcess, Remote, Service, ServiceCall, Tol
 pub use incremental::{Answer, Part, Parts};
 pub use limits::Limits;
 pub use record::{Record, Recorder};
+pub use source::grpc::{Unreflected, reflect};
 pub use source::rest::Rest;
 pub use source::{MediaStore, Root, RootResolver, Source};
 pub use subscribe::Subscription;

@@ -1,5 +1,6 @@
 //! What an engine reads from and writes to.
 
+pub(crate) mod grpc;
 pub(crate) mod rest;
 
 use async_trait::async_trait;

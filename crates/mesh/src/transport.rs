@@ -24,6 +24,7 @@ mod connect;
 mod connection;
 mod content;
 mod decode;
+mod grpc;
 mod guard;
 mod headers;
 mod health;
@@ -43,6 +44,9 @@ use tokio::time::Instant;
 
 pub use breaker::BreakerState;
 pub use call::{Answer, Call, CallError, CallErrorKind, Content, Freshness, Origin, Refusal};
+pub(crate) use decode::{Coding, Undecoded};
+pub use grpc::GrpcStatus;
+pub(crate) use grpc::status as grpc_status;
 pub use guard::{Guard, GuardSettings, Guarded};
 pub(crate) use headers::TRACE;
 pub use headers::{HeaderRule, ViewerPart};

@@ -25,6 +25,7 @@ pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod propose;
+pub mod protobuf;
 pub mod usage;
 mod view;
 

@@ -1,11 +1,14 @@
 //! Reads the schema folder: in comes a path, out come the texts of its modules in the order of
-//! their names. Nothing is parsed here; only what no parser should see (files that are too big or
-//! are not UTF-8) is refused.
+//! their names, with those of the `.proto` files beside them and descriptor sets (`.binpb`) as base64.
+//! Nothing is parsed here; only what no parser should see (files that are too big or are not UTF-8) is
+//! refused.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use base::{Error, Kind, Place, Result};
+
+use crate::protobuf;
 
 /// The largest module, in bytes.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -60,13 +63,14 @@ impl Sources {
     }
 }
 
-/// Reads every `*.graphql` file of a folder and of the folders below it.
+/// Reads every `*.graphql` file of a folder and of the folders below it, and what describes services of
+/// gRPC.
 pub fn read_folder(folder: &Path) -> Result<Sources> {
     let shown = folder.to_string_lossy().replace('\\', "/");
     let mut paths = Vec::new();
     collect(folder, "", &mut paths)
         .map_err(|error| error.context(format!("failed to read the schema folder `{shown}`")))?;
-    if paths.is_empty() {
+    if !paths.iter().any(|name| is_module(name)) {
         return Err(Error::not_found(format!("there is no schema file in `{shown}`")).hint(
             "write a module such as `schema/catalog.graphql`, or start with `headwater init`",
         ));
@@ -97,11 +101,16 @@ fn collect(folder: &Path, below: &str, names: &mut Vec<String>) -> Result<()> {
         // Links to folders are not followed: a circle of them would never end.
         if entry.file_type()?.is_dir() {
             collect(folder, &relative, names)?;
-        } else if name.ends_with(".graphql") {
+        } else if is_module(&name) || protobuf::is_proto(&name) || protobuf::is_set(&name) {
             names.push(relative);
         }
     }
     Ok(())
+}
+
+/// Whether a file holds a module, and not what describes a service.
+pub(crate) fn is_module(name: &str) -> bool {
+    name.ends_with(".graphql")
 }
 
 fn read_file(folder: &Path, name: &str) -> Result<String> {
@@ -127,6 +136,9 @@ fn read_file(folder: &Path, name: &str) -> Result<String> {
         .hint("split it into several modules"));
     }
     let bytes = std::fs::read(&path).map_err(|e| Error::from(e).context(doing()))?;
+    if protobuf::is_set(name) {
+        return Ok(protobuf::text_of_set(&bytes));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();

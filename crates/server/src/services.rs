@@ -170,8 +170,14 @@ impl Services {
         let own = own.ok_or_else(|| {
             Error::internal(format!("the source `{}` is not in the graph", source.name))
         })?;
-        let rest =
-            Rest::new(&source.name, transport, &own.schema, fetches.clone(), self.rng.clone())?;
+        let (fetches, rng) = (fetches.clone(), self.rng.clone());
+        let rest = match source.kind {
+            SourceKind::Grpc => {
+                let calls = (fetches, source.descriptors.clone());
+                Rest::grpc(&source.name, transport, &own.schema, calls, rng)?
+            }
+            _ => Rest::new(&source.name, transport, &own.schema, fetches, rng)?,
+        };
         Ok(Arc::new(rest))
     }
 
@@ -231,6 +237,9 @@ impl Services {
         let mut settings = reached.unwrap_or_else(|| SourceSettings::new(""));
         if settings.url.is_empty() {
             settings.url = spec.url.to_string();
+        }
+        if spec.kind == SourceKind::Grpc {
+            settings.protocol = Protocol::Http2;
         }
         settings.timeout = spec.timeout;
         settings.retry.most = spec.retry;
@@ -350,6 +359,7 @@ mod tests {
             ttl: None,
             write: false,
             on_error: None,
+            descriptors: None,
         }
     }
 

@@ -1,6 +1,6 @@
-//! Federated services of other libraries for tests: @apollo/subgraph in Node, Strawberry in Python. In:
-//! the programs of `tests/federation` and what setup installed. Out: addresses on loopback. Not here:
-//! asking them.
+//! Services of other libraries for tests: federated ones by @apollo/subgraph in Node and Strawberry in Python,
+//! one of gRPC by grpcio. In: the programs of `tests/federation` and `tests/grpc`, and what setup installed.
+//! Out: addresses on loopback. Not here: asking them.
 //!
 //! A service ends with its input, so that none outlives its test, whatever death that dies.
 
@@ -15,6 +15,8 @@ pub enum Library {
     Apollo,
     /// Strawberry, whose types are Python's; it has `reviews` and `inventory`.
     Strawberry,
+    /// grpcio, which is gRPC's own; it has `films`, with reflection.
+    Grpcio,
 }
 
 /// A running service.
@@ -26,14 +28,14 @@ pub struct Federated {
 }
 
 impl Federated {
-    /// Starts `accounts`, `products`, `reviews`, `inventory` or `monolith` on a free port; `None`, with a
-    /// notice, when the library is not installed.
+    /// Starts a service that the library has on a free port; `None`, with a notice, when the library is not
+    /// installed.
     ///
     /// # Panics
     /// When it is installed and does not start.
     pub fn start(name: &str, library: Library) -> Option<Federated> {
         let (program, script) = library.programs();
-        let (folder, is_there) = (root().join("tests/federation"), library.is_installed());
+        let (folder, is_there) = (library.folder(), library.is_installed());
         if !is_there {
             // Past the capture of the test harness, which would hide it from passing tests.
             let notice =
@@ -72,11 +74,17 @@ impl Drop for Federated {
 }
 
 impl Library {
-    /// The interpreter, and the script below `tests/federation`.
+    fn folder(self) -> PathBuf {
+        root().join(if self == Library::Grpcio { "tests/grpc" } else { "tests/federation" })
+    }
+
+    /// The interpreter, and the script in its folder.
     fn programs(self) -> (PathBuf, &'static str) {
         match self {
             Library::Apollo => (PathBuf::from("node"), "service.mjs"),
-            Library::Strawberry => (root().join(".tools/python/bin/python"), "service.py"),
+            Library::Strawberry | Library::Grpcio => {
+                (root().join(".tools/python/bin/python"), "service.py")
+            }
         }
     }
 
@@ -85,10 +93,11 @@ impl Library {
             Library::Apollo => {
                 root().join("tests/federation/node_modules/@apollo/subgraph").is_dir()
             }
-            Library::Strawberry => {
+            Library::Strawberry | Library::Grpcio => {
                 let (python, _) = self.programs();
+                let package = if self == Library::Grpcio { "grpc_reflection" } else { "strawberry" };
                 let mut asking = Command::new(python);
-                asking.args(["-c", "import strawberry"]).stderr(Stdio::null());
+                asking.args(["-c", &format!("import {package}")]).stderr(Stdio::null());
                 asking.status().is_ok_and(|status| status.success())
             }
         }

@@ -1,9 +1,12 @@
 //! `headwater source add`: finds out what runs at an address, and proposes its module.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base::Error;
 use base::size::counted;
+use schema::protobuf::{self, Descriptors};
 use server::operations::{self, SourceProposal, SourceRequest};
 use server::wire::SchemaText;
 
@@ -14,7 +17,7 @@ use crate::target::{project_folder, schema_text};
 /// What to do with sources.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Ask a service what it is (GraphQL, Federation or OpenAPI) and propose its schema module.
+    /// Ask a service what it is (GraphQL, Federation, OpenAPI or gRPC) and propose its schema module.
     Add(Add),
 }
 
@@ -30,15 +33,31 @@ pub(crate) struct Add {
     /// An OpenAPI document (3.0 or 3.1, JSON or YAML), in place of asking the service.
     #[arg(long, value_name = "FILE")]
     openapi: Option<PathBuf>,
+    /// Definitions of gRPC, in place of asking the service: a `.proto` file, or a descriptor set.
+    #[arg(long, value_name = "FILE", conflicts_with = "openapi")]
+    proto: Option<PathBuf>,
+    /// What the service speaks, where that is known: only this is asked.
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
     /// Print the module, and write nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
+/// What a service may be said to speak.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// gRPC with reflection.
+    Grpc,
+}
+
 pub(crate) async fn run(global: &Global, command: Command, printer: &Printer) -> Outcome {
     let Command::Add(options) = command;
     let document = options.openapi.as_deref().map(read).transpose()?;
-    let request = SourceRequest { url: options.url, name: options.name, document };
+    let descriptors = options.proto.as_deref().map(described).transpose()?;
+    let is_grpc = options.kind == Some(Kind::Grpc);
+    let (url, name) = (options.url, options.name);
+    let request = SourceRequest { url, name, document, descriptors, is_grpc };
     let mut proposal = operations::source(request).await?;
     printer.remark(&format!("{}: told by {}", proposal.kind, proposal.found));
     proposal.notes.iter().for_each(|note| printer.remark(&format!("  {note}")));
@@ -65,6 +84,10 @@ pub(crate) async fn run(global: &Global, command: Command, printer: &Printer) ->
     } else {
         std::fs::create_dir_all(path.parent().unwrap_or(&folder)).map_err(Error::from)?;
         std::fs::write(&path, &proposal.text).map_err(Error::from)?;
+        if let Some((file, text)) = &proposal.descriptors {
+            let set = protobuf::set_of_text(text).map_err(|fault| Error::internal(fault.words))?;
+            std::fs::write(path.with_file_name(file), set).map_err(Error::from)?;
+        }
     }
     if let Some(mut failure) = conflicts {
         let what =
@@ -91,8 +114,39 @@ fn composed(global: &Global, proposal: &mut SourceProposal) -> Result<Option<Fai
     let mut text: SchemaText = schema_text(global)?;
     text.files.retain(|(file, _)| *file != proposal.file);
     text.files.push((proposal.file.clone(), proposal.text.clone()));
+    if let Some(descriptors) = &proposal.descriptors {
+        text.files.retain(|(file, _)| *file != descriptors.0);
+        text.files.push(descriptors.clone());
+    }
     text.files.sort();
     Ok(operations::check(&text).err().map(Failure))
+}
+
+/// Descriptors of a file; what a `.proto` file imports stands beside it.
+fn described(path: &Path) -> Result<Descriptors, Failure> {
+    let doing = || format!("failed to read `{}`", path.display());
+    let wrong = |fault: protobuf::Fault| {
+        let error = Error::invalid(fault.words).hint(fault.hint);
+        Failure::from(error.context(doing()))
+    };
+    if path.extension().is_none_or(|ending| ending != "proto") {
+        let bytes = std::fs::read(path).map_err(|error| Error::from(error).context(doing()))?;
+        return Descriptors::of_set(&bytes).map_err(wrong);
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut texts = HashMap::from([(name.clone(), Arc::from(read(path)?))]);
+    let mut waiting = protobuf::imports(&texts[&name]);
+    while let Some(import) = waiting.pop() {
+        // What is not there is told with the place of its import; protobuf's own files are always there.
+        if let (false, Ok(text)) =
+            (texts.contains_key(&import), std::fs::read_to_string(folder.join(&import)))
+        {
+            waiting.extend(protobuf::imports(&text));
+            texts.insert(import, text.into());
+        }
+    }
+    Descriptors::of_protos(&name, texts).map_err(wrong)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::body::{NoBody, promised, whole};
 use super::breaker::Outcome;
-use super::call::{Answer, Call, CallError, CallErrorKind, Origin};
+use super::call::{Answer, Call, CallError, CallErrorKind, Content, Origin};
 use super::connection::{Flow, NotSent};
 use super::decode::{self, Coding, Undecoded};
+use super::grpc;
 use super::health::{Meters, add};
 use super::pool::Pool;
 use super::retry::{Failed, Reach, retry_after};
@@ -92,7 +93,11 @@ impl Sender<'_> {
         let content = outgoing.call.content.check(&head.headers);
         match Verdict::of(head.status, content.is_ok() || has_no_body(&head)) {
             Verdict::Answer if self.is_stream => begun(head, flow),
-            Verdict::Answer => self.answer(head, flow).await.map(Got::Whole),
+            Verdict::Answer => {
+                let answer = self.answer(head, flow).await?;
+                let is_grpc = outgoing.call.content == Content::Grpc;
+                Ok(Got::Whole(if is_grpc { grpc::judge(answer)? } else { answer }))
+            }
             Verdict::WrongType => {
                 let detail = format!("{}: {}", head.status, content.err().unwrap_or_default());
                 Err(broken(detail, Reach::Final))
@@ -112,9 +117,12 @@ impl Sender<'_> {
             *request.uri_mut() = outgoing.target.clone().into();
             request.headers_mut().insert(header::HOST, self.address.host_header.clone());
         }
+        let left = self.until.saturating_duration_since(Instant::now());
+        if outgoing.call.content == Content::Grpc {
+            grpc::mark(request.headers_mut(), left, self.settings.compression);
+        }
         if let Some(name) = &self.settings.deadline_header {
-            let left = self.until.saturating_duration_since(Instant::now()).as_millis();
-            let left = u64::try_from(left).unwrap_or(u64::MAX);
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             request.headers_mut().insert(name.clone(), HeaderValue::from(left));
         }
         request

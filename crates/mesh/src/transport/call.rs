@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
+use super::grpc::GrpcStatus;
+
 /// One call of a source.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -43,6 +45,8 @@ pub enum Content {
     Json,
     /// `text/event-stream`.
     Events,
+    /// `application/grpc`: the trailers say how the call went.
+    Grpc,
     /// Anything.
     Any,
 }
@@ -112,6 +116,8 @@ pub enum CallErrorKind {
     TooLarge,
     /// A status that is no answer: 3xx, 5xx, 408, 429, or 4xx with a body of another type.
     Status(u16),
+    /// A status of gRPC that is a failure of the service.
+    Grpc(GrpcStatus),
     /// The source was taken away while the call waited.
     Cancelled,
 }
@@ -181,6 +187,7 @@ impl CallErrorKind {
             CallErrorKind::Refused(refusal) => refusal != Refusal::Request,
             CallErrorKind::Protocol | CallErrorKind::TooLarge => false,
             CallErrorKind::Status(status) => matches!(status, 408 | 429 | 500 | 502..=504),
+            CallErrorKind::Grpc(status) => status.may_pass(),
         }
     }
 
@@ -189,6 +196,7 @@ impl CallErrorKind {
         match self {
             CallErrorKind::Refused(refusal) => refusal != Refusal::Request,
             CallErrorKind::Status(status) => status >= 500 || status == 408 || status == 429,
+            CallErrorKind::Grpc(status) => status.allows_stale(),
             CallErrorKind::Cancelled => false,
             _ => true,
         }
@@ -215,6 +223,7 @@ impl fmt::Display for CallErrorKind {
             CallErrorKind::Protocol => f.write_str("the source's answer is broken"),
             CallErrorKind::TooLarge => f.write_str("the source's answer is too large"),
             CallErrorKind::Status(status) => write!(f, "the source answered with status {status}"),
+            CallErrorKind::Grpc(status) => write!(f, "the source answered with {status}"),
             CallErrorKind::Cancelled => f.write_str("the call was stopped"),
         }
     }

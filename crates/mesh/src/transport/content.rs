@@ -12,6 +12,7 @@ impl Content {
         HeaderValue::from_static(match self {
             Content::Json => "application/json",
             Content::Events => "text/event-stream",
+            Content::Grpc => "application/grpc",
             Content::Any => "*/*",
         })
     }
@@ -34,6 +35,7 @@ impl Content {
         let is_right = match self {
             Content::Json => essence == "application/json" || essence.ends_with("+json"),
             Content::Events => essence == "text/event-stream",
+            Content::Grpc => essence == "application/grpc" || essence == "application/grpc+proto",
             Content::Any => true,
         };
         if !is_right {

@@ -166,7 +166,7 @@ impl Meters {
             CallErrorKind::Refused(_) => 2,
             CallErrorKind::Protocol => 3,
             CallErrorKind::TooLarge => 4,
-            CallErrorKind::Status(_) => 5,
+            CallErrorKind::Status(_) | CallErrorKind::Grpc(_) => 5,
             CallErrorKind::Cancelled => 6,
         };
         add(&self.errors[slot], 1);

@@ -23,6 +23,7 @@ use super::queue::Place;
 pub struct AnswerStream {
     status: StatusCode,
     headers: HeaderMap,
+    trailers: Option<HeaderMap>,
     idle: Duration,
     meters: Arc<Meters>,
     /// `None` once it has ended; everything that it held is free then.
@@ -55,7 +56,7 @@ impl AnswerStream {
             _counted: meters.stream(),
         };
         let (status, headers) = (head.status, head.headers);
-        AnswerStream { status, headers, idle, meters, open: Some(open) }
+        AnswerStream { status, headers, trailers: None, idle, meters, open: Some(open) }
     }
 
     /// The status; always a good one.
@@ -66,6 +67,11 @@ impl AnswerStream {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// What came after the last piece.
+    pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// The next piece: never empty, and no larger than one buffer of the connection. `None` at the end.
@@ -83,7 +89,7 @@ impl Stream for AnswerStream {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let Some(open) = &mut this.open else { return Poll::Ready(None) };
-        let last = match open.poll(this.idle, cx) {
+        let last = match open.poll(this.idle, &mut this.trailers, cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(piece))) => {
                 add(&this.meters.bytes_received, piece.len() as u64);
@@ -100,6 +106,7 @@ impl Open {
     fn poll(
         &mut self,
         idle: Duration,
+        trailers: &mut Option<HeaderMap>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, CallError>>> {
         loop {
@@ -116,8 +123,9 @@ impl Open {
                         self.is_waiting = false;
                         return Poll::Ready(Some(Ok(piece)));
                     }
-                    // Trailers and empty pieces are no news.
-                    Ok(_) | Err(_) => {}
+                    // Empty pieces are no news.
+                    Ok(_) => {}
+                    Err(other) => *trailers = other.into_trailers().ok().or(trailers.take()),
                 },
                 Poll::Pending => break,
             }

@@ -12,6 +12,7 @@ mod filters;
 mod fixture;
 mod fuzz;
 mod golden;
+mod grpc;
 mod input;
 mod limits;
 mod malformed;

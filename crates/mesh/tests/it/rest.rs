@@ -1,6 +1,6 @@
 //! Services of calls: what is asked of them over HTTP, and what comes of their answers.
 
-mod cases;
+pub(crate) mod cases;
 mod faults;
-mod lab;
+pub(crate) mod lab;
 mod random;

@@ -96,8 +96,11 @@ fn source_text(source: &SourceSpec) -> String {
     };
     let write = if source.write { ", write: true" } else { "" };
     let on_error = source.on_error.map(|on_error| format!(", onError: {}", on_error.as_str()));
+    // The descriptors themselves, so that a deployed module needs no file beside it.
+    let descriptors = source.descriptors.as_ref();
+    let descriptors = descriptors.map(|it| format!(", descriptors: {}", quoted(&it.inline())));
     format!(
-        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{}{write})",
+        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{}{write}{})",
         quoted(&source.name),
         source.kind.as_str(),
         quoted(&source.url),
@@ -105,6 +108,7 @@ fn source_text(source: &SourceSpec) -> String {
         quoted(&breaker_text(source.breaker)),
         ttl.unwrap_or_default(),
         on_error.unwrap_or_default(),
+        descriptors.unwrap_or_default(),
     )
 }
 

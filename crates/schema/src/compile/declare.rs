@@ -20,7 +20,7 @@ use crate::model::{EnumType, EnumValue, Holder, Module, ServiceModule};
 use super::directives::{Applied, Directives};
 use super::parse::{Parsed, ParsedFile};
 use super::report::{Report, Spot};
-use super::{names, service, shape, source};
+use super::{names, service, shape};
 
 /// Everything that the modules declare.
 pub(crate) struct Declared<'a> {
@@ -102,9 +102,6 @@ pub(crate) fn declare<'a>(
         if header.is_service {
             service::declare(sources, parsed_file, &header, &mut declared, report);
             continue;
-        }
-        for applied in &header.sources {
-            source::has_to_wait(*applied, report);
         }
         for definition in &parsed_file.document.definitions {
             declare_one(definition, index, &mut declared, &mut spellings, report);

@@ -9,6 +9,7 @@
 
 mod body;
 mod call;
+mod messages;
 mod rules;
 mod types;
 
@@ -21,6 +22,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Code;
 use crate::fetch::{Fetches, FieldSource, Origin, TypeFetches};
+use crate::graph::SourceKind;
 use crate::model::SourceSpec;
 
 use super::directives::{Applied, Directives};
@@ -45,7 +47,7 @@ pub(super) fn fetches(document: &Document, spec: &SourceSpec, report: &mut Repor
         ttl: spec.ttl,
         ..Fetches::default()
     };
-    if let Some(stream) = types.root(Root::Subscription) {
+    if let Some(stream) = types.root(Root::Subscription).filter(|_| spec.kind == SourceKind::Rest) {
         report
             .at(Code::Fetch, stream.at, "a service of calls has no subscriptions")
             .hint("leave the type out");
@@ -55,7 +57,8 @@ pub(super) fn fetches(document: &Document, spec: &SourceSpec, report: &mut Repor
         fetches.types.insert(found.name.clone(), of);
     }
     elsewhere(document, report);
-    rules::check(&types, &fetches, report);
+    rules::check(&types, spec, &fetches, report);
+    messages::of_types(&types, spec, &fetches, report);
     fetches
 }
 

@@ -6,6 +6,7 @@ use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{FileId, Parser};
 
 use crate::diagnostic::Code;
+use crate::protobuf;
 use crate::load::{MAX_FILE_BYTES, MAX_FILES, Sources};
 
 use super::report::{Report, Spot};
@@ -44,6 +45,9 @@ pub(crate) fn parse(sources: &Sources, report: &mut Report<'_>) -> Parsed {
     for (file, source) in sources.files.iter().enumerate().take(MAX_FILES) {
         if !fits(&source.text, file, report) {
             parsed.complete = false;
+            continue;
+        }
+        if protobuf::is_proto(&source.file) || protobuf::is_set(&source.file) {
             continue;
         }
         let (document, complete) = parse_one(&source.text, &source.file, file, report);

@@ -1,14 +1,13 @@
-//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source` of a kind that
-//! is served, out comes a [`ServiceModule`]. The service's own definitions are not judged here but
-//! where the graph is composed; only what could never be meant is: tables of ours, queries, nothing
-//! at all. Of kind POSTGRES all else in the file are tables in our own language, compiled as a schema of
-//! their own.
+//! Modules that hold a service's SDL: in comes a parsed file whose header has a `@source`, out comes a
+//! [`ServiceModule`]. The service's own definitions are not judged here but where the graph is composed;
+//! only what could never be meant is: tables of ours, queries, nothing at all. Of kind POSTGRES all else
+//! in the file are tables in our own language, compiled as a schema of their own.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{Definition, Directive, Document, Value};
+use apollo_compiler::ast::{Definition, Document};
 
 use crate::diagnostic::Code;
 use crate::graph::SourceKind;
@@ -26,23 +25,13 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 /// Whether the header says that the rest of the file is a service's SDL. Asked before anything is
-/// judged, so also a `@source` that is wrong counts, unless it says another kind.
+/// judged, so also a `@source` that is wrong counts.
 pub(super) fn is_service(document: &Document) -> bool {
     let ours = document.definitions.iter().filter_map(|definition| match definition {
         Definition::SchemaExtension(extension) => Some(&extension.directives.0),
         _ => None,
     });
-    ours.flatten().any(|directive| directive.name == "source" && !is_of_another_kind(directive))
-}
-
-fn is_of_another_kind(directive: &Directive) -> bool {
-    let kind = directive.arguments.iter().find(|argument| argument.name == "kind");
-    let kind = kind.map(|argument| argument.value.as_ref());
-    match kind {
-        Some(Value::Enum(kind)) => source::WAITING.contains(&kind.as_str()),
-        Some(Value::String(kind)) => source::WAITING.contains(&kind.to_uppercase().as_str()),
-        _ => false,
-    }
+    ours.flatten().any(|directive| directive.name == "source")
 }
 
 /// Adds the service of a file to what is declared.
@@ -58,22 +47,19 @@ pub(super) fn declare(
     }
     let mut spec = None;
     for applied in &header.sources {
-        if source::has_to_wait(*applied, report) {
-            continue;
-        }
         if spec.is_some() {
             report
                 .at(Code::Source, applied.at(), "a file holds the SDL of one service")
                 .hint("put the other service into a module of its own");
             continue;
         }
-        let read = source::source(*applied, report);
+        let read = source::source(*applied, sources, report);
         let (place, _) = report.place(report.spot(applied.at()));
         spec = Some(read.map(|spec| (spec, place)));
         name_is_new(spec.as_ref(), applied.at_argument("name"), declared, report);
     }
     let Some(Some((source, place))) = spec else { return };
-    let fetches = (source.kind == SourceKind::Rest)
+    let fetches = matches!(source.kind, SourceKind::Rest | SourceKind::Grpc)
         .then(|| Arc::new(fetch::fetches(&parsed.document, &source, report)));
     let text = &sources.files[parsed.file].text;
     let tables = match source.kind {

@@ -12,7 +12,9 @@ use url::Url;
 use crate::diagnostic::Code;
 use crate::fetch::OnError;
 use crate::graph::{SourceKind, TABLES};
+use crate::load::Sources;
 use crate::model::{BreakerSpec, SourceSpec};
+use crate::protobuf::{self, Descriptors};
 
 use super::directives::{Applied, Text};
 use super::report::Report;
@@ -29,23 +31,12 @@ const PERCENT: RangeInclusive<u32> = 1..=100;
 const CALLS: RangeInclusive<u32> = 1..=10_000;
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
-/// The kinds that the language has and nothing serves yet.
-pub(super) const WAITING: [&str; 1] = ["GRPC"];
-
-/// Says that a source of this kind has to wait, if that is so.
-pub(super) fn has_to_wait(applied: Applied<'_>, report: &mut Report<'_>) -> bool {
-    let Some(kind) = applied.choice("kind").filter(|kind| WAITING.contains(kind)) else {
-        return false;
-    };
-    let words = format!("a source of kind {kind} is not enforced yet");
-    report.at(Code::NotEnforced, applied.at_argument("kind"), words).hint(
-        "`GRAPHQL`, `REST` and `POSTGRES` are: put the service behind one of them, or take it out",
-    );
-    true
-}
-
-/// Reads a source of a kind that is served.
-pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<SourceSpec> {
+/// Reads a source; `sources` hold what it says of its messages.
+pub(super) fn source(
+    applied: Applied<'_>,
+    sources: &Sources,
+    report: &mut Report<'_>,
+) -> Option<SourceSpec> {
     let name = applied.text("name").filter(|name| name_is_right(*name, report));
     let kind = kind(applied);
     let url = applied.text("url").filter(|url| url_is_right(*url, kind, report));
@@ -60,7 +51,9 @@ pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<So
         let at = applied.at_argument("onError");
         report.at(Code::Source, at, words).hint("write `onError: NULL` or `onError: STALE`");
     }
-    let url = url.filter(|url| kind != SourceKind::Rest || has_no_query(*url, report));
+    let descriptors = descriptors(applied, kind, sources, report);
+    let is_of_calls = matches!(kind, SourceKind::Rest | SourceKind::Grpc);
+    let url = url.filter(|url| !is_of_calls || has_no_query(*url, report));
     Some(SourceSpec {
         name: name?.value.into(),
         kind,
@@ -71,12 +64,14 @@ pub(super) fn source(applied: Applied<'_>, report: &mut Report<'_>) -> Option<So
         ttl: ttl?,
         write: write?,
         on_error: on_error?,
+        descriptors: descriptors?,
     })
 }
 
 fn kind(applied: Applied<'_>) -> SourceKind {
     match applied.choice("kind") {
         Some("REST") => SourceKind::Rest,
+        Some("GRPC") => SourceKind::Grpc,
         Some("POSTGRES") => SourceKind::Postgres,
         _ => SourceKind::GraphQl,
     }
@@ -153,6 +148,30 @@ fn write(applied: Applied<'_>, kind: SourceKind, report: &mut Report<'_>) -> Opt
         right &= only(argument, !is_database, hint, report);
     }
     right.then(|| applied.boolean("write").unwrap_or(false))
+}
+
+/// What a service of gRPC says of itself. `None` when it is wrong, which has been said.
+fn descriptors(
+    applied: Applied<'_>,
+    kind: SourceKind,
+    sources: &Sources,
+    report: &mut Report<'_>,
+) -> Option<Option<Descriptors>> {
+    let Some(text) = applied.text("descriptors") else { return Some(None) };
+    if kind != SourceKind::Grpc {
+        let words = format!("a source of kind {} has no `descriptors`", kind.as_str());
+        report
+            .at(Code::Source, text.at, words)
+            .hint("they describe the messages of gRPC: take it out, or write `kind: GRPC`");
+        return None;
+    }
+    match protobuf::read(text.value, sources) {
+        Ok(descriptors) => Some(Some(descriptors)),
+        Err(fault) => {
+            report.at(Code::Source, text.at, fault.words).hint(fault.hint);
+            None
+        }
+    }
 }
 
 fn url_is_right(url: Text<'_>, kind: SourceKind, report: &mut Report<'_>) -> bool {

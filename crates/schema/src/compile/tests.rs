@@ -66,6 +66,7 @@ fn a_service_keeps_its_text_and_every_place_in_it() {
             ttl: Some(Duration::from_millis(500)),
             write: false,
             on_error: None,
+            descriptors: None,
         }
     );
     // Bytes of the header are spaces, and all others are where they were.

@@ -109,6 +109,12 @@ fn fetches(before: &ServiceModule, after: &ServiceModule, changes: &mut Vec<Chan
     changes.push(change);
 }
 
+/// Which descriptors of a service of gRPC.
+fn described(source: &SourceSpec) -> String {
+    let own = source.descriptors.as_ref();
+    own.map_or("those that it gives itself".to_owned(), |it| format!("version {}", it.digest()))
+}
+
 /// What is asked stays the same; only where and how patiently it is asked changes.
 fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec<Change>) {
     let name = &new.name;
@@ -125,6 +131,7 @@ fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec
         ("ttl", time(old.ttl), time(new.ttl)),
         ("right to write", old.write.to_string(), new.write.to_string()),
         ("answer to failures", on_error(old), on_error(new)),
+        ("descriptors", described(old), described(new)),
     ];
     for (what, from, to) in parts.into_iter().filter(|(_, from, to)| from != to) {
         let words = format!("the {what} of service `{name}` changes from {from} to {to}");

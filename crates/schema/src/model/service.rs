@@ -8,6 +8,7 @@ use base::{Place, Principal};
 
 use crate::fetch::{Fetches, OnError};
 use crate::graph::SourceKind;
+use crate::protobuf::Descriptors;
 
 use super::Schema;
 
@@ -61,7 +62,7 @@ impl PartialEq for HeldTables {
 
 impl Eq for HeldTables {}
 
-/// `@source(name, kind, url, timeout, retry, breaker, ttl, write, onError)`.
+/// `@source(name, kind, url, timeout, retry, breaker, ttl, write, onError, descriptors)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSpec {
     /// The name by which errors, metrics and `@override(from:)` know it.
@@ -84,6 +85,8 @@ pub struct SourceSpec {
     /// What happens when it does not answer; `None` as is usual: an earlier answer stands in where
     /// some are kept, and else the field is null.
     pub on_error: Option<OnError>,
+    /// Of a service of gRPC: its methods and messages; `None` when it is asked for them.
+    pub descriptors: Option<Descriptors>,
 }
 
 /// `breaker: "50% of 20 in 10s"`: opens when at least `calls` were made within `window` and this

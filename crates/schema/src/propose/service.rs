@@ -3,7 +3,8 @@
 //! ```text
 //! { _service { sdl } } ┐
 //! introspection        ┼→ SDL, calls, notes → ServiceProposal
-//! OpenAPI              ┘
+//! OpenAPI              ┤
+//! descriptors of gRPC  ┘
 //! ```
 //!
 //! In: what a running service answered, or a document. Out: a module that compiles, with a comment at
@@ -11,6 +12,7 @@
 //! here: asking the service (`server`), writing the schema folder (`cli`).
 
 mod graphql;
+mod grpc;
 mod introspection;
 mod openapi;
 mod yaml;
@@ -19,6 +21,7 @@ use base::{Error, Result};
 use serde_json::Value as Json;
 
 use super::name;
+use crate::protobuf::Descriptors;
 
 /// What a module of a service is proposed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +71,19 @@ pub fn from_openapi(facts: &ServiceFacts, text: &str) -> Result<ServiceProposal>
     openapi::proposal(facts, &document)
 }
 
+/// What a service of gRPC says of its messages; `file` is where the descriptors will be, below the schema
+/// folder.
+///
+/// # Errors
+/// When it has no method that can be called.
+pub fn from_descriptors(
+    facts: &ServiceFacts,
+    descriptors: &Descriptors,
+    file: &str,
+) -> Result<ServiceProposal> {
+    grpc::proposal(facts, descriptors, file)
+}
+
 /// Whether a text is an OpenAPI document of any version.
 pub fn is_openapi(text: &str) -> bool {
     let is_it = |document: Json| {
@@ -108,6 +124,16 @@ pub fn name_of(url: &str) -> String {
 
 /// The head of a proposed module.
 fn head(facts: &ServiceFacts, kind: &str, url: &str, notes: &[String]) -> String {
+    head_with(facts, kind, (url, ""), notes)
+}
+
+/// Likewise, with more arguments of `@source`.
+fn head_with(
+    facts: &ServiceFacts,
+    kind: &str,
+    (url, extra): (&str, &str),
+    notes: &[String],
+) -> String {
     let mut text = String::from(
         "# Proposed from what the service says of itself. Comments say what is uncertain: change what is\n\
          # wrong, delete the comments you no longer need, then run `headwater plan`.\n",
@@ -117,7 +143,7 @@ fn head(facts: &ServiceFacts, kind: &str, url: &str, notes: &[String]) -> String
     }
     let quoted = |text: &str| Json::from(text).to_string();
     text.push_str(&format!(
-        "extend schema @module(name: {}, owner: {})\n  @source(name: {}, kind: {kind}, url: {})\n",
+        "extend schema @module(name: {}, owner: {})\n  @source(name: {}, kind: {kind}, url: {}{extra})\n",
         quoted(&facts.name),
         quoted(&facts.name),
         quoted(&facts.name),

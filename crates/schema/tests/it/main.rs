@@ -15,6 +15,7 @@ mod databases;
 mod example;
 mod expressions;
 mod generate;
+mod grpc;
 mod hostile;
 mod inspector;
 mod openapi;

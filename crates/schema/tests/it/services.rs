@@ -57,6 +57,7 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
         ttl: None,
         write: false,
         on_error: None,
+        descriptors: None,
     };
     let place = Place { file: "shop.graphql".to_owned(), line: 1, column: 1 };
     schema.modules.push(module);

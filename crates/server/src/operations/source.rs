@@ -1,8 +1,10 @@
 //! What runs at an address, and the module that it would have. Needs no project.
 //!
 //! ```text
-//! document given → OpenAPI
-//! address        → { _service { sdl } } → introspection → OpenAPI at the address → at the usual places
+//! document given    → OpenAPI
+//! descriptors given → gRPC
+//! address           → { _service { sdl } } → introspection → OpenAPI at the address → at the usual places
+//!                   → reflection of gRPC
 //! ```
 //!
 //! In: an address, perhaps a document. Out: a proposal, or all that was tried. A service of another kind
@@ -13,7 +15,8 @@ use std::time::Duration;
 
 use base::rng::Rng;
 use base::{Clock, Error, Principal, Result};
-use mesh::transport::{Call, Content, SourceSettings, Transport};
+use mesh::transport::{Call, Content, Protocol, SourceSettings, Transport};
+use schema::protobuf::{self, Descriptors};
 use schema::propose::service::{self as propose, INTROSPECTION, ServiceFacts, ServiceProposal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,6 +46,10 @@ pub struct SourceRequest {
     pub name: Option<String>,
     /// An OpenAPI document, in place of asking the service.
     pub document: Option<String>,
+    /// Descriptors of gRPC, likewise.
+    pub descriptors: Option<Descriptors>,
+    /// Whether it is known to speak gRPC.
+    pub is_grpc: bool,
 }
 
 /// A proposed module of a service.
@@ -58,6 +65,9 @@ pub struct SourceProposal {
     pub text: String,
     /// What is uncertain or left out.
     pub notes: Vec<String>,
+    /// Of gRPC: the file of descriptors that the module names, and its bytes as base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<(String, String)>,
 }
 
 /// Finds out what runs at an address.
@@ -68,7 +78,16 @@ pub async fn source(request: SourceRequest) -> Result<SourceProposal> {
     if let Some(document) = &request.document {
         return Ok(proposal(propose::from_openapi(&facts, document)?, "the document"));
     }
+    if let Some(descriptors) = &request.descriptors {
+        return of_grpc(&facts, descriptors, "the descriptors");
+    }
     let probe = Probe::new(&facts.url)?;
+    if request.is_grpc {
+        return match probe.reflection().await? {
+            Some(found) => of_grpc(&facts, &found, "reflection"),
+            None => Err(probe.nothing(&facts)),
+        };
+    }
     if let Some(found) = probe.federation(&facts).await {
         return Ok(proposal(found, "`{ _service { sdl } }`"));
     }
@@ -81,9 +100,17 @@ pub async fn source(request: SourceRequest) -> Result<SourceProposal> {
             &format!("the document at `{place}`"),
         ));
     }
-    let tried = probe.tried.into_inner().join("\n  ");
-    Err(Error::invalid(format!("nothing that is known answers at {}\n  {tried}", facts.url))
-        .hint("start the service, name the address of its GraphQL or OpenAPI, or give the document: `--openapi FILE`"))
+    if let Some(found) = probe.reflection().await? {
+        return of_grpc(&facts, &found, "reflection");
+    }
+    Err(probe.nothing(&facts))
+}
+
+fn of_grpc(facts: &ServiceFacts, found: &Descriptors, by: &str) -> Result<SourceProposal> {
+    let file = format!("{}.binpb", facts.name);
+    let mut proposal = proposal(propose::from_descriptors(facts, found, &file)?, by);
+    proposal.descriptors = Some((file, protobuf::text_of_set(found.bytes())));
+    Ok(proposal)
 }
 
 fn proposal(found: ServiceProposal, by: &str) -> SourceProposal {
@@ -93,11 +120,13 @@ fn proposal(found: ServiceProposal, by: &str) -> SourceProposal {
         found: by.to_owned(),
         text: found.text,
         notes: found.notes,
+        descriptors: None,
     }
 }
 
 /// Questions to one address.
 struct Probe {
+    url: String,
     transport: Transport,
     /// For documents that stand at the root of the host.
     root: Option<Transport>,
@@ -114,8 +143,9 @@ impl Probe {
         let root =
             path.map(|at| &plain[..at]).filter(|_| path.is_some_and(|at| plain.len() > at + 1));
         Ok(Probe {
-            transport: transport(plain)?,
-            root: root.map(transport).transpose()?,
+            url: plain.to_owned(),
+            transport: transport(settings(plain))?,
+            root: root.map(|root| transport(settings(root))).transpose()?,
             tried: parking_lot::Mutex::default(),
         })
     }
@@ -181,6 +211,29 @@ impl Probe {
         None
     }
 
+    /// What a service of gRPC says of itself; at the root of its host, as gRPC has it.
+    async fn reflection(&self) -> Result<Option<Descriptors>> {
+        let mut settings = settings(&self.url);
+        settings.protocol = Protocol::Http2;
+        let transport = transport(settings)?;
+        let asker = Call::get("", Principal::local());
+        match mesh::reflect(&transport, &asker, &[]).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) => {
+                self.note(&format!("gRPC: {}", error.words));
+                Ok(None)
+            }
+        }
+    }
+
+    /// That nothing answers, with all that was tried.
+    fn nothing(&self, facts: &ServiceFacts) -> Error {
+        let tried = self.tried.lock().join("\n  ");
+        Error::invalid(format!("nothing that is known answers at {}\n  {tried}", facts.url)).hint(
+            "start the service, name the address of its GraphQL, OpenAPI or gRPC, or give a document: `--openapi FILE`, `--proto FILE`",
+        )
+    }
+
     fn note(&self, text: &str) {
         self.tried.lock().push(text.to_owned());
     }
@@ -190,10 +243,14 @@ fn is_status(error: &mesh::transport::CallError) -> bool {
     matches!(error.kind, mesh::transport::CallErrorKind::Status(_))
 }
 
-fn transport(url: &str) -> Result<Transport> {
+fn settings(url: &str) -> SourceSettings {
     let mut settings = SourceSettings::new(url);
     settings.timeout = TIMEOUT;
     settings.connect_timeout = TIMEOUT;
     settings.breaker = None;
+    settings
+}
+
+fn transport(settings: SourceSettings) -> Result<Transport> {
     Transport::new("source", settings, Clock::system(), Rng::from_entropy())
 }

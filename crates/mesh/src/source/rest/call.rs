@@ -1,4 +1,4 @@
-//! One call over HTTP: in comes what is sent, out comes what was said, or why it is of no use. The same
+//! One call, over HTTP or by gRPC (`method`): in comes what is sent, out comes what was said, or why it is of no use. The same
 //! read is made once while one call of the planner is answered. Only reads may come twice, and changes
 //! that carry a key of their own. Not here: what the answer means for a field (`gather`).
 
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use schema::fetch::{Call, Fetch, OnError, Verb};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::BOUNDS;
+use super::{BOUNDS, Wire};
 use super::object::Place;
 use super::render::Sent;
 use super::run::Run;
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 16;
 const MOST_CALLS: usize = 1_000;
 
 /// Characters of a service's own words that are passed on.
-const MOST_WORDS: usize = 300;
+pub(super) const MOST_WORDS: usize = 300;
 
 /// What a service said.
 #[derive(Clone, Debug)]
@@ -97,6 +97,9 @@ impl Run<'_> {
     async fn call(&self, fetch: &Fetch, sent: &Sent, is_change: bool) -> Result<Said, Fault> {
         let _place = self.calls.places.acquire().await;
         let call = self.outgoing(fetch, sent, is_change);
+        if let (Wire::Grpc(methods), Call::Method(name)) = (&self.rest.wire, &fetch.call) {
+            return self.method(methods, (name, fetch), call, is_change).await;
+        }
         let answered = match self.rest.transport.call(&call).await {
             Ok(answer) => answer,
             Err(error) => match error.kind {
@@ -112,7 +115,7 @@ impl Run<'_> {
         self.said(fetch, answered, is_change)
     }
 
-    fn outgoing(&self, fetch: &Fetch, sent: &Sent, is_change: bool) -> transport::Call {
+    pub(super) fn outgoing(&self, fetch: &Fetch, sent: &Sent, is_change: bool) -> transport::Call {
         let mut call = transport::Call::get(sent.target.clone(), self.call.principal.clone());
         call.method = match verb(fetch) {
             Verb::Get => Method::GET,
@@ -209,7 +212,7 @@ impl Run<'_> {
         fault
     }
 
-    fn unanswered(&self, fetch: &Fetch, error: &transport::CallError) -> Fault {
+    pub(super) fn unanswered(&self, fetch: &Fetch, error: &transport::CallError) -> Fault {
         self.log(fetch, &error.detail);
         let words = format!("`{}` did not answer: {error}", self.rest.name);
         let mut fault = Fault::new(error.kind.kind(), words);
@@ -220,7 +223,7 @@ impl Run<'_> {
         fault
     }
 
-    fn log(&self, fetch: &Fetch, detail: &str) {
+    pub(super) fn log(&self, fetch: &Fetch, detail: &str) {
         tracing::warn!(source = %self.rest.name, call = %fetch, "a call failed: {detail}");
     }
 }
@@ -232,7 +235,7 @@ fn is_gone(status: u16) -> bool {
 fn verb(fetch: &Fetch) -> Verb {
     match &fetch.call {
         Call::Http { verb, .. } => *verb,
-        // Compiling gives such calls to no service of this kind.
+        // gRPC posts all of its messages.
         Call::Method(_) => Verb::Post,
     }
 }

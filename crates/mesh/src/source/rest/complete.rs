@@ -14,6 +14,9 @@ use super::run::{Made, Run};
 use super::write::{Fault, Node};
 use crate::tape::Form;
 
+/// How the first value of an enum of protobuf ends by convention.
+const UNSPECIFIED: &str = "_UNSPECIFIED";
+
 /// A value of which the objects are still to come.
 enum Draft {
     Node(Node),
@@ -162,10 +165,15 @@ impl<'a> Run<'a> {
         let by_wire = wires.and_then(|wires| wires.iter().find(|(_, wire)| wire.as_ref() == word));
         let renamed = wires.is_some_and(|wires| wires.contains_key(word.as_str()));
         let values = self.schema().get_enum(field.named).map(|it| &it.values);
+        let is_known = values.is_some_and(|it| it.contains_key(word.as_str()));
         match by_wire {
             Some((value, _)) => Node::Text(format!("\"{value}\"").into()),
+            // Of protobuf every enum has such a value, which says that there is none.
+            None if self.rest.has_unspecified() && word.ends_with(UNSPECIFIED) && !is_known => {
+                Node::Null
+            }
             // A value that the service calls otherwise is not meant by its name in the schema.
-            None if !renamed && values.is_some_and(|it| it.contains_key(word.as_str())) => {
+            None if !renamed && is_known => {
                 Node::Text(format!("\"{word}\"").into())
             }
             None => self.misfit(field),

@@ -11,7 +11,7 @@ use apollo_compiler::ast::Type;
 use base::Kind;
 use futures::future::join_all;
 use indexmap::IndexMap;
-use schema::fetch::{Batch, EntityFetch, Fetch, FieldSource, Hole, Next, OnError, Pages, Path};
+use schema::fetch::{Batch, Call, EntityFetch, Fetch, FieldSource, Hole, Next, OnError, Pages, Path};
 use serde_json::{Map, Value as Json};
 
 use super::ask::Asked;
@@ -128,6 +128,9 @@ impl<'a> Run<'a> {
         objects: &[Object],
     ) -> Vec<Result<Value, Fault>> {
         let calls = objects.iter().map(|object| async move {
+            if self.misses(scope, fetch, object) {
+                return Ok(Value::Null);
+            }
             let fill = |hole: &Hole| self.fill(scope, object, hole);
             let sent = match render(fetch, &fill) {
                 Ok(sent) => sent,
@@ -147,6 +150,35 @@ impl<'a> Run<'a> {
             }
         });
         join_all(calls).await
+    }
+
+    /// What a call of a root field sends.
+    pub(super) fn sent(
+        &self,
+        root: &Name,
+        asked: &Asked<'a>,
+        fetch: &Fetch,
+    ) -> Result<Sent, Fault> {
+        let values = self.arguments(asked.field);
+        let declared = asked.field.definition.arguments.iter();
+        let arguments: Vec<(Name, Type)> =
+            declared.map(|it| (it.name.clone(), (*it.ty).clone())).collect();
+        let scope = Scope { type_name: root, arguments: &arguments, values: &values };
+        let fill = |hole: &Hole| self.fill(&scope, &Object::Root, hole);
+        render(fetch, &fill).or_else(|unsent| {
+            self.unsent(&scope, unsent)?;
+            Err(Fault::wrong(format!("`{}` cannot be called", self.rest.name)))
+        })
+    }
+
+    /// Whether a message lacks a value of its object, as a path may: it would ask for something else.
+    fn misses(&self, scope: &Scope<'_>, fetch: &Fetch, object: &Object) -> bool {
+        let of_object = |hole: &&&Hole| {
+            !scope.arguments.iter().any(|(name, _)| name == hole.path.first())
+        };
+        let holes = fetch.holes();
+        matches!(fetch.call, Call::Method(_))
+            && holes.iter().filter(of_object).any(|hole| self.fill(scope, object, hole).is_none())
     }
 
     /// A call that cannot be made: without a value of its object there is nothing to ask for.
@@ -179,7 +211,7 @@ impl<'a> Run<'a> {
     }
 
     /// Where in the answer the value stands; what stands there instead is a fault.
-    fn result(&self, fetch: &Fetch, place: &Place) -> Result<Option<Place>, Fault> {
+    pub(super) fn result(&self, fetch: &Fetch, place: &Place) -> Result<Option<Place>, Fault> {
         let mut found = place.clone();
         for part in &fetch.result.0 {
             if found.form() != Form::Object {
@@ -205,7 +237,7 @@ impl<'a> Run<'a> {
         own: &Own<'_>,
         mut sent: Sent,
     ) -> Result<Value, Fault> {
-        let first = sent.target.clone();
+        let first = sent.clone();
         let mut all = Vec::new();
         for number in 0..pages.most {
             let Said::Json(place, link) = self.read(fetch, &sent).await? else {
@@ -220,16 +252,19 @@ impl<'a> Run<'a> {
                 _ => {}
             }
             let next = match &pages.next {
-                Next::Link => link.map(|link| self.rest.transport.target_of(&link, &sent.target)),
+                Next::Link => link.map(|link| {
+                    let target = self.rest.transport.target_of(&link, &sent.target)?;
+                    Ok::<_, String>(Sent { target, ..sent.clone() })
+                }),
                 Next::Cursor { parameter, path } => {
                     let cursor = place.follow(path).and_then(|place| place.word());
                     let cursor = cursor.filter(|cursor| !cursor.is_empty() && cursor != "false");
-                    cursor.map(|cursor| Ok(with_parameter(&first, parameter, &cursor)))
+                    cursor.map(|cursor| Ok(turned(fetch, &first, parameter, &cursor)))
                 }
             };
             match next {
                 None => return Ok(Value::Items(all)),
-                Some(Ok(target)) if target != sent.target => sent.target = target,
+                Some(Ok(next)) if next != sent => sent = next,
                 Some(Ok(_)) => {
                     let words = format!(
                         "a page of `{}` says that it is the next one itself",
@@ -438,6 +473,23 @@ impl Own<'_> {
             (false, items) => items.first().cloned().unwrap_or(Value::Null),
         }
     }
+}
+
+/// What is sent for the page of a cursor.
+fn turned(fetch: &Fetch, first: &Sent, name: &str, cursor: &str) -> Sent {
+    let mut sent = first.clone();
+    match &fetch.call {
+        Call::Http { .. } => sent.target = with_parameter(&first.target, name, cursor),
+        Call::Method(_) => {
+            let body = first.body.as_deref().unwrap_or("{}");
+            let mut body: Json = serde_json::from_str(body).unwrap_or_default();
+            if let Some(members) = body.as_object_mut() {
+                members.insert(name.to_owned(), cursor.into());
+            }
+            sent.body = Some(body.to_string());
+        }
+    }
+    sent
 }
 
 /// A target with one parameter set.

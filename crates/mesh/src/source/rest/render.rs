@@ -45,7 +45,7 @@ pub(super) fn render(fetch: &Fetch, fill: Fill<'_>) -> Result<Sent, Unsent> {
             }
             text
         }
-        Call::Method(name) => name.to_string(),
+        Call::Method(name) => format!("/{name}"),
     };
     let mut headers = HeaderMap::new();
     for (name, template) in &fetch.headers {

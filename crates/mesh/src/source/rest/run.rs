@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use schema::fetch::{FieldSource, Origin};
 
-use super::Rest;
+use super::Kept;
 use super::ask::Asked;
 use super::call::Calls;
 use super::object::{Key, Object, Place, Value};
@@ -21,7 +21,7 @@ use crate::tape::{Form, Tape};
 
 /// One call of the planner.
 pub(super) struct Run<'a> {
-    pub(super) rest: &'a Rest,
+    pub(super) rest: &'a Kept,
     pub(super) document: &'a ExecutableDocument,
     pub(super) call: &'a ServiceCall<'a>,
     pub(super) variables: Option<Place>,
@@ -34,7 +34,7 @@ pub(super) type Made = Result<Vec<Node>, Value>;
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        rest: &'a Rest,
+        rest: &'a Kept,
         document: &'a ExecutableDocument,
         call: &'a ServiceCall<'a>,
         body: Arc<Tape>,
@@ -73,6 +73,14 @@ impl<'a> Run<'a> {
         }
         let nodes: Vec<Node> = fields.into_iter().filter_map(|mut field| field.pop()).collect();
         let shape = self.shape(root, &asked);
+        let faults = std::mem::take(&mut *self.faults.lock());
+        Written::of(&faults).body(&Node::Object(shape, nodes))
+    }
+
+    /// The body of the answer that a value of the one root field makes.
+    pub(super) async fn event(self, root: &Name, asked: &Asked<'a>, value: Value) -> Bytes {
+        let nodes = self.complete(root, asked, vec![value]).await;
+        let shape = self.shape(root, std::slice::from_ref(asked));
         let faults = std::mem::take(&mut *self.faults.lock());
         Written::of(&faults).body(&Node::Object(shape, nodes))
     }

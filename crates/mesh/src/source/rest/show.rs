@@ -1,14 +1,14 @@
-//! What a call of the planner comes to over HTTP, for people: in comes a document, out comes a line for
+//! What a call of the planner comes to over HTTP or gRPC, for people: in comes a document, out comes a line for
 //! each call that it would make, with the type or field that it is for.
 
 use apollo_compiler::executable::{Field, Selection, SelectionSet};
 use apollo_compiler::{ExecutableDocument, Name};
 use schema::fetch::{Fetch, Origin};
 
-use super::Rest;
+use super::Kept;
 
 /// The calls of a document.
-pub(super) fn show(rest: &Rest, document: &ExecutableDocument) -> Vec<String> {
+pub(super) fn show(rest: &Kept, document: &ExecutableDocument) -> Vec<String> {
     let mut shown = Shown { rest, document, lines: Vec::new() };
     for operation in document.operations.iter() {
         shown.set(&operation.selection_set, false);
@@ -17,7 +17,7 @@ pub(super) fn show(rest: &Rest, document: &ExecutableDocument) -> Vec<String> {
 }
 
 struct Shown<'a> {
-    rest: &'a Rest,
+    rest: &'a Kept,
     document: &'a ExecutableDocument,
     lines: Vec<String>,
 }

@@ -23,14 +23,14 @@ fn folder() -> PathBuf {
 
 /// A file of cases.
 #[derive(Default)]
-struct File {
-    modules: Vec<(String, String)>,
-    rows: Option<String>,
+pub(crate) struct File {
+    pub(crate) modules: Vec<(String, String)>,
+    pub(crate) rows: Option<String>,
     exchanges: HashMap<String, String>,
-    queries: Vec<(String, String)>,
+    pub(crate) queries: Vec<(String, String)>,
 }
 
-fn read(text: &str) -> File {
+pub(crate) fn read(text: &str) -> File {
     let mut file = File::default();
     for part in text.split("\n--- ").map(|part| part.trim_start_matches("--- ")) {
         let (head, body) = part.split_once('\n').unwrap_or((part, ""));
@@ -73,23 +73,27 @@ async fn run(file: File) -> String {
     let mut out = String::new();
     for (name, query) in file.queries {
         let _ = writeln!(out, "=== {name}");
-        let variables = query.lines().find_map(|line| line.strip_prefix("# variables "));
-        let variables: Map<String, Json> =
-            variables.map_or_else(Map::new, |text| serde_json::from_str(text).expect("JSON"));
-        let request = Request::new(query.as_str(), Principal::local());
-        let request = Request { variables: variables.clone(), ..request };
-        let plan = lab.engine.explain(&request).expect("a plan");
-        for line in plan.lines().filter(|line| line.starts_with("    ") && line.contains(" for `"))
-        {
-            let _ = writeln!(out, "plan {}", line.trim());
-        }
-        let answer = lab.ask(&query, variables).await;
+        let answer = asked(&lab, &query, &mut out).await;
         for line in lab.heard() {
             let _ = writeln!(out, "asked {line}");
         }
         let _ = writeln!(out, "{}", serde_json::to_string_pretty(&answer).expect("JSON"));
     }
     out
+}
+
+/// The answer to a query; its calls, as they are planned, are written before it.
+pub(crate) async fn asked(lab: &Lab, query: &str, out: &mut String) -> Json {
+    let variables = query.lines().find_map(|line| line.strip_prefix("# variables "));
+    let variables: Map<String, Json> =
+        variables.map_or_else(Map::new, |text| serde_json::from_str(text).expect("JSON"));
+    let request = Request::new(query, Principal::local());
+    let request = Request { variables: variables.clone(), ..request };
+    let plan = lab.engine.explain(&request).expect("a plan");
+    for line in plan.lines().filter(|line| line.starts_with("    ") && line.contains(" for `")) {
+        let _ = writeln!(out, "plan {}", line.trim());
+    }
+    lab.ask(query, variables).await
 }
 
 #[tokio::test]

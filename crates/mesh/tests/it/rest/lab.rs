@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use base::rng::Rng;
 use base::{Clock, Principal, Timestamp};
-use mesh::transport::{SourceSettings, Transport};
+use mesh::transport::{Protocol, SourceSettings, Transport};
 use mesh::{Engine, Request, Rest, Service, Settings};
 use parking_lot::Mutex;
+use schema::graph::SourceKind;
 use schema::{Schema, Sources};
 use serde_json::{Map, Value as Json};
 
@@ -18,16 +19,16 @@ use crate::transport::server::{Peer, Server};
 pub(super) type Answerer = Arc<dyn Fn(&str, &str, &str) -> String + Send + Sync>;
 
 /// An engine with the server behind its services.
-pub(super) struct Lab {
-    pub(super) engine: Engine,
+pub(crate) struct Lab {
+    pub(crate) engine: Arc<Engine>,
     pub(super) heard: Arc<Mutex<Vec<String>>>,
-    pub(super) transports: BTreeMap<String, Arc<Transport>>,
+    pub(crate) transports: BTreeMap<String, Arc<Transport>>,
     pub(super) clock: Clock,
-    _server: Server,
+    _server: Option<Server>,
 }
 
 /// Compiles modules, or says what is wrong with them.
-pub(super) fn compiled(modules: &[(String, String)]) -> Arc<Schema> {
+pub(crate) fn compiled(modules: &[(String, String)]) -> Arc<Schema> {
     let sources = Sources::from_texts(modules.iter().cloned());
     match schema::compile(&sources) {
         Ok(schema) => Arc::new(schema),
@@ -58,10 +59,20 @@ impl Lab {
     }
 
     /// An engine over modules whose services are on this server.
-    pub(super) fn over(
+    pub(crate) fn over(
         modules: &[(String, String)],
         server: Server,
         heard: Arc<Mutex<Vec<String>>>,
+        change: impl Fn(&mut SourceSettings),
+    ) -> Lab {
+        let url = server.url.clone();
+        Lab { heard, _server: Some(server), ..Lab::at(modules, &url, change) }
+    }
+
+    /// An engine over modules whose services are at this address.
+    pub(crate) fn at(
+        modules: &[(String, String)],
+        url: &str,
         change: impl Fn(&mut SourceSettings),
     ) -> Lab {
         let schema = compiled(modules);
@@ -71,11 +82,14 @@ impl Lab {
         let services = schema.services.iter().map(|service| {
             let spec = &service.source;
             let path = spec.url.splitn(4, '/').nth(3).unwrap_or("");
-            let mut settings = SourceSettings::new(format!("{}/{path}", server.url));
+            let mut settings = SourceSettings::new(format!("{url}/{path}"));
             settings.timeout = spec.timeout;
             settings.retry.most = spec.retry;
             settings.retry.backoff = std::time::Duration::ZERO;
             settings.breaker = None;
+            if spec.kind == SourceKind::Grpc {
+                settings.protocol = Protocol::Http2;
+            }
             change(&mut settings);
             let transport = Transport::new(&spec.name, settings, clock.clone(), Rng::seeded(7));
             let transport = Arc::new(transport.expect("a transport"));
@@ -83,7 +97,14 @@ impl Lab {
             let own = graph.sources.iter().find(|source| source.name == spec.name);
             let own = &own.expect("a source of the graph").schema;
             let fetches = service.fetches.clone().expect("calls");
-            let rest = Rest::new(&spec.name, transport, own, fetches, Rng::seeded(9));
+            let (name, rng) = (&spec.name, Rng::seeded(9));
+            let rest = match spec.kind {
+                SourceKind::Grpc => {
+                    let calls = (fetches, spec.descriptors.clone());
+                    Rest::grpc(name, transport, own, calls, rng)
+                }
+                _ => Rest::new(name, transport, own, fetches, rng),
+            };
             Arc::new(rest.expect("a service")) as Arc<dyn Service>
         });
         let services = services.collect();
@@ -91,11 +112,12 @@ impl Lab {
         let settings =
             Settings { clock: clock.clone(), rng: Rng::seeded(7), ..Settings::default() };
         let engine = Engine::federated(schema, tables, services, settings).expect("an engine");
-        Lab { engine, heard, transports, clock, _server: server }
+        let (engine, heard) = (Arc::new(engine), Arc::default());
+        Lab { engine, heard, transports, clock, _server: None }
     }
 
     /// The answer to a query.
-    pub(super) async fn ask(&self, query: &str, variables: Map<String, Json>) -> Json {
+    pub(crate) async fn ask(&self, query: &str, variables: Map<String, Json>) -> Json {
         let request = Request { variables, ..Request::new(query, Principal::local()) };
         self.engine.execute(request).await.json().expect("JSON")
     }

@@ -11,14 +11,14 @@ use crate::compile::directives::{Applied, Text};
 use crate::compile::report::{Report, Spot};
 use crate::compile::source;
 use crate::diagnostic::Code;
-use crate::fetch::template::{Hole, Spread, Target};
-use crate::fetch::{Batch, Call, EntityFetch, Fetch, Next, Pages, Path, Verb};
+use crate::fetch::template::{Hole, Spread, Target, Template};
+use crate::fetch::{Batch, Body, Call, EntityFetch, Fetch, Next, Pages, Path, Verb};
 use crate::graph::SourceKind;
 use crate::model::SourceSpec;
 
 use super::body::{self, read, template};
 use super::types::{Field, Root, Type, Types};
-use super::{Place, rules};
+use super::{Place, messages, rules};
 
 const VERBS: [(&str, Verb); 5] = [
     ("get", Verb::Get),
@@ -70,7 +70,8 @@ pub(super) fn field(
     let scope = Scope { types, spec, parent, field: Some(field) };
     let (fetch, found) = fetch(scope, applied, report)?;
     rules::of_field(scope, field, applied, &fetch, report);
-    arguments_are_used(field, &found, applied, report);
+    arguments_are_used(scope, field, &found, applied, report);
+    messages::of_call(scope, applied, &fetch, report);
     Some(fetch)
 }
 
@@ -105,6 +106,7 @@ pub(super) fn entity(
         key.fields.len() == named.len() && key.fields.iter().all(|field| named.contains(&field))
     });
     if let Some(key) = key {
+        messages::of_call(scope, applied, &fetch, report);
         return Some(EntityFetch { key: key.fields.clone(), fetch });
     }
     let names: Vec<String> = named.iter().map(|path| format!("`{path}`")).collect();
@@ -115,7 +117,12 @@ pub(super) fn entity(
     let place = report.spot(applied.at());
     let also: Vec<_> = keys.iter().map(|key| report.spot(key.at)).collect();
     let diagnostic = rules::both(report, place, words, &also, "its key");
-    diagnostic.hint("name every field of one `@key`: `@fetch(get: \"/films/{id}\")`");
+    diagnostic.hint(match spec.kind {
+        SourceKind::Grpc => {
+            "name every field of one `@key`: `@fetch(method: \"films.Films/Get\", body: {id: \"{id}\"})`"
+        }
+        _ => "name every field of one `@key`: `@fetch(get: \"/films/{id}\")`",
+    });
     None
 }
 
@@ -126,10 +133,15 @@ fn fetch(
 ) -> Option<(Fetch, Vec<Found>)> {
     let (call, text) = call(scope.spec, applied, report)?;
     let mut texts = vec![text];
-    let headers = headers(applied, &mut texts, report);
-    let body = match applied.any("body") {
-        Some(value) => Some(body::body(value, &mut texts, report)?),
-        None => None,
+    let headers = headers(scope.spec, applied, &mut texts, report);
+    let is_method = matches!(call, Call::Method(_));
+    let (body, implied) = match applied.any("body") {
+        Some(value) => (Some(body::body(value, &mut texts, report)?), Vec::new()),
+        None if is_method => {
+            let (body, implied) = by_name(scope);
+            (Some(body), implied)
+        }
+        None => (None, Vec::new()),
     };
     let result = path(applied, "result", report)?.unwrap_or_default();
     if let (Call::Http { verb: Verb::Get, .. }, Some(_)) = (&call, &body) {
@@ -150,13 +162,45 @@ fn fetch(
     };
     let kept = fetch.ttl.or(scope.spec.ttl).is_some();
     fetch.on_error = source::on_error(applied, kept, report)?;
-    let found = holes(scope, &fetch, &texts, report)?;
+    let mut found = holes(scope, &fetch, &texts, report)?;
+    let spot = report.spot(applied.at());
+    let is_argument = scope.field.is_some();
+    found.extend(implied.into_iter().map(|hole| Found { hole, spot, is_argument }));
     fetch.batch = batch(scope, applied, &found, report)?;
     fetch.pages = pages(applied, fetch.batch.is_some(), report)?;
+    if let (true, Some(Pages { next: Next::Link, .. })) = (is_method, &fetch.pages) {
+        report
+            .at(Code::Fetch, applied.at_argument("next"), "gRPC has no header `Link`")
+            .hint("name a field of the request and one of the answer: `next: \"pageToken=nextPageToken\"`");
+        return None;
+    }
     if let Some(name) = applied.text("idempotencyKey") {
         fetch.idempotency_key = Some(header_name(name, report)?);
     }
     Some((fetch, found))
+}
+
+/// A request whose fields have the names of the arguments, or those of the key.
+fn by_name(scope: Scope<'_, '_>) -> (Body, Vec<Hole>) {
+    let paths: Vec<Path> = match scope.field {
+        Some(field) => {
+            field.node.arguments.iter().map(|it| Path::of(it.name.as_str())).collect()
+        }
+        None => scope.parent.keys().into_iter().next().map(|key| key.fields).unwrap_or_default(),
+    };
+    let holes: Vec<Hole> = paths
+        .iter()
+        .filter_map(|path| Template::parse(&format!("{{{path}}}")).ok()?.whole().cloned())
+        .collect();
+    let members = holes.iter().map(|hole| {
+        let last = hole.path.0.last().map_or("", AsRef::as_ref);
+        let wire = match scope.field {
+            Some(_) => last.to_owned(),
+            None => rules::wire_of(scope.parent, last),
+        };
+        (wire.into(), Body::Whole(hole.clone()))
+    });
+    (Body::Object(members.collect()), holes)
 }
 
 /// The one thing that is called, and its text.
@@ -195,16 +239,32 @@ fn call<'a>(
     let verb = VERBS.iter().find(|(known, _)| *known == name).map(|(_, verb)| *verb);
     let call = match verb {
         Some(verb) => Call::Http { verb, target: read(Target::parse(text.value), text, report)? },
-        None => Call::Method(text.value.into()),
+        None if is_method_name(text.value) => Call::Method(text.value.into()),
+        None => {
+            let words = format!("`{}` is no method", text.value.escape_debug());
+            report.at(Code::Fetch, text.at, words).hint(hint);
+            return None;
+        }
     };
     Some((call, text))
 }
 
+/// `package.Service/Method`.
+fn is_method_name(text: &str) -> bool {
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    text.split_once('/')
+        .is_some_and(|(service, method)| service.split('.').all(is_name) && is_name(method))
+}
+
 fn headers<'a>(
+    spec: &SourceSpec,
     applied: Applied<'a>,
     texts: &mut Vec<Text<'a>>,
     report: &mut Report<'_>,
-) -> Option<Vec<(Arc<str>, crate::fetch::Template)>> {
+) -> Option<Vec<(Arc<str>, Template)>> {
     let mut headers = Vec::new();
     let mut right = true;
     for text in applied.texts("headers") {
@@ -218,6 +278,13 @@ fn headers<'a>(
             right = false;
             continue;
         };
+        if spec.kind == SourceKind::Grpc && name.starts_with("grpc-") {
+            report
+                .at(Code::Fetch, text.at, format!("`{name}` belongs to gRPC itself"))
+                .hint("leave it out, or choose another name");
+            right = false;
+            continue;
+        }
         if value.chars().any(|c| !(c.is_ascii_graphic() || c == ' ')) {
             let words = format!("the value of `{name}` has characters that no header holds");
             report.at(Code::Fetch, text.at, words).hint("write plain ASCII");
@@ -227,7 +294,7 @@ fn headers<'a>(
         // Its places are counted from the whole text, of which the name is a part.
         let whole = template(text, report)?;
         texts.push(text);
-        let value = match crate::fetch::Template::parse(value.trim()) {
+        let value = match Template::parse(value.trim()) {
             Ok(value) if whole.holes().count() == value.holes().count() => value,
             _ => {
                 let words = format!("the name of header `{name}` has a hole");
@@ -300,7 +367,7 @@ fn spots(text: Text<'_>, fetch: &Fetch, report: &Report<'_>) -> Vec<(Hole, Spot)
             target.path.holes().chain(query).cloned().collect()
         }
         _ => {
-            let template = crate::fetch::Template::parse(text.value).unwrap_or_default();
+            let template = Template::parse(text.value).unwrap_or_default();
             template.holes().cloned().collect()
         }
     };
@@ -417,6 +484,7 @@ fn number(
 
 /// An argument that no call hears of would be ignored.
 fn arguments_are_used(
+    scope: Scope<'_, '_>,
     field: &Field<'_>,
     found: &[Found],
     applied: Applied<'_>,
@@ -430,8 +498,12 @@ fn arguments_are_used(
             let spot = report.spot(argument.name.location());
             let also = [report.spot(applied.at())];
             let words = format!("the call does not hear of the argument `{name}`");
+            let example = match scope.spec.kind {
+                SourceKind::Grpc => format!("`body: {{{name}: \"{{{name}}}\"}}`"),
+                _ => format!("`?{name}={{{name}}}`"),
+            };
             rules::both(report, spot, words, &also, "the call")
-                .hint(format!("write it into the call: `?{name}={{{name}}}`"));
+                .hint(format!("write it into the call: {example}"));
         }
     }
 }

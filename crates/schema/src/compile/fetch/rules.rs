@@ -9,6 +9,8 @@ use crate::compile::report::{Report, Spot};
 use crate::diagnostic::{Also, Code, Diagnostic};
 use crate::fetch::template::Hole;
 use crate::fetch::{Call, Fetch, Fetches, Origin, Path, Verb};
+use crate::graph::SourceKind;
+use crate::model::SourceSpec;
 
 use super::Place;
 use super::call::{Scope, changes};
@@ -131,6 +133,11 @@ pub(super) fn of_field(
         let words = format!("a field that is read is not fetched by {}", verb.as_str());
         fault(applied.at(), words, "fields that change something belong to `Mutation`");
     }
+    let is_told = scope.types.root_of(scope.parent.name) == Some(Root::Subscription);
+    if is_told && (fetch.pages.is_some() || applied.any("ttl").is_some()) {
+        let words = "a stream has no pages, and nothing of it is kept".to_owned();
+        fault(applied.at(), words, "leave `ttl` and `next` out");
+    }
     let is_list = field.node.ty.is_list();
     if fetch.pages.is_some() && !is_list {
         let words = format!("`{}` is no list, and has no pages", field.node.name);
@@ -202,16 +209,25 @@ pub(super) fn reference(
     Some(Origin::Reference { by: (*name).clone(), key })
 }
 
+/// How a call is written.
+fn example(spec: &SourceSpec) -> &'static str {
+    match spec.kind {
+        SourceKind::Grpc => "method: \"films.Films/GetFilm\"",
+        _ => "get: \"/films/{id}\"",
+    }
+}
+
 /// A field that comes with its object takes no arguments, and roots have no objects.
 pub(super) fn without_call(place: Place<'_, '_>, report: &mut Report<'_>) {
-    let Place { types, parent, field, .. } = place;
-    if types.root_of(parent.name).is_some_and(|root| root != Root::Subscription) {
+    let Place { types, spec, parent, field } = place;
+    let has_calls = |root| root != Root::Subscription || spec.kind == SourceKind::Grpc;
+    if types.root_of(parent.name).is_some_and(has_calls) {
         let machinery = ["_service", "_entities"].contains(&field.node.name.as_str());
         if !machinery {
             let words = format!("`{}.{}` has no `@fetch`", parent.name, field.node.name);
             report
                 .at(Code::Fetch, field.at(), words)
-                .hint("say what is called: `@fetch(get: \"/films/{id}\")`");
+                .hint(format!("say what is called: `@fetch({})`", example(spec)));
         }
         return;
     }
@@ -224,7 +240,12 @@ pub(super) fn without_call(place: Place<'_, '_>, report: &mut Report<'_>) {
 }
 
 /// What concerns whole types.
-pub(super) fn check(types: &Types<'_>, fetches: &Fetches, report: &mut Report<'_>) {
+pub(super) fn check(
+    types: &Types<'_>,
+    spec: &SourceSpec,
+    fetches: &Fetches,
+    report: &mut Report<'_>,
+) {
     for found in types.all() {
         if types.root_of(found.name).is_some() {
             continue;
@@ -232,7 +253,7 @@ pub(super) fn check(types: &Types<'_>, fetches: &Fetches, report: &mut Report<'_
         if found.kind.is_abstract() {
             is_told_apart(types, fetches, found, report);
         } else {
-            objects_are_found(fetches, found, report);
+            objects_are_found(spec, fetches, found, report);
         }
     }
 }
@@ -253,7 +274,12 @@ fn is_told_apart(types: &Types<'_>, fetches: &Fetches, found: &Type<'_>, report:
 
 /// Objects that other sources may ask for by a key must be found by it, if anything but the key comes
 /// with them.
-fn objects_are_found(fetches: &Fetches, found: &Type<'_>, report: &mut Report<'_>) {
+fn objects_are_found(
+    spec: &SourceSpec,
+    fetches: &Fetches,
+    found: &Type<'_>,
+    report: &mut Report<'_>,
+) {
     let Some(of) = fetches.types.get(found.name) else { return };
     let keys = found.keys();
     let comes_with_it = found.fields.iter().find(|(name, field)| {
@@ -275,7 +301,7 @@ fn objects_are_found(fetches: &Fetches, found: &Type<'_>, report: &mut Report<'_
         let also = [report.spot(field.at())];
         let words = format!("no call finds a `{}` by this key, to give its `{name}`", found.name);
         both(report, spot, words, &also, "the field").hint(
-            "give the type a `@fetch(get: \"/films/{id}\")`, or write `resolvable: false` into the key",
+            format!("give the type a `@fetch({})`, or write `resolvable: false` into the key", example(spec)),
         );
     }
 }

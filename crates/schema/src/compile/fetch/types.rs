@@ -2,7 +2,8 @@
 //! by name. Not here: whether they are valid GraphQL, which composition says.
 
 use apollo_compiler::ast::{
-    Definition, DirectiveList, DirectiveLocation, Document, FieldDefinition, OperationType,
+    Definition, DirectiveList, DirectiveLocation, Document, EnumValueDefinition, FieldDefinition,
+    InputValueDefinition, OperationType,
 };
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
@@ -13,6 +14,9 @@ use crate::fetch::Path;
 /// All object types, interfaces and unions.
 pub(super) struct Types<'d> {
     types: IndexMap<&'d Name, Type<'d>>,
+    /// Input types, and enums, with all of their members.
+    inputs: IndexMap<&'d Name, Vec<&'d Node<InputValueDefinition>>>,
+    enums: IndexMap<&'d Name, Vec<&'d Node<EnumValueDefinition>>>,
     roots: [Name; 3],
 }
 
@@ -77,11 +81,31 @@ impl Field<'_> {
 impl<'d> Types<'d> {
     pub(super) fn of(document: &'d Document) -> Self {
         let roots = roots(document);
-        let mut types = Types { types: IndexMap::new(), roots };
+        let (inputs, enums) = (IndexMap::new(), IndexMap::new());
+        let mut types = Types { types: IndexMap::new(), inputs, enums, roots };
         for definition in &document.definitions {
+            types.add_members(definition);
             types.add(definition);
         }
         types
+    }
+
+    fn add_members(&mut self, definition: &'d Definition) {
+        match definition {
+            Definition::InputObjectTypeDefinition(node) => {
+                self.inputs.entry(&node.name).or_default().extend(&node.fields);
+            }
+            Definition::InputObjectTypeExtension(node) => {
+                self.inputs.entry(&node.name).or_default().extend(&node.fields);
+            }
+            Definition::EnumTypeDefinition(node) => {
+                self.enums.entry(&node.name).or_default().extend(&node.values);
+            }
+            Definition::EnumTypeExtension(node) => {
+                self.enums.entry(&node.name).or_default().extend(&node.values);
+            }
+            _ => {}
+        }
     }
 
     fn add(&mut self, definition: &'d Definition) {
@@ -117,6 +141,16 @@ impl<'d> Types<'d> {
 
     pub(super) fn get(&self, name: &str) -> Option<&Type<'d>> {
         self.types.iter().find(|(known, _)| known.as_str() == name).map(|(_, found)| found)
+    }
+
+    /// The fields of an input type.
+    pub(super) fn input(&self, name: &Name) -> Option<&[&'d Node<InputValueDefinition>]> {
+        self.inputs.get(name).map(Vec::as_slice)
+    }
+
+    /// The values of an enum.
+    pub(super) fn values(&self, name: &Name) -> Option<&[&'d Node<EnumValueDefinition>]> {
+        self.enums.get(name).map(Vec::as_slice)
     }
 
     pub(super) fn root(&self, root: Root) -> Option<&Type<'d>> {
