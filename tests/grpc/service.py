@@ -47,7 +47,7 @@ def message(name, value):
 FILMS = {
     "a": {
         "id": "a", "title": "Above", "boxOffice": "9007199254740993", "genre": "GENRE_DRAMA",
-        "director": {"id": "p", "name": "Ada"}, "tags": ["x", "y"], "votes": {"up": 3, "down": 1},
+        "director": {"id": "p", "name": "Ada"}, "tags": ["x", "y"], "votes": {"up": 3},
         "year": 0, "reel": "r1", "released": "2026-11-30T08:00:00.5Z", "length": "90s",
         "stars": 4.5, "facts": {"colour": True, "of": [1, None]}, "cover": "AAH/",
     },

@@ -444,9 +444,13 @@ impl Schema {
 
     /// The texts from which the schema was compiled.
     pub fn sources(&self) -> crate::load::Sources {
-        crate::load::Sources::from_texts(
-            self.modules.iter().map(|module| (module.file.clone(), module.text.clone())),
-        )
+        let modules = self.modules.iter().map(|module| (module.file.clone(), module.text.clone()));
+        let described = self.services.iter().flat_map(|service| &service.described);
+        let described = described.map(|file| (file.file.clone(), file.text.clone()));
+        let mut sources = crate::load::Sources::from_texts(modules.chain(described));
+        // Two services may be described by one file.
+        sources.files.dedup_by(|a, b| a.file == b.file);
+        sources
     }
 
     /// The type with this name.

@@ -19,9 +19,9 @@ use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
-use crate::load::{MAX_FILES, Sources};
+use crate::load::{MAX_FILES, Source, Sources};
 
-/// The largest descriptor set, in bytes: it stands in the text of a deployed module.
+/// The largest descriptor set, in bytes: it stands in the canonical text of a module.
 pub const MAX_BYTES: usize = 2 << 20;
 
 /// How a descriptor set is written into a text.
@@ -61,7 +61,10 @@ impl Descriptors {
         if bytes.len() > MAX_BYTES {
             let most = base::size::format_bytes(MAX_BYTES as u64);
             let words = format!("the descriptors have more than {most}");
-            return Err(Fault { words, hint: "leave out the files that the service does not need" });
+            return Err(Fault {
+                words,
+                hint: "leave out the files that the service does not need",
+            });
         }
         let mut pool = DescriptorPool::new();
         pool.add_file_descriptor_set(set).map_err(|error| Fault {
@@ -185,6 +188,15 @@ pub fn read(text: &str, sources: &Sources) -> Result<Descriptors, Fault> {
     Descriptors::of_protos(text, texts.collect())
 }
 
+/// The files from which descriptors were read: the one that is named, with those that it imports.
+pub(crate) fn files(named: &str, descriptors: &Descriptors, sources: &Sources) -> Vec<Source> {
+    let is_meant = |file: &str| match is_proto(named) {
+        true => is_proto(file) && descriptors.pool.get_file_by_name(file).is_some(),
+        false => file == named,
+    };
+    sources.files.iter().filter(|source| is_meant(&source.file)).cloned().collect()
+}
+
 fn of_base64(text: &str) -> Result<Descriptors, Fault> {
     Descriptors::of_set(&set_of_text(text)?)
 }
@@ -247,7 +259,8 @@ mod tests {
         import \"google/protobuf/timestamp.proto\";\n\
         // A film.\nmessage Film { string id = 1; people.Person by = 2; google.protobuf.Timestamp at = 3; }\n\
         service Films { rpc GetFilm(Film) returns (Film); }\n";
-    const PEOPLE: &str = "syntax = \"proto3\";\npackage people;\nmessage Person { string id = 1; }\n";
+    const PEOPLE: &str =
+        "syntax = \"proto3\";\npackage people;\nmessage Person { string id = 1; }\n";
 
     fn sources(files: &[(&str, &str)]) -> Sources {
         Sources::from_texts(files.iter().copied())

@@ -25,7 +25,7 @@ use schema::plan::{self, Direction, Plan};
 use crate::operations::loss_name;
 use crate::project::Project;
 use crate::versions::{self, Deployed};
-use crate::wire::Progress;
+use crate::wire::{Progress, SchemaText};
 
 /// The journal of applies.
 pub(crate) const MIGRATION: &str = "CREATE TABLE server_applies (
@@ -254,9 +254,7 @@ async fn begin(
     plan: &Plan,
 ) -> Result<()> {
     let (pace, wanted) = (wanted.pace, &wanted.schema);
-    let files: Vec<(&str, &str)> =
-        wanted.modules.iter().map(|module| (module.file.as_ref(), module.text.as_ref())).collect();
-    let files = serde_json::to_string(&files)
+    let files = serde_json::to_string(&SchemaText::from(&wanted.sources()).files)
         .map_err(|error| Error::internal("failed to write a schema's text").caused_by(error))?;
     let sql = "INSERT INTO server_applies (id, base_version, base, target, plan, files, author, started_at, steps_done, contracted, throttle, keep_old)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, $9, $10)";

@@ -8,7 +8,7 @@ use meta::{Database, Row};
 use schema::Schema;
 use schema::load::Sources;
 
-use crate::wire::SchemaVersion;
+use crate::wire::{SchemaText, SchemaVersion};
 
 /// The table of versions.
 pub(crate) const MIGRATION: &str = "CREATE TABLE server_schema_versions (
@@ -84,12 +84,7 @@ pub(crate) fn record(
     author: &str,
     at: Timestamp,
 ) -> Result<Vec<Statement>> {
-    let files: Vec<(String, String)> = schema
-        .modules
-        .iter()
-        .map(|module| (module.file.to_string(), module.text.to_string()))
-        .collect();
-    let files = serde_json::to_string(&files)
+    let files = serde_json::to_string(&SchemaText::from(&schema.sources()).files)
         .map_err(|error| Error::internal("failed to write a schema's text").caused_by(error))?;
     let sql = format!("INSERT INTO server_schema_versions ({COLUMNS}) VALUES ($1, $2, $3, $4, $5)");
     let params = vec![

@@ -95,7 +95,8 @@ impl Library {
             }
             Library::Strawberry | Library::Grpcio => {
                 let (python, _) = self.programs();
-                let package = if self == Library::Grpcio { "grpc_reflection" } else { "strawberry" };
+                let package =
+                    if self == Library::Grpcio { "grpc_reflection" } else { "strawberry" };
                 let mut asking = Command::new(python);
                 asking.args(["-c", &format!("import {package}")]).stderr(Stdio::null());
                 asking.status().is_ok_and(|status| status.success())

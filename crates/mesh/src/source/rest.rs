@@ -26,8 +26,8 @@ mod write;
 
 use std::sync::Arc;
 
-use apollo_compiler::{ExecutableDocument, Schema as Sdl};
 use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Schema as Sdl};
 use base::rng::Rng;
 use base::{Kind, Result};
 use bytes::Bytes;

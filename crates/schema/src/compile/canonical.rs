@@ -96,7 +96,7 @@ fn source_text(source: &SourceSpec) -> String {
     };
     let write = if source.write { ", write: true" } else { "" };
     let on_error = source.on_error.map(|on_error| format!(", onError: {}", on_error.as_str()));
-    // The descriptors themselves, so that a deployed module needs no file beside it.
+    // The descriptors themselves, whatever files they are in, and how these are laid out.
     let descriptors = source.descriptors.as_ref();
     let descriptors = descriptors.map(|it| format!(", descriptors: {}", quoted(&it.inline())));
     format!(

@@ -6,8 +6,8 @@ use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{FileId, Parser};
 
 use crate::diagnostic::Code;
-use crate::protobuf;
 use crate::load::{MAX_FILE_BYTES, MAX_FILES, Sources};
+use crate::protobuf;
 
 use super::report::{Report, Spot};
 

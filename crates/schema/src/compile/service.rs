@@ -13,6 +13,7 @@ use crate::diagnostic::Code;
 use crate::graph::SourceKind;
 use crate::load::Sources;
 use crate::model::{HeldTables, Holder, ServiceModule, SourceSpec};
+use crate::protobuf;
 
 use super::declare::{Declared, Header, refuse};
 use super::parse::ParsedFile;
@@ -45,7 +46,7 @@ pub(super) fn declare(
     if !header.sources.iter().any(|applied| applied.choice("kind") == Some("POSTGRES")) {
         judge(parsed, report);
     }
-    let mut spec = None;
+    let (mut spec, mut described) = (None, Vec::new());
     for applied in &header.sources {
         if spec.is_some() {
             report
@@ -55,6 +56,10 @@ pub(super) fn declare(
         }
         let read = source::source(*applied, sources, report);
         let (place, _) = report.place(report.spot(applied.at()));
+        if let Some(descriptors) = read.as_ref().and_then(|spec| spec.descriptors.as_ref()) {
+            let named = applied.text("descriptors").map_or("", |text| text.value);
+            described = protobuf::files(named, descriptors, sources);
+        }
         spec = Some(read.map(|spec| (spec, place)));
         name_is_new(spec.as_ref(), applied.at_argument("name"), declared, report);
     }
@@ -76,6 +81,7 @@ pub(super) fn declare(
         scopes: policy::of_service(&parsed.document, report),
         tables,
         fetches,
+        described,
         place,
     });
 }

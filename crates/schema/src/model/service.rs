@@ -8,6 +8,7 @@ use base::{Place, Principal};
 
 use crate::fetch::{Fetches, OnError};
 use crate::graph::SourceKind;
+use crate::load::Source;
 use crate::protobuf::Descriptors;
 
 use super::Schema;
@@ -28,6 +29,8 @@ pub struct ServiceModule {
     pub tables: Option<HeldTables>,
     /// Where its values are, when it does not speak GraphQL.
     pub fetches: Option<Arc<Fetches>>,
+    /// Files of the schema folder that describe its messages, with which it is deployed.
+    pub described: Vec<Source>,
     /// Where `@source` stands.
     pub place: Place,
 }

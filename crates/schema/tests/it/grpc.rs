@@ -30,7 +30,8 @@ fn described(name: &str) -> Descriptors {
 
 /// What is proposed for a file, which must compile.
 fn check(name: &str) {
-    let facts = ServiceFacts { name: "films".to_owned(), url: "http://films.test:50051/".to_owned() };
+    let facts =
+        ServiceFacts { name: "films".to_owned(), url: "http://films.test:50051/".to_owned() };
     let descriptors = described(name);
     let proposed = from_descriptors(&facts, &descriptors, "films.binpb").expect("a proposal");
     testkit::golden::check(folder().join(name).with_extension("graphql"), &proposed.text);
@@ -39,10 +40,12 @@ fn check(name: &str) {
     let sources = Sources::from_texts(files);
     let compiled = schema::compile(&sources)
         .unwrap_or_else(|found| panic!("{name}\n{}", found.render(&sources, false)));
-    // The text that is deployed says all of it again, without the file.
-    let deployed = schema::canonical(&compiled);
-    assert_eq!(deployed.files.len(), 1);
-    let again = schema::compile(&deployed).expect("a deployed text compiles");
+    // So do the texts that are deployed.
+    assert_eq!(compiled.sources(), sources);
+    // The canonical text says all of it again, without the file.
+    let canonical = schema::canonical(&compiled);
+    assert_eq!(canonical.files.len(), 1);
+    let again = schema::compile(&canonical).expect("a canonical text compiles");
     assert_eq!(again.fingerprint, compiled.fingerprint);
     assert_eq!(again.services[0].source.descriptors.as_ref(), Some(&descriptors));
 }

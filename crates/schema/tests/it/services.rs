@@ -68,6 +68,7 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
         scopes: Vec::new(),
         tables: None,
         fetches: None,
+        described: Vec::new(),
         place,
     });
     let api = format!("{}\n{api}", schema::api::api_sdl(&schema));

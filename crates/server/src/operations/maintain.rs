@@ -307,11 +307,16 @@ fn write_schema(project: &Project) -> Result<()> {
     let live = project.live();
     let files = live.deployed.schema.sources();
     for (file, text) in SchemaText::from(&files).files {
-        let path = project.schema_folder().join(file);
+        let path = project.schema_folder().join(&file);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        std::fs::write(path, text)?;
+        if file.ends_with(".binpb") {
+            let set = schema::protobuf::set_of_text(&text);
+            std::fs::write(path, set.map_err(|fault| Error::internal(fault.words))?)?;
+        } else {
+            std::fs::write(path, text)?;
+        }
     }
     Ok(())
 }

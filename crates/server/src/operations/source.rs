@@ -16,8 +16,8 @@ use std::time::Duration;
 use base::rng::Rng;
 use base::{Clock, Error, Principal, Result};
 use mesh::transport::{Call, Content, Protocol, SourceSettings, Transport};
-use schema::protobuf::{self, Descriptors};
 use schema::propose::service::{self as propose, INTROSPECTION, ServiceFacts, ServiceProposal};
+use schema::protobuf::{self, Descriptors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -130,10 +130,9 @@ impl Server<'_> {
             [] => self.services().await?,
             known => known.to_vec(),
         };
-        let first = services.into_iter().map(|name| Question {
-            file_containing_symbol: Some(name),
-            ..Question::default()
-        });
+        let first = services
+            .into_iter()
+            .map(|name| Question { file_containing_symbol: Some(name), ..Question::default() });
         let mut questions: Vec<Question> = first.collect();
         let mut files: BTreeMap<String, FileDescriptorProto> = BTreeMap::new();
         for _ in 0..MOST_ROUNDS {
@@ -180,7 +179,8 @@ impl Server<'_> {
         }
         let limit = self.transport.answer_bytes();
         let messages = messages(answer.body, &answer.headers, limit).await;
-        let messages = messages.map_err(|error| wrong("its answer is broken", format!("{error:?}")))?;
+        let messages =
+            messages.map_err(|error| wrong("its answer is broken", format!("{error:?}")))?;
         if messages.len() != questions.len() {
             let detail = format!("{} answers to {}", messages.len(), questions.len());
             return Err(wrong("its answer is broken", detail));

@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use schema::fetch::{Call, Fetch, OnError, Verb};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::{BOUNDS, Wire};
 use super::object::Place;
 use super::render::Sent;
 use super::run::Run;
 use super::write::Fault;
+use super::{BOUNDS, Wire};
 use crate::tape::Tape;
 use crate::transport::{self, Answer, CallErrorKind, Content, Freshness};
 

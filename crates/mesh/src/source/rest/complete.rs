@@ -173,9 +173,7 @@ impl<'a> Run<'a> {
                 Node::Null
             }
             // A value that the service calls otherwise is not meant by its name in the schema.
-            None if !renamed && is_known => {
-                Node::Text(format!("\"{word}\"").into())
-            }
+            None if !renamed && is_known => Node::Text(format!("\"{word}\"").into()),
             None => self.misfit(field),
         }
     }

@@ -11,7 +11,9 @@ use apollo_compiler::ast::Type;
 use base::Kind;
 use futures::future::join_all;
 use indexmap::IndexMap;
-use schema::fetch::{Batch, Call, EntityFetch, Fetch, FieldSource, Hole, Next, OnError, Pages, Path};
+use schema::fetch::{
+    Batch, Call, EntityFetch, Fetch, FieldSource, Hole, Next, OnError, Pages, Path,
+};
 use serde_json::{Map, Value as Json};
 
 use super::ask::Asked;
@@ -173,9 +175,8 @@ impl<'a> Run<'a> {
 
     /// Whether a message lacks a value of its object, as a path may: it would ask for something else.
     fn misses(&self, scope: &Scope<'_>, fetch: &Fetch, object: &Object) -> bool {
-        let of_object = |hole: &&&Hole| {
-            !scope.arguments.iter().any(|(name, _)| name == hole.path.first())
-        };
+        let of_object =
+            |hole: &&&Hole| !scope.arguments.iter().any(|(name, _)| name == hole.path.first());
         let holes = fetch.holes();
         matches!(fetch.call, Call::Method(_))
             && holes.iter().filter(of_object).any(|hole| self.fill(scope, object, hole).is_none())

@@ -135,10 +135,13 @@ async fn lab(
 /// What `bad` comes to beside a field that is well, and how often it was called.
 async fn check(deed: Deed, message: &str, calls: usize) {
     let told = format!("{deed:?}");
-    let (lab, count, _) = lab(move |_| deed.clone(), |settings| {
-        settings.answer_bytes = 1 << 20;
-        settings.timeout = Duration::from_secs(2);
-    })
+    let (lab, count, _) = lab(
+        move |_| deed.clone(),
+        |settings| {
+            settings.answer_bytes = 1 << 20;
+            settings.timeout = Duration::from_secs(2);
+        },
+    )
     .await;
     let found = lab.ask("{ good bad }", Map::new()).await;
     assert_eq!(found["data"], json!({"good": 1, "bad": null}), "{told}: {found}");
@@ -239,7 +242,8 @@ async fn only_faults_of_the_service_open_its_breaker() {
         settings.breaker =
             Some(BreakerSettings { calls: 20, minimum: 10, ..BreakerSettings::default() });
     };
-    let cases = [("3", false), ("5", false), ("7", false), ("8", false), ("14", true), ("13", true)];
+    let cases =
+        [("3", false), ("5", false), ("7", false), ("8", false), ("14", true), ("13", true)];
     for (status, opens) in cases {
         let (lab, _, _) = lab(move |_| failed(status, ""), breaker).await;
         for _ in 0..12 {

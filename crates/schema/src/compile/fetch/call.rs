@@ -183,9 +183,7 @@ fn fetch(
 /// A request whose fields have the names of the arguments, or those of the key.
 fn by_name(scope: Scope<'_, '_>) -> (Body, Vec<Hole>) {
     let paths: Vec<Path> = match scope.field {
-        Some(field) => {
-            field.node.arguments.iter().map(|it| Path::of(it.name.as_str())).collect()
-        }
+        Some(field) => field.node.arguments.iter().map(|it| Path::of(it.name.as_str())).collect(),
         None => scope.parent.keys().into_iter().next().map(|key| key.fields).unwrap_or_default(),
     };
     let holes: Vec<Hole> = paths

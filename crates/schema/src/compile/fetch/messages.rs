@@ -361,6 +361,10 @@ impl Answered<'_, '_> {
     ) {
         let is_told = self.types.root_of(parent.name) == Some(Root::Subscription);
         let Some(mut slot) = Self::slot(fetch, method) else { return };
+        if slot.is_list && method.is_server_streaming() && !is_told && !field.node.ty.is_list() {
+            // That it is a stream has been said.
+            return;
+        }
         if is_told && fetch.result.0.is_empty() {
             // Each message is an event.
             slot.is_list = false;
@@ -464,7 +468,10 @@ fn absent(
     let names = fields.iter().map(FieldDescriptor::json_name);
     let close = crate::diagnostic::suggest::closest(wire, names);
     let hint = close.map_or_else(
-        || "give the field a `@fetch` or the name that the message has: `@wire(name: \"…\")`".into(),
+        || {
+            "give the field a `@fetch` or the name that the message has: `@wire(name: \"…\")`"
+                .into()
+        },
         |found| format!("did you mean `@wire(name: \"{found}\")`?"),
     );
     (words, hint)
@@ -472,6 +479,7 @@ fn absent(
 
 /// Whether a kind is a message of the service's own, and no value of JSON.
 fn own_message(kind: &Kind) -> Option<MessageDescriptor> {
-    kind.as_message().filter(|message| !message.full_name().starts_with("google.protobuf.")).cloned()
+    kind.as_message()
+        .filter(|message| !message.full_name().starts_with("google.protobuf."))
+        .cloned()
 }
-

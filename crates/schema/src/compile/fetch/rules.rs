@@ -300,8 +300,9 @@ fn objects_are_found(
         let spot = report.spot(key.at);
         let also = [report.spot(field.at())];
         let words = format!("no call finds a `{}` by this key, to give its `{name}`", found.name);
-        both(report, spot, words, &also, "the field").hint(
-            format!("give the type a `@fetch({})`, or write `resolvable: false` into the key", example(spec)),
-        );
+        both(report, spot, words, &also, "the field").hint(format!(
+            "give the type a `@fetch({})`, or write `resolvable: false` into the key",
+            example(spec)
+        ));
     }
 }

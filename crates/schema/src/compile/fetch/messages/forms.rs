@@ -71,12 +71,10 @@ impl Slot {
     /// What a single value of it is.
     pub(super) fn form(&self) -> Form {
         match &self.kind {
-            Kind::Int32
-            | Kind::Sint32
-            | Kind::Sfixed32
-            | Kind::Uint32
-            | Kind::Fixed32 => Form::Int,
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => Form::Long,
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Uint32 | Kind::Fixed32 => Form::Int,
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => {
+                Form::Long
+            }
             Kind::Float | Kind::Double => Form::Float,
             Kind::Bool => Form::Boolean,
             Kind::String | Kind::Bytes => Form::Text,

@@ -50,6 +50,15 @@ pub(super) struct Entity {
     is_batch: bool,
 }
 
+impl Entity {
+    /// The type of a field of what is found by a key: only the key is sure to be there, as other sources may
+    /// have objects that this one lacks.
+    pub(super) fn of_found(&self, field: &FieldDescriptor, ty: &str) -> String {
+        let loose = ty.strip_suffix('!').unwrap_or(ty);
+        if field.json_name() == self.key { format!("{loose}!") } else { loose.to_owned() }
+    }
+}
+
 /// `@key` and `@fetch`.
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,7 +218,8 @@ fn wanted(method: &MethodDescriptor, root: Root, types: &mut Types) -> Wanted {
     };
     let ty = types.taken(&field);
     wanted.ty = ty.strip_suffix('!').unwrap_or(&ty).to_owned();
-    wanted.of = own(&field.kind()).filter(|_| !field.is_map()).map(|it| (it.clone(), field.is_list()));
+    wanted.of =
+        own(&field.kind()).filter(|_| !field.is_map()).map(|it| (it.clone(), field.is_list()));
     wanted.result = Some(field.json_name().to_owned());
     wanted.next = paged.map(|(_, next)| next);
     wanted
@@ -234,7 +244,9 @@ fn arguments(method: &MethodDescriptor, wanted: &Wanted, types: &mut Types) -> S
     for field in input.fields().filter(|field| Some(field.json_name()) != turned) {
         let (name, wire) = named(&field);
         if !wire.is_empty() {
-            types.notes.push(format!("`{}` has a name that no argument can have.", field.full_name()));
+            types
+                .notes
+                .push(format!("`{}` has a name that no argument can have.", field.full_name()));
             continue;
         }
         let must = if is_alone && is_id(&field) { "!" } else { "" };

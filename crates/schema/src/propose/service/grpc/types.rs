@@ -11,8 +11,18 @@ use super::methods::Entity;
 
 /// Names that no message can have.
 const TAKEN: [&str; 12] = [
-    "Query", "Mutation", "Subscription", "Int", "Float", "String", "Boolean", "ID", "Long", "JSON",
-    "DateTime", "Bytes",
+    "Query",
+    "Mutation",
+    "Subscription",
+    "Int",
+    "Float",
+    "String",
+    "Boolean",
+    "ID",
+    "Long",
+    "JSON",
+    "DateTime",
+    "Bytes",
 ];
 
 /// What is needed of the messages.
@@ -42,7 +52,8 @@ pub(super) fn is_id(field: &FieldDescriptor) -> bool {
         Kind::String | Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64
     );
     let name = field.name();
-    let is_called = ["id", "ids"].contains(&name) || name.ends_with("_id") || name.ends_with("_ids");
+    let is_called =
+        ["id", "ids"].contains(&name) || name.ends_with("_id") || name.ends_with("_ids");
     is_plain && is_word && is_called
 }
 
@@ -165,8 +176,9 @@ impl Types {
             name = format!("X{name}");
         }
         name.push_str(ending);
-        let is_free =
-            |name: &String| !TAKEN.contains(&name.as_str()) && !self.names.values().any(|it| it == name);
+        let is_free = |name: &String| {
+            !TAKEN.contains(&name.as_str()) && !self.names.values().any(|it| it == name)
+        };
         if is_free(&name) {
             return name;
         }
@@ -180,16 +192,19 @@ impl Types {
     pub(super) fn write(&mut self, entities: &IndexMap<String, Entity>, text: &mut String) {
         for message in self.objects.clone() {
             let full = message.full_name();
-            let entity = entities.get(full).map(Entity::to_string).unwrap_or_default();
-            let _ = writeln!(text, "\ntype {}{entity} {{", self.names[full]);
+            let entity = entities.get(full);
+            let found = entity.map(Entity::to_string).unwrap_or_default();
+            let _ = writeln!(text, "\ntype {}{found} {{", self.names[full]);
             for field in message.fields() {
                 let ((name, wire), ty) = (named(&field), self.taken(&field));
+                let ty = entity.map_or(ty.clone(), |entity| entity.of_found(&field, &ty));
                 let _ = writeln!(text, "  {name}: {ty}{wire}");
             }
             text.push_str("}\n");
         }
         for message in self.inputs.clone() {
-            let _ = writeln!(text, "\ninput {} {{", self.names[&format!("+{}", message.full_name())]);
+            let _ =
+                writeln!(text, "\ninput {} {{", self.names[&format!("+{}", message.full_name())]);
             for field in message.fields() {
                 let ((name, wire), ty) = (named(&field), self.given(&field));
                 let _ = writeln!(text, "  {name}: {ty}{wire}");
