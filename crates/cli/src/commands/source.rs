@@ -17,7 +17,7 @@ use crate::target::{project_folder, schema_text};
 /// What to do with sources.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Ask a service what it is (GraphQL, Federation, OpenAPI or gRPC) and propose its schema module.
+    /// Ask a service what it is (GraphQL, OpenAPI, gRPC), and propose its schema module.
     Add(Add),
 }
 
