@@ -220,7 +220,13 @@ impl Probe {
         match mesh::reflect(&transport, &asker, &[]).await {
             Ok(found) => Ok(Some(found)),
             Err(error) => {
-                self.note(&format!("gRPC: {}", error.words));
+                // Who does not speak HTTP/2 breaks off at one moment or another, which tells nothing.
+                let words = if error.is_grpc {
+                    error.words.as_str()
+                } else {
+                    "nothing at the host speaks it"
+                };
+                self.note(&format!("gRPC: {words}"));
                 Ok(None)
             }
         }
