@@ -206,9 +206,16 @@ async fn writers_do_not_wait_until_much_is_copied_into_another_format() {
         let between = move |rows: u64| -> BoxFuture<'static, Result<()>> {
             let (seen, lake) = (Arc::clone(&seen), lake.clone());
             Box::pin(async move {
-                seen.lock().push(rows);
-                if rows == 1 {
-                    insert_many(&lake, 1..=MUCH).await?;
+                let copied = {
+                    let mut seen = seen.lock();
+                    seen.push(rows);
+                    seen.iter().sum::<u64>()
+                };
+                // The first look copies one row, the look before the hold two; then much comes.
+                match copied {
+                    1 => insert_many(&lake, 1..=2).await?,
+                    3 => insert_many(&lake, 3..=MUCH).await?,
+                    _ => {}
                 }
                 Ok(())
             })

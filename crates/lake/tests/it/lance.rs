@@ -142,6 +142,17 @@ async fn changes_of_many_at_once_share_versions_and_each_is_refused_for_itself()
     }
 }
 
+#[tokio::test]
+async fn of_creates_of_one_key_that_come_at_once_one_succeeds() {
+    let lab = films().await;
+    let asked = (0..8).map(|year| at_once(&lab.lake, 0, "same", year));
+    let answers = futures::future::join_all(asked).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused, [Kind::AlreadyExists; 7]);
+    assert_eq!(rows(&lab.lake).await.len(), 1);
+}
+
 /// Maintenance has made a version for this reason.
 async fn tidied(lake: &Lake, summary: &str) -> i64 {
     testkit::wait_for_async(summary, std::time::Duration::from_secs(60), async || {

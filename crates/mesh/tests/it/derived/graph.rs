@@ -190,10 +190,7 @@ async fn what_is_not_asked_is_not_read() {
             "query($yes: Boolean = true) { member(id: \"m1\") { id standing @include(if: $yes) } }",
             1,
         ),
-        (
-            "query($no: Boolean = false) { member(id: \"m1\") { rating @include(if: $no) points } }",
-            1,
-        ),
+        ("query($no: Boolean = false) { member(id: \"m1\") { rating @include(if: $no) must } }", 1),
     ] {
         let answer = ask(&engine, query).await;
         assert_eq!(answer["errors"], Json::Null, "{query}: {answer}");
@@ -201,10 +198,10 @@ async fn what_is_not_asked_is_not_read() {
     }
     let answer = ask(
         &engine,
-        "query($no: Boolean = false) { member(id: \"m1\") { rating @include(if: $no) points } }",
+        "query($no: Boolean = false) { member(id: \"m1\") { rating @include(if: $no) must } }",
     )
     .await;
-    assert_eq!(answer["data"], json!({"member": {"points": "1"}}));
+    assert_eq!(answer["data"], json!({"member": {"must": 0.5}}));
 }
 
 #[tokio::test]
