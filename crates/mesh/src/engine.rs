@@ -112,7 +112,7 @@ impl Request {
     /// `variables`; `extensions` are passed over.
     pub fn from_json(body: &[u8], principal: Principal) -> Result<Self> {
         let hint = "send `{\"query\": \"{ … }\", \"variables\": {}}`";
-        let body: Json = serde_json::from_slice(body).map_err(|error| {
+        let body: Json = crate::exact::json(body).map_err(|error| {
             Error::invalid("the body of the request is not JSON").caused_by(error).hint(hint)
         })?;
         let Json::Object(mut body) = body else {

@@ -48,6 +48,18 @@ impl GraphqlError {
         }
     }
 
+    /// A value is not for this caller, whether there is one or not (`else: ERROR` of `@visible`).
+    pub(crate) fn denied(object: &str, field: &str) -> Self {
+        GraphqlError::new(Kind::Denied, format!("`{object}.{field}` is not shown to you here"))
+    }
+
+    /// NaN and the infinite numbers are floats like others, but JSON has no spelling for them.
+    pub(crate) fn not_finite(object: &str, field: &str) -> Self {
+        let message =
+            format!("the value of `{object}.{field}` is NaN or infinite, which JSON cannot say");
+        GraphqlError::new(Kind::Unsupported, message)
+    }
+
     /// Adds something for code to read.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {

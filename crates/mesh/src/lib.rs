@@ -16,6 +16,7 @@ mod api_schema;
 pub mod documents;
 mod engine;
 mod error;
+mod exact;
 mod fetch;
 mod incremental;
 mod input;
@@ -36,6 +37,7 @@ mod validate;
 
 pub use engine::{Engine, Request, Response, Settings};
 pub use error::{GraphqlError, PathPart};
+pub use exact::json as exact_json;
 pub use fetch::service::{CallError, InProcess, Remote, Service, ServiceCall, Told};
 pub use incremental::{Answer, Part, Parts};
 pub use limits::Limits;

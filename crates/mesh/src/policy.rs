@@ -25,6 +25,7 @@ use futures::StreamExt;
 use schema::Schema;
 
 use crate::source::Source;
+pub(crate) use mask::denied;
 use rules::Rules;
 
 /// Tables whose policies are held to.

@@ -32,13 +32,16 @@ mod pool;
 mod queue;
 mod retry;
 mod settings;
+mod socket;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::rng::Rng;
 use base::{Clock, Result, Timestamp};
-use http::header;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, header};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -54,6 +57,7 @@ pub use health::{BUCKETS, Errors, Health, Latency};
 pub use settings::{
     BreakerSettings, Identity, Protocol, RetrySettings, Roots, SourceSettings, TlsSettings,
 };
+pub(crate) use socket::{Said, Socket};
 pub use stream::AnswerStream;
 
 use address::Address;
@@ -73,6 +77,8 @@ pub struct Transport {
     name: String,
     settings: SourceSettings,
     address: Address,
+    /// What streams are asked at, where that is not the address itself.
+    stream_target: Option<PathAndQuery>,
     rules: HeaderRules,
     clock: Clock,
     rng: Rng,
@@ -113,7 +119,15 @@ impl Transport {
     fn made(name: &str, settings: SourceSettings, clock: Clock, rng: Rng) -> Result<Self> {
         settings.check()?;
         let address = Address::parse(&settings.url)?;
+        let stream_target = settings.stream_path.as_deref().map(|path| address.elsewhere(path));
         let connector = Connector::new(&address, &settings)?;
+        let of_streams = match settings.sockets {
+            true => Connector::new(
+                &address,
+                &SourceSettings { protocol: Protocol::Http1, ..settings.clone() },
+            )?,
+            false => connector.clone(),
+        };
         let meters = Arc::new(Meters::default());
         let pool = |connector| Arc::new(Pool::new(connector, &settings, Arc::clone(&meters)));
         Ok(Transport {
@@ -123,10 +137,11 @@ impl Transport {
             breaker: settings.breaker.clone().map(|breaker| Mutex::new(Breaker::new(breaker))),
             budget: Budget::new(&settings.retry),
             queue: Queue::new(settings.concurrency, settings.queue),
-            calls: pool(connector.clone()),
+            calls: pool(connector),
             stream_places: Queue::new(settings.streams, 0),
-            streams: pool(connector),
+            streams: pool(of_streams),
             settings,
+            stream_target: stream_target.transpose()?,
             address,
             clock,
             rng,
@@ -163,7 +178,49 @@ impl Transport {
         let (got, place) = result?;
         let Got::Begun(head, flow) = got else { return Err(misplaced()) };
         let meters = Arc::clone(&self.meters);
-        Ok(AnswerStream::new(head, flow, place, self.settings.stream_idle, meters))
+        // A stream of gRPC may be silent for good: HTTP/2 itself asks whether the peer is there.
+        let idle = (call.content != Content::Grpc).then_some(self.settings.stream_idle);
+        Ok(AnswerStream::new(head, flow, place, idle, meters))
+    }
+
+    /// Opens a WebSocket that speaks this protocol. Out: also the headers that the rules of the source
+    /// gave, for protocols that carry them in a message. The timeout holds until it is open.
+    ///
+    /// # Errors
+    /// As [`Transport::call_stream`].
+    pub(crate) async fn open_socket(
+        &self,
+        call: &Call,
+        protocol: &'static str,
+    ) -> Result<(Socket, HeaderMap), CallError> {
+        let refused = |detail| CallError::new(CallErrorKind::Refused(Refusal::Request), detail);
+        let told = self.rules.apply(&call.client_headers, &call.principal, &HeaderMap::new());
+        let told = told.map_err(refused)?;
+        let call = socket::opening(call, protocol, &self.rng);
+        let (began, running) = (Instant::now(), self.meters.begin());
+        let result = self.socket(&call, began).await;
+        running.end(result.as_ref().err().map(|error| error.kind), began.elapsed());
+        result.map(|socket| (socket, told))
+    }
+
+    async fn socket(&self, call: &Call, began: Instant) -> Result<Socket, CallError> {
+        let outgoing = self.outgoing(call, true)?;
+        let (got, place) = self.within(&outgoing, began, true).await?;
+        let Got::Begun(head, flow) = got else { return Err(misplaced()) };
+        let upgraded = flow.upgraded(head).await;
+        let upgraded =
+            upgraded.map_err(|detail| CallError::new(CallErrorKind::Protocol, detail))?;
+        Ok(Socket::new(upgraded, place, &self.settings, &self.meters).await)
+    }
+
+    /// Whether streams are WebSockets.
+    pub(crate) fn has_sockets(&self) -> bool {
+        self.settings.sockets
+    }
+
+    /// How long a call may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.settings.timeout
     }
 
     /// Bytes that one answer may have.
@@ -210,7 +267,10 @@ impl Transport {
         if call.body.len() > limit {
             return Err(refused(format!("the body has {} of {limit} bytes", call.body.len())));
         }
-        let target = self.address.target(&call.target).map_err(refused)?;
+        let target = match &self.stream_target {
+            Some(target) if is_stream => target.clone(),
+            _ => self.address.target(&call.target).map_err(refused)?,
+        };
         let headers = self.rules.apply(&call.client_headers, &call.principal, &call.headers);
         let mut headers = headers.map_err(refused)?;
         headers.entry(header::ACCEPT).or_insert_with(|| call.content.accept());
@@ -226,7 +286,8 @@ impl Transport {
     ) -> Result<Answer, CallError> {
         let call = outgoing.call;
         let Some(freshness) = &call.freshness else { return self.whole(outgoing, began).await };
-        let key = CacheKey::of(&call.method, &outgoing.target, &outgoing.headers, &call.body);
+        let asked = call.question.as_ref().unwrap_or(&call.body);
+        let key = CacheKey::of(&call.method, &outgoing.target, &outgoing.headers, asked);
         let stale = match self.cache.find(&key, self.clock.now()) {
             Found::Fresh(answer) => {
                 add(&self.meters.cache_hits, 1);

@@ -7,7 +7,7 @@ mod earlier_names;
 mod table_names;
 mod unused;
 
-pub(crate) use circles::circles;
+pub(crate) use circles::{circles, words as circle_words};
 
 use crate::compile::{Declared, Draft, Report};
 

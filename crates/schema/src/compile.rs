@@ -113,6 +113,7 @@ fn modules(
         report.name(Code::ReservedName, clash.place, clash.message).hint(clash.hint);
     }
     if !report.has_errors() {
+        policy::masked_references(&schema, report);
         inputs::of_tables(&mut schema, &mut pending, report);
     }
     (!report.has_errors()).then_some((schema, pending))

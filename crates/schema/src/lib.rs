@@ -34,9 +34,9 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use load::{Source, Sources, read_folder};
 pub use model::{
     Argument, BUILT_IN_MODELS, Beyond, BreakerSpec, Bucket, BuiltInModel, ColumnSpec, Cost,
-    Derived, EnumType, EnumValue, FieldDef, FieldId, FieldKind, Giver, HeldTables, Holder,
-    ListSize, Metric, ModelInput, Module, NearestSpec, ObjectKind, ObjectType, OrderBy,
-    PartitionField, PartitionTransform, Reference, Schema, ServiceModule, ServiceScope, SourceSpec,
-    TableFormat, TableSpec, TypeId, VectorSpec, Was,
+    Derived, EnumType, EnumValue, EventProtocol, EventSpec, FieldDef, FieldId, FieldKind, Giver,
+    HeldTables, Holder, ListSize, Metric, ModelInput, Module, NearestSpec, ObjectKind, ObjectType,
+    OrderBy, PartitionField, PartitionTransform, Reference, Schema, ServiceModule, ServiceScope,
+    SourceSpec, TableFormat, TableSpec, TypeId, VectorSpec, Was,
 };
-pub use policy::{Policy, Shown, Sight, Visible};
+pub use policy::{Otherwise, Policy, Shown, Sight, Visible};

@@ -15,7 +15,9 @@ use crate::policy::Policy;
 
 mod service;
 
-pub use service::{BreakerSpec, HeldTables, ServiceModule, ServiceScope, SourceSpec};
+pub use service::{
+    BreakerSpec, EventProtocol, EventSpec, HeldTables, ServiceModule, ServiceScope, SourceSpec,
+};
 
 /// Position of a type in [`Schema::types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -26,7 +26,7 @@ pub struct Policy {
     pub shown: Shown,
 }
 
-/// `@visible(to:, if:)`: whoever one of the two admits sees the row or the value.
+/// `@visible(to:, if:, else:)`: whoever one of the first two admits sees the row or the value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Visible {
     /// Audiences that see all.
@@ -35,6 +35,40 @@ pub struct Visible {
     pub when: Option<Expr>,
     /// The text of `when`.
     pub text: Option<Arc<str>>,
+    /// What stands in place of a value that is not seen.
+    pub otherwise: Otherwise,
+}
+
+/// `else:` of `@visible`: what a caller gets in place of a value that he does not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Null, as if there were no value.
+    #[default]
+    Null,
+    /// Null, and an error that says that there may be a value.
+    Error,
+    /// [`Otherwise::MASK`], whatever the value is, also where there is none.
+    Mask,
+}
+
+impl Otherwise {
+    /// What stands in place of a text that is masked.
+    pub const MASK: &str = "***";
+
+    /// As it is written in a schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            Otherwise::Null => "NULL",
+            Otherwise::Error => "ERROR",
+            Otherwise::Mask => "MASK",
+        }
+    }
+
+    /// What is written so in a schema.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [Otherwise::Null, Otherwise::Error, Otherwise::Mask];
+        all.into_iter().find(|otherwise| otherwise.name() == name)
+    }
 }
 
 /// What a view shows of a type or a field.
@@ -83,6 +117,11 @@ impl Policy {
     pub fn audiences(&self) -> impl Iterator<Item = &Arc<str>> {
         let to = self.visible.iter().flat_map(|visible| &visible.to);
         self.scope.iter().chain(&self.class).chain(to)
+    }
+
+    /// What stands in place of values that are not seen.
+    pub fn otherwise(&self) -> Otherwise {
+        self.visible.as_ref().map(|visible| visible.otherwise).unwrap_or_default()
     }
 
     /// What a caller sees.

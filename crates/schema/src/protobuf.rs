@@ -24,6 +24,9 @@ use crate::load::{MAX_FILES, Source, Sources};
 /// The largest descriptor set, in bytes: it stands in the canonical text of a module.
 pub const MAX_BYTES: usize = 2 << 20;
 
+/// How the names of services begin that every server may have, and that nobody means.
+pub const MACHINERY: [&str; 2] = ["grpc.reflection.", "grpc.health."];
+
 /// How a descriptor set is written into a text.
 const INLINE: &str = "base64:";
 

@@ -26,11 +26,15 @@ use mesh::{Remote, Rest, Service};
 use parking_lot::Mutex;
 use schema::fetch::OnError;
 use schema::graph::SourceKind;
-use schema::{Schema, ServiceModule, SourceSpec};
+use schema::{EventProtocol, Schema, ServiceModule, SourceSpec};
 
 use crate::settings::{Settings, Source};
 use crate::stores::secret_file;
 use database::Login;
+
+/// Bytes of an answer of gRPC, unless something else is set, as its clients have it: what is packed takes many
+/// times its bytes once it is read.
+const GRPC_BYTES: usize = 4 << 20;
 
 /// Calls that the breaker remembers, unless it is to judge by more.
 const REMEMBERED: usize = 100;
@@ -240,7 +244,13 @@ impl Services {
         }
         if spec.kind == SourceKind::Grpc {
             settings.protocol = Protocol::Http2;
+            let usual = SourceSettings::new("").answer_bytes;
+            if settings.answer_bytes == usual {
+                (settings.answer_bytes, settings.wire_bytes) = (GRPC_BYTES, GRPC_BYTES);
+            }
         }
+        settings.sockets = spec.events.protocol == EventProtocol::WebSocket;
+        settings.stream_path = spec.events.path.as_deref().map(str::to_owned);
         settings.timeout = spec.timeout;
         settings.retry.most = spec.retry;
         settings.breaker = spec.breaker.map(|breaker| BreakerSettings {
@@ -342,6 +352,7 @@ pub(crate) fn value(header: &str, text: &str) -> Result<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schema::EventSpec;
 
     fn open(folder: &Path, text: &str) -> Result<Services> {
         let settings = Settings::parse(text, "headwater.toml")?;
@@ -360,6 +371,7 @@ mod tests {
             write: false,
             on_error: None,
             descriptors: None,
+            events: EventSpec::default(),
         }
     }
 

@@ -72,11 +72,14 @@ pub(crate) async fn run(global: &Global, command: Command, printer: &Printer) ->
     };
     let settings = global.settings(&folder)?;
     let path = folder.join(&settings.schema).join(&proposal.file);
-    if !options.dry_run && path.try_exists().map_err(Error::from)? {
-        return Err(Failure::user(
-            format!("`{}` is there already", shown(&path)),
-            "name the source otherwise (`--name`), or compare with `--dry-run`",
-        ));
+    let described = proposal.descriptors.as_ref().map(|(file, _)| path.with_file_name(file));
+    for file in std::iter::once(&path).chain(&described).filter(|_| !options.dry_run) {
+        if file.try_exists().map_err(Error::from)? {
+            return Err(Failure::user(
+                format!("`{}` is there already", shown(file)),
+                "name the source otherwise (`--name`), or compare with `--dry-run`",
+            ));
+        }
     }
     let conflicts = composed(global, &mut proposal)?;
     if options.dry_run {

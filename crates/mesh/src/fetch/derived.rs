@@ -2,7 +2,8 @@
 //!
 //! In: what the inputs of an object hold, as JSON under the names that the expression knows them by. Out:
 //! the value, or why there is none: an input that failed, or an expression that does. Inputs are what the
-//! caller sees of them, so that nothing follows from values that are held back but what follows from null.
+//! caller sees of them, so that nothing follows from values that are held back but what follows from what
+//! stands in their place.
 //! Not here: fetching the inputs (`rows`, `service`), expressions over columns (`rows`).
 
 use std::collections::BTreeMap;
@@ -47,13 +48,12 @@ fn computed(
     let mut errors = BTreeMap::new();
     let mut values = Vec::with_capacity(inputs.batch.num_rows());
     for row in 0..inputs.batch.num_rows() {
-        let found = match held(session, selection, inputs, row) {
-            Ok(json) => value(session, derived, &json).map_err(|error| {
-                // Of errors beyond the limit the answer gives the number only; so does the log.
-                match errors.len() < session.engine.settings.limits.errors {
-                    true => session.blame(field, &error),
-                    false => GraphqlError::from(&error),
-                }
+        // Of errors beyond the limit the answer gives the number only; so does the log.
+        let is_told = errors.len() < session.engine.settings.limits.errors;
+        let found = match held(session, selection, inputs, row, is_told) {
+            Ok(json) => value(session, derived, &json).map_err(|error| match is_told {
+                true => session.blame(field, &error),
+                false => GraphqlError::from(&error),
             }),
             Err(error) => Err(of_input(&field.parent, &field.name, error)),
         };

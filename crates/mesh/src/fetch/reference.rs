@@ -18,6 +18,7 @@ use super::values::key_value;
 use crate::merge::{self, Targets};
 use crate::plan::arguments::ArgumentValues;
 use crate::plan::{PlannedField, Resolve, Selection};
+use crate::policy::denied;
 
 /// The field's definition and its reference.
 fn reference(object: &ObjectType, id: FieldId) -> Result<(&FieldDef, &Reference)> {
@@ -93,7 +94,9 @@ pub(super) async fn refer(
         merge::by_value(&parents, column.as_ref(), &key_type)
     });
     let links = links.await?.into_iter();
-    Ok(links.map(|links| Links { wanted: parents.clone(), ..links }).collect())
+    let denied = denied(batch, &by.name).map(|rows| (by.name.clone(), rows));
+    let told = |links| Links { wanted: parents.clone(), denied: denied.clone(), ..links };
+    Ok(links.map(told).collect())
 }
 
 fn lacks(column: &str) -> Error {
@@ -134,7 +137,12 @@ async fn linked(
         sets.map(LinkedRows::Rows).collect()
     };
     let links = rows.into_iter();
-    let links = links.map(|rows| Links { targets: targets.clone(), rows, wanted: Vec::new() });
+    let links = links.map(|rows| Links {
+        targets: targets.clone(),
+        rows,
+        wanted: Vec::new(),
+        denied: None,
+    });
     Ok(links.collect())
 }
 

@@ -8,22 +8,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, Float32Array, RecordBatch};
 use arrow::compute::concat_batches;
 use base::{Error, Result};
 use frame::convert::{array_of, value_at};
 use frame::{BinaryOp, DataType, Expr, ScanRequest, SnapshotRef, Value};
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, join_all};
-use schema::{FieldId, FieldKind, ObjectType, TypeId};
+use schema::{Derived, FieldId, FieldKind, ObjectType, TypeId};
 
 use super::Session;
-use super::derived::compute;
+use super::derived::{compute, of_input};
 use super::filter::Names;
 use super::reference::{list, near, refer};
 use crate::error::GraphqlError;
 use crate::merge::Targets;
 use crate::plan::{Backend, Part, PlannedField, Resolve, Selection};
+use crate::policy::denied;
 use crate::record::Work;
 
 /// Rows of one scan, with what is asked of them.
@@ -39,6 +40,8 @@ pub(crate) enum Slot {
     Unused,
     /// A column of the batch.
     Column(usize),
+    /// A column of the batch, and of which rows its value is denied.
+    Guarded(usize, BooleanArray),
     /// Computed.
     Computed(Computed),
     /// Rows of another scan.
@@ -78,6 +81,8 @@ pub(crate) struct Links {
     pub(crate) rows: LinkedRows,
     /// What each parent refers to, when it refers to one row.
     pub(crate) wanted: Vec<Value>,
+    /// Of which parents it is denied what they refer to, and by which field they do.
+    pub(crate) denied: Option<(Arc<str>, BooleanArray)>,
 }
 
 /// Linked rows, bare or wrapped.
@@ -419,7 +424,11 @@ fn own(session: &Session<'_>, field: &PlannedField, id: TypeId, batch: &RecordBa
 }
 
 fn column(batch: &RecordBatch, name: &str) -> Slot {
-    batch.schema().index_of(name).map_or(Slot::Unused, Slot::Column)
+    let Ok(index) = batch.schema_ref().index_of(name) else { return Slot::Unused };
+    match denied(batch, name) {
+        Some(rows) => Slot::Guarded(index, rows),
+        None => Slot::Column(index),
+    }
 }
 
 /// Computes a `@derived` field; when some row fails, the others still get their values.
@@ -435,12 +444,17 @@ fn derive(
     };
     let evaluate = &session.engine.settings.evaluate;
     let data_type = derived.expr.data_type.clone();
-    let mut errors = BTreeMap::new();
+    let mut errors = without_inputs(field, derived, batch);
     if let Ok(array) = evaluate.evaluate(&derived.expr, batch, &session.principal) {
-        return Ok(Slot::Computed(Computed { array, data_type, errors, propagates: false }));
+        let propagates = derived.propagates;
+        return Ok(Slot::Computed(Computed { array, data_type, errors, propagates }));
     }
     let mut values = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
+        if errors.contains_key(&row) {
+            values.push(Value::Null);
+            continue;
+        }
         match evaluate.evaluate(&derived.expr, &batch.slice(row, 1), &session.principal) {
             Ok(array) => values.push(value_at(array.as_ref(), 0, &data_type)?),
             Err(error) => {
@@ -457,6 +471,23 @@ fn derive(
     let array = array_of(&values, &data_type)?;
     let propagates = derived.propagates;
     Ok(Slot::Computed(Computed { array, data_type, errors, propagates }))
+}
+
+/// The rows of which a value that a derived field reads is denied.
+fn without_inputs(
+    field: &PlannedField,
+    derived: &Derived,
+    batch: &RecordBatch,
+) -> BTreeMap<usize, GraphqlError> {
+    let mut errors = BTreeMap::new();
+    for name in schema::expression::fields_read(&derived.expr) {
+        let Some(rows) = denied(batch, name) else { continue };
+        let input = GraphqlError::denied(&field.parent, name);
+        let error = of_input(&field.parent, &field.name, input);
+        let hidden = rows.iter().enumerate().filter(|(_, hidden)| *hidden == Some(true));
+        errors.extend(hidden.map(|(row, _)| (row, error.clone())));
+    }
+    errors
 }
 
 /// The columns that the rows below a field need, bare or wrapped.

@@ -15,6 +15,7 @@ mod faults;
 mod in_process;
 mod remote;
 mod represent;
+mod socket;
 mod spot;
 mod sse;
 

@@ -1,15 +1,21 @@
-//! Values that are not seen become null: in come batches with what the masks need, out come those that
-//! were asked for. What is never seen is not read at all.
+//! Values that are not seen become null or a mask: in come batches with what the masks need, out come those
+//! that were asked for. What is never seen is not read at all.
+//!
+//! Where a policy wants an error in place of a value, a column behind all others says of which rows
+//! ([`denied`]); whoever shows the value shows the error instead.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{
+    ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+};
+use arrow::compute::kernels::zip::zip;
 use arrow::compute::{not, nullif};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema};
 use base::{Error, Principal, Result};
 use frame::{Evaluate, Expr, Field, RowInterpreter, ScanRequest};
-use schema::ObjectType;
+use schema::{ObjectType, Otherwise};
 
 use super::rules::{Mask, fields_of};
 
@@ -27,9 +33,25 @@ enum Column {
     /// As it was read.
     Read(usize),
     /// As it was read, where this holds.
-    When(usize, Expr),
-    /// Null.
-    Never(ArrowField),
+    When(usize, Expr, Otherwise),
+    /// Nothing of it.
+    Never(ArrowField, Otherwise),
+}
+
+/// How the names of columns begin that say of which rows a value is denied; no field has such a name.
+const DENIED: &str = "_denied:";
+
+/// Of which rows of a batch the value of a field is denied; `None`: of none.
+pub(crate) fn denied(batch: &RecordBatch, field: &str) -> Option<BooleanArray> {
+    // Such columns are behind all others, and most batches have none.
+    let schema = batch.schema_ref();
+    let mut columns = schema.fields().iter().enumerate().rev();
+    let is_of = |name: &str| name.strip_prefix(DENIED).is_some_and(|name| name == field);
+    let (index, _) = columns
+        .by_ref()
+        .take_while(|(_, column)| column.name().starts_with(DENIED))
+        .find(|(_, column)| is_of(column.name()))?;
+    batch.column(index).as_any().downcast_ref().cloned()
 }
 
 impl Masks {
@@ -45,12 +67,16 @@ impl Masks {
         for name in &request.fields {
             let column = match masked.get(name.as_ref()) {
                 None => Column::Read(masks.position(name)),
-                Some(Mask::When(when)) => Column::When(masks.position(name), when.clone()),
-                Some(Mask::Never) => Column::Never(null_field(object, name)?),
+                Some(Mask { when: Some(when), otherwise }) => {
+                    Column::When(masks.position(name), when.clone(), *otherwise)
+                }
+                Some(Mask { when: None, otherwise }) => {
+                    Column::Never(null_field(object, name)?, *otherwise)
+                }
             };
             masks.columns.push(column);
         }
-        for when in masked.values().filter_map(Mask::condition) {
+        for when in masked.values().filter_map(|mask| mask.when.as_ref()) {
             for name in fields_of(when) {
                 masks.position(&name);
             }
@@ -77,49 +103,80 @@ impl Masks {
     /// The answer without what is not seen; what a scan adds behind its columns stays there.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let schema = batch.schema();
-        let mut fields: Vec<ArrowField> = Vec::with_capacity(self.columns.len());
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        let mut answer = Answer::default();
+        let mut denied = Answer::default();
         for column in &self.columns {
-            let (field, array) = match column {
-                Column::Read(index) => (schema.field(*index).clone(), batch.column(*index).clone()),
-                Column::When(index, when) => {
-                    let field = schema.field(*index).clone().with_nullable(true);
-                    (field, self.seen(batch, *index, when)?)
+            let (field, seen, otherwise) = match column {
+                Column::Read(index) => {
+                    answer.push(schema.field(*index).clone(), batch.column(*index).clone());
+                    continue;
                 }
-                Column::Never(field) => {
-                    (field.clone(), new_null_array(field.data_type(), batch.num_rows()))
+                Column::When(index, when, otherwise) => {
+                    let seen = self.seen(batch, when)?;
+                    let field = schema.field(*index).clone().with_nullable(true);
+                    answer.push(field, veiled(batch.column(*index), &seen, *otherwise)?);
+                    (schema.field(*index), seen, *otherwise)
+                }
+                Column::Never(field, otherwise) => {
+                    let rows = batch.num_rows();
+                    answer.push(field.clone(), stand_ins(field, rows, *otherwise));
+                    (field, BooleanArray::from(vec![false; rows]), *otherwise)
                 }
             };
-            fields.push(field);
-            arrays.push(array);
+            if otherwise == Otherwise::Error {
+                let name = format!("{DENIED}{}", field.name());
+                let hidden = not(&seen).map_err(failed)?;
+                denied.push(ArrowField::new(name, ArrowType::Boolean, false), Arc::new(hidden));
+            }
         }
         for index in self.read.len()..batch.num_columns() {
-            fields.push(schema.field(index).clone());
-            arrays.push(batch.column(index).clone());
+            answer.push(schema.field(index).clone(), batch.column(index).clone());
         }
+        answer.fields.append(&mut denied.fields);
+        answer.arrays.append(&mut denied.arrays);
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::new(ArrowSchema::new(fields)), arrays, &options)
-            .map_err(failed)
+        let schema = Arc::new(ArrowSchema::new(answer.fields));
+        RecordBatch::try_new_with_options(schema, answer.arrays, &options).map_err(failed)
     }
 
-    fn seen(&self, batch: &RecordBatch, index: usize, when: &Expr) -> Result<ArrayRef> {
+    /// Of which rows a value is seen.
+    fn seen(&self, batch: &RecordBatch, when: &Expr) -> Result<BooleanArray> {
         let decided = RowInterpreter.evaluate(when, batch, &self.principal)?;
         let decided = decided.as_any().downcast_ref::<BooleanArray>();
         let decided = decided.ok_or_else(|| Error::internal("a condition is a boolean"))?;
         // What is not known to be seen is not seen.
-        let decided: BooleanArray =
-            decided.iter().map(|seen| Some(seen.unwrap_or(false))).collect();
-        let hidden = not(&decided).map_err(failed)?;
-        nullif(batch.column(index), &hidden).map_err(failed)
+        Ok(decided.iter().map(|seen| Some(seen.unwrap_or(false))).collect())
     }
 }
 
-impl Mask {
-    fn condition(&self) -> Option<&Expr> {
-        match self {
-            Mask::When(when) => Some(when),
-            Mask::Never => None,
-        }
+/// Columns on the way to a batch.
+#[derive(Default)]
+struct Answer {
+    fields: Vec<ArrowField>,
+    arrays: Vec<ArrayRef>,
+}
+
+impl Answer {
+    fn push(&mut self, field: ArrowField, array: ArrayRef) {
+        self.fields.push(field);
+        self.arrays.push(array);
+    }
+}
+
+/// A column with what stands in place of the values that are not seen.
+fn veiled(column: &ArrayRef, seen: &BooleanArray, otherwise: Otherwise) -> Result<ArrayRef> {
+    match otherwise {
+        Otherwise::Null | Otherwise::Error => nullif(column, &not(seen).map_err(failed)?),
+        Otherwise::Mask => zip(seen, column, &StringArray::new_scalar(Otherwise::MASK)),
+    }
+    .map_err(failed)
+}
+
+/// A column of which nothing is seen.
+fn stand_ins(field: &ArrowField, rows: usize, otherwise: Otherwise) -> ArrayRef {
+    match otherwise {
+        Otherwise::Null | Otherwise::Error => new_null_array(field.data_type(), rows),
+        Otherwise::Mask => Arc::new(StringArray::from(vec![Otherwise::MASK; rows])),
     }
 }
 

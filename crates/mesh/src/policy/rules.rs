@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::{Error, Kind, Principal, Result};
 use frame::{Aggregate, DataType, Expr, MeasureOf, Node, ScanRequest, Search, Value, WriteOp};
-use schema::{ObjectType, Schema, Sight};
+use schema::{ObjectType, Otherwise, Schema, Sight};
 
 use super::mask::Masks;
 
@@ -20,11 +20,23 @@ pub(super) struct Rules<'s> {
     masked: HashMap<&'s str, Mask>,
 }
 
-/// Which values of a field are seen: those of the rows of which this holds, or none.
+/// Which values of a field are seen, and what stands in place of the others.
 #[derive(Clone)]
-pub(super) enum Mask {
-    When(Expr),
-    Never,
+pub(super) struct Mask {
+    /// Seen are those of the rows of which this holds; `None`: none.
+    pub(super) when: Option<Expr>,
+    pub(super) otherwise: Otherwise,
+}
+
+impl Mask {
+    /// What an expression has in place of a value that is not seen.
+    fn stand_in(&self, data_type: &DataType) -> Expr {
+        let value = match self.otherwise {
+            Otherwise::Null | Otherwise::Error => Value::Null,
+            Otherwise::Mask => Value::from(Otherwise::MASK),
+        };
+        Expr::literal(value, data_type.clone())
+    }
 }
 
 impl<'s> Rules<'s> {
@@ -40,12 +52,12 @@ impl<'s> Rules<'s> {
             Sight::Never | Sight::Hidden => Some(constant(false)),
         };
         let masked = object.fields.values().filter_map(|field| {
-            let mask = match field.policy.sight(who) {
+            let when = match field.policy.sight(who) {
                 Sight::Whole => return None,
-                Sight::When(expr) => Mask::When(bound(expr, who)),
-                Sight::Never | Sight::Hidden => Mask::Never,
+                Sight::When(expr) => Some(bound(expr, who)),
+                Sight::Never | Sight::Hidden => None,
             };
-            Some((field.name.as_ref(), mask))
+            Some((field.name.as_ref(), Mask { when, otherwise: field.policy.otherwise() }))
         });
         let masked = masked.collect();
         Some(Rules { object, principal: who.clone(), rows, masked })
@@ -135,7 +147,7 @@ impl<'s> Rules<'s> {
         }
     }
 
-    /// An expression over what is seen: values that are not are null.
+    /// An expression over what is seen: what stands in place of values counts as them.
     fn masked(&self, expr: Expr) -> Expr {
         if self.masked.is_empty() {
             return expr;
@@ -143,14 +155,11 @@ impl<'s> Rules<'s> {
         rewritten(expr, &|expr| {
             let Node::Field(path) = &expr.node else { return None };
             let mask = self.masked.get(path.first()?.as_str())?;
-            let data_type = expr.data_type.clone();
-            let node = match mask {
-                Mask::Never => Node::Literal(Value::Null),
-                Mask::When(when) => {
-                    Node::Case { branches: vec![(when.clone(), expr.clone())], otherwise: None }
-                }
-            };
-            Some(Expr::built(node, data_type))
+            let stand_in = mask.stand_in(&expr.data_type);
+            let Some(when) = &mask.when else { return Some(stand_in) };
+            let branches = vec![(when.clone(), expr.clone())];
+            let node = Node::Case { branches, otherwise: Some(Box::new(stand_in)) };
+            Some(Expr::built(node, expr.data_type.clone()))
         })
     }
 

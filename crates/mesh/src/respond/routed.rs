@@ -1,23 +1,22 @@
 //! Answers of services to text: plan and tapes are walked in the same order, and each value is copied
 //! once, as it came, after a look at its form.
 
+mod computed;
+
 use std::sync::Arc;
 
 use apollo_compiler::ast::Type;
-use base::{Error, Kind};
-use frame::convert::array_of;
-use frame::{DataType, Value};
+use base::Kind;
 
 use super::output::{Left, Output};
 use super::writer::{Nulled, Written};
 use crate::engine::Response;
 use crate::error::{GraphqlError, PathPart};
-use crate::fetch::derived::of_input;
-use crate::fetch::service::{Answers, Spot, Withheld};
-use crate::fetch::{Session, derived, introspect};
+use crate::fetch::service::{Answers, Spot};
+use crate::fetch::{Session, introspect};
 use crate::incremental::pass::{Found, Guide, Pass, Text, Turn};
 use crate::plan::Backend;
-use crate::plan::route::{Below, Computed, Field, Leaf, Node, Route};
+use crate::plan::route::{Below, Field, Leaf, Node, Route};
 use crate::tape::{At, Cursor, Form, Tape};
 
 /// Writes the whole response.
@@ -296,52 +295,6 @@ impl<'a> Routed<'a> {
             Below::Computed(computed) => self.computed(asked, computed, start),
             _ => self.value(asked, &field.ty, height),
         }
-    }
-
-    /// Computes a field of an object whose slots stand on the stack from a position on.
-    fn computed(&mut self, asked: Asked<'a>, computed: &'a Computed, start: usize) -> Written {
-        let field = asked.field;
-        let slots = asked.node.slots.len();
-        let spots: Vec<Spot> =
-            self.stack.iter().skip(start).take(slots).map(|place| place.spot).collect();
-        let session = self.session;
-        let evaluate = |inner: &Computed, inputs: &[u8], out: &mut Vec<u8>| {
-            derived_value(session, inner, inputs)
-                .is_ok_and(|(value, data_type)| write_value(out, &value, &data_type))
-        };
-        let inputs = self.answers.inputs(self.route, computed, &spots, &evaluate);
-        let found = inputs
-            .map_err(|withheld| self.withheld(field, withheld))
-            .and_then(|inputs| derived_value(session, computed, &inputs));
-        let error = match found {
-            Ok((Value::Null, _)) => return self.null(asked, &field.ty),
-            Ok((value, data_type)) => {
-                let mark = self.output.text.len();
-                if write_value(&mut self.output.text, &value, &data_type) {
-                    return Ok(());
-                }
-                self.output.text.truncate(mark);
-                let message = format!(
-                    "the value of `{}.{}` is NaN or infinite, which JSON cannot say",
-                    field.parent, field.name
-                );
-                GraphqlError::new(Kind::Unsupported, message)
-            }
-            Err(error) => error,
-        };
-        if computed.derived.propagates {
-            self.report(field, error);
-            self.takes_object = true;
-            return Err(Nulled);
-        }
-        self.failed(field, &field.ty, error)
-    }
-
-    /// Why there are no inputs.
-    fn withheld(&mut self, field: &Field, withheld: Withheld) -> GraphqlError {
-        let told = withheld.fault().and_then(|fault| self.answers.faults.tell(fault));
-        let missing = || GraphqlError::new(Kind::Internal, "it has no value, but must have one");
-        of_input(&field.parent, &field.name, told.unwrap_or_else(missing))
     }
 
     fn introspection(&mut self, field: &'a Field, index: usize) -> Written {
@@ -694,45 +647,6 @@ fn fits(leaf: &Leaf, tape: &Tape, at: At) -> Fit {
         _ => false,
     };
     if fits { Fit::Yes } else { Fit::No }
-}
-
-/// The value of a computed field, and its type.
-fn derived_value(
-    session: &Session<'_>,
-    computed: &Computed,
-    inputs: &[u8],
-) -> Result<(Value, DataType), GraphqlError> {
-    let read = |error| Error::internal("inputs are not JSON").caused_by(error);
-    let found = serde_json::from_slice(inputs)
-        .map_err(read)
-        .and_then(|json| derived::value(session, &computed.derived, &json));
-    let value = found.map_err(|error| GraphqlError::from(&error))?;
-    Ok((value, computed.derived.expr.data_type.clone()))
-}
-
-/// Appends a value as an answer has it; false when JSON has no spelling for it.
-fn write_value(out: &mut Vec<u8>, value: &Value, data_type: &DataType) -> bool {
-    match (value, data_type) {
-        (Value::Null, _) => {
-            out.extend_from_slice(b"null");
-            true
-        }
-        (Value::List(items), DataType::List { item, .. }) => {
-            out.push(b'[');
-            for (index, value) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                if !write_value(out, value, item) {
-                    return false;
-                }
-            }
-            out.push(b']');
-            true
-        }
-        _ => array_of([value], data_type)
-            .is_ok_and(|array| super::scalar::scalar(out, array.as_ref(), 0, data_type)),
-    }
 }
 
 fn is_integer(digits: &[u8]) -> bool {

@@ -26,10 +26,16 @@ pub(crate) fn row(
         match (&field.resolve, slot) {
             (Resolve::Typename, _) => writer.typename(&selection.type_name),
             (_, Some(Slot::Failed(error))) => failed(writer, field, error),
-            (Resolve::Column(_, data_type), Some(Slot::Column(column))) => {
+            (_, Some(Slot::Guarded(_, denied))) if denied.value(row) => {
+                failed(writer, field, &GraphqlError::denied(&field.parent, &field.name))
+            }
+            (
+                Resolve::Column(_, data_type),
+                Some(Slot::Column(column) | Slot::Guarded(column, _)),
+            ) => {
                 value(writer, field, &field.ty, rows.batch.column(*column).as_ref(), row, data_type)
             }
-            (Resolve::Media(..), Some(Slot::Column(column))) => {
+            (Resolve::Media(..), Some(Slot::Column(column) | Slot::Guarded(column, _))) => {
                 media(writer, field, rows.batch.column(*column).as_ref(), row)
             }
             (_, Some(Slot::Computed(computed))) => match computed.errors.get(&row) {
@@ -95,13 +101,9 @@ pub(super) fn value(
     }
 }
 
-/// NaN and the infinite numbers are floats like others, but JSON has no spelling for them.
 fn not_finite(writer: &mut Writer<'_>, field: &PlannedField, ty: &Type) -> Written {
-    let message = format!(
-        "the value of `{}.{}` is NaN or infinite, which JSON cannot say",
-        field.parent, field.name
-    );
-    writer.failed(ty, GraphqlError::new(Kind::Unsupported, message).located(&field.locations))
+    let error = GraphqlError::not_finite(&field.parent, &field.name);
+    writer.failed(ty, error.located(&field.locations))
 }
 
 fn unreadable(writer: &mut Writer<'_>, field: &PlannedField, ty: &Type) -> Written {
@@ -187,6 +189,11 @@ fn media_url(
 
 /// The rows that a field gives for one parent.
 fn linked(writer: &mut Writer<'_>, field: &PlannedField, links: &Links, parent: usize) -> Written {
+    if let Some((by, denied)) = &links.denied
+        && denied.value(parent)
+    {
+        return failed(writer, field, &GraphqlError::denied(&field.parent, by));
+    }
     let targets = links.targets.get(parent).map_or(&[][..], Vec::as_slice);
     let Some(selection) = field.selection() else { return writer.null(field, &field.ty) };
     match &links.rows {

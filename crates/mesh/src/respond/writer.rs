@@ -35,6 +35,13 @@ impl<'a> Writer<'a> {
         Writer { output, path: Vec::new(), session, pass: None, takes_object: false }
     }
 
+    /// One that tells no errors: of more than are told only the number counts.
+    pub(crate) fn silent(session: &'a Session<'a>) -> Self {
+        let limits = &session.engine.settings.limits;
+        let output = Output::within(limits, (limits.response_bytes, 0));
+        Writer { output, ..Writer::new(session) }
+    }
+
     /// One that writes parts, within what is left of the limits.
     pub(crate) fn in_parts(session: &'a Session<'a>, pass: Pass<'a>, left: Option<Left>) -> Self {
         let mut writer = Writer::new(session);

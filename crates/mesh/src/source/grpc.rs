@@ -10,6 +10,7 @@
 //! answer is for (`source::rest`), patience with the service (`transport`).
 
 mod frame;
+mod mapping;
 mod message;
 mod methods;
 mod reflect;

@@ -87,6 +87,18 @@ impl Address {
         below.map(str::to_owned).ok_or_else(|| "the next page is outside of the source".to_owned())
     }
 
+    /// A target at another path of the same host.
+    pub(crate) fn elsewhere(&self, path: &str) -> Result<PathAndQuery> {
+        let wrong = |what: String| {
+            Error::invalid(format!("the path `{path}` of `{}` {what}", self.authority))
+        };
+        let climbing = climbs(path.split('?').next().unwrap_or_default());
+        if !path.starts_with('/') || climbing || path.contains('#') {
+            return Err(wrong("begins with `/`, and has neither `..` nor `#`".to_owned()));
+        }
+        PathAndQuery::try_from(path).map_err(|error| wrong(format!("cannot be sent: {error}")))
+    }
+
     /// The request's target for a call's; an error says in words why it cannot be sent.
     pub(crate) fn target(&self, given: &str) -> Result<PathAndQuery, String> {
         if given.len() > LONGEST_TARGET {

@@ -21,6 +21,7 @@ use super::health::{Meters, add};
 use super::pool::Pool;
 use super::retry::{Failed, Reach, retry_after};
 use super::settings::SourceSettings;
+use super::socket;
 
 /// Bytes of a body beside a status that is a failure, and how much of it goes to the log.
 const FAILURE_BYTES: usize = 64 << 10;
@@ -90,9 +91,22 @@ impl Sender<'_> {
         add(&self.meters.bytes_sent, outgoing.call.body.len() as u64);
         let (head, flow) = sent.map_err(|error| unanswered(&error, is_kept))?;
         *stage = Stage::Body;
+        if outgoing.call.content == Content::Socket
+            && head.status == StatusCode::SWITCHING_PROTOCOLS
+        {
+            return match socket::check(&outgoing.headers, &head.headers) {
+                Ok(()) => Ok(Got::Begun(head, flow)),
+                Err(detail) => Err(broken(detail, Reach::Final)),
+            };
+        }
         let content = outgoing.call.content.check(&head.headers);
         match Verdict::of(head.status, content.is_ok() || has_no_body(&head)) {
-            Verdict::Answer if self.is_stream => begun(head, flow),
+            Verdict::Answer if self.is_stream => {
+                if outgoing.call.content == Content::Grpc {
+                    grpc::judge_head(&head)?;
+                }
+                begun(head, flow)
+            }
             Verdict::Answer => {
                 let answer = self.answer(head, flow).await?;
                 let is_grpc = outgoing.call.content == Content::Grpc;
@@ -119,7 +133,8 @@ impl Sender<'_> {
         }
         let left = self.until.saturating_duration_since(Instant::now());
         if outgoing.call.content == Content::Grpc {
-            grpc::mark(request.headers_mut(), left, self.settings.compression);
+            let told = (!self.is_stream).then_some(left);
+            grpc::mark(request.headers_mut(), told, self.settings.compression);
         }
         if let Some(name) = &self.settings.deadline_header {
             let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);

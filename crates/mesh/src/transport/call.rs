@@ -36,6 +36,8 @@ pub struct Call {
     pub content: Content,
     /// How long the answer may be used for the same call.
     pub freshness: Option<Freshness>,
+    /// What was asked, where the same question may have several bodies; `None` where the body says it.
+    pub question: Option<Bytes>,
 }
 
 /// What an answer must be.
@@ -47,6 +49,8 @@ pub enum Content {
     Events,
     /// `application/grpc`: the trailers say how the call went.
     Grpc,
+    /// A WebSocket.
+    Socket,
     /// Anything.
     Any,
 }
@@ -149,6 +153,7 @@ impl Call {
             deadline: None,
             content: Content::Json,
             freshness: None,
+            question: None,
         }
     }
 

@@ -18,6 +18,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -40,14 +41,14 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 pub(crate) struct Single {
     send: http1::SendRequest<Full<Bytes>>,
     /// Moves the bytes; `None` once it has ended.
-    driver: Option<Pin<Box<Driver>>>,
+    driver: Option<Driver>,
     /// Whether a call was answered on it.
     pub(crate) is_used: bool,
     _counted: Counted,
 }
 
-/// What moves the bytes of a connection over HTTP/1.1.
-type Driver = http1::Connection<TokioIo<Bytestream>, Full<Bytes>>;
+/// What moves the bytes of a connection over HTTP/1.1; hyper has no name for one that may be upgraded.
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send + Sync>>;
 
 /// A connection over HTTP/2, shared by calls.
 pub(crate) struct Shared {
@@ -101,7 +102,7 @@ impl Single {
             .max_header_size(head_bytes)
             .handshake(TokioIo::new(bytes));
         let (send, driver) = handshake.await?;
-        let driver = Some(Box::pin(driver));
+        let driver: Option<Driver> = Some(Box::pin(driver.with_upgrades()));
         Ok(Single { send, driver, is_used: false, _counted: counted })
     }
 
@@ -253,6 +254,26 @@ impl Flow {
 
     pub(crate) async fn frame(&mut self) -> Option<hyper::Result<Frame<Bytes>>> {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
+    }
+
+    /// The bytes of a connection that speaks HTTP no more, with what counts it.
+    pub(crate) async fn upgraded(
+        mut self,
+        head: http::response::Parts,
+    ) -> Result<(Upgraded, Held), String> {
+        let Held::Single(single) = &mut self.held else {
+            return Err("a connection over HTTP/2 does not become a WebSocket".to_owned());
+        };
+        let mut upgrade = hyper::upgrade::on(Response::from_parts(head, ()));
+        let upgraded = std::future::poll_fn(|cx| {
+            // The driver gives the bytes away; nobody else would move it.
+            single.drive(cx);
+            Pin::new(&mut upgrade).poll(cx)
+        });
+        match upgraded.await {
+            Ok(bytes) => Ok((bytes, self.held)),
+            Err(error) => Err(base::error_chain(&error).join(": ")),
+        }
     }
 
     /// The connection, when the whole body was read.

@@ -13,14 +13,16 @@ impl Content {
             Content::Json => "application/json",
             Content::Events => "text/event-stream",
             Content::Grpc => "application/grpc",
-            Content::Any => "*/*",
+            Content::Any | Content::Socket => "*/*",
         })
     }
 
     /// Refuses an answer of another type.
     pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), String> {
-        if self == Content::Any {
-            return Ok(());
+        match self {
+            Content::Any => return Ok(()),
+            Content::Socket => return Err("no WebSocket is spoken at this address".to_owned()),
+            Content::Json | Content::Events | Content::Grpc => {}
         }
         let mut values = headers.get_all(header::CONTENT_TYPE).iter();
         let Some(value) = values.next() else {
@@ -36,7 +38,7 @@ impl Content {
             Content::Json => essence == "application/json" || essence.ends_with("+json"),
             Content::Events => essence == "text/event-stream",
             Content::Grpc => essence == "application/grpc" || essence == "application/grpc+proto",
-            Content::Any => true,
+            Content::Any | Content::Socket => true,
         };
         if !is_right {
             return Err(format!("the answer is of type `{essence}`"));

@@ -45,7 +45,8 @@ impl Coding {
             let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
             for name in text.split(',').map(str::trim) {
                 let coding = match name {
-                    "" | "identity" => continue,
+                    // `none` is no coding that anybody registered, but common servers of events say it.
+                    "" | "identity" | "none" => continue,
                     "gzip" | "x-gzip" => Coding::Gzip,
                     "deflate" => Coding::Deflate,
                     "br" => Coding::Brotli,

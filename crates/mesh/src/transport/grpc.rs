@@ -6,10 +6,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::breaker::Outcome;
-use super::call::{Answer, CallError, CallErrorKind};
+use super::call::{Answer, CallError, CallErrorKind, Origin};
 use super::retry::{Failed, Reach};
 
 /// How a call went, by the numbers of gRPC.
@@ -153,13 +155,13 @@ fn decoded(text: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What every call says of itself.
-pub(crate) fn mark(headers: &mut HeaderMap, left: Duration, is_compressed: bool) {
+/// What every call says of itself; a stream, whose beginning alone has a time, does not say how much is left.
+pub(crate) fn mark(headers: &mut HeaderMap, left: Option<Duration>, is_compressed: bool) {
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     let accepted = if is_compressed { "gzip, identity" } else { "identity" };
     let name = HeaderName::from_static("grpc-accept-encoding");
     headers.insert(name, HeaderValue::from_static(accepted));
-    if let Ok(timeout) = HeaderValue::try_from(timeout(left)) {
+    if let Some(Ok(timeout)) = left.map(|left| HeaderValue::try_from(timeout(left))) {
         headers.insert(HeaderName::from_static("grpc-timeout"), timeout);
     }
 }
@@ -172,6 +174,16 @@ fn timeout(left: Duration) -> String {
         (_, 0..100_000_000) => format!("{millis}m"),
         _ => format!("{}S", left.as_secs().min(99_999_999)),
     }
+}
+
+/// Whether a stream begins: one that says at once how it went has ended.
+pub(crate) fn judge_head(head: &Parts) -> Result<(), Failed> {
+    if !head.headers.contains_key("grpc-status") {
+        return Ok(());
+    }
+    let (status, headers) = (head.status, head.headers.clone());
+    let (body, trailers) = (Bytes::new(), None);
+    judge(Answer { status, headers, body, trailers, origin: Origin::Source }).map(drop)
 }
 
 /// Whether a whole answer is one for the caller to read.

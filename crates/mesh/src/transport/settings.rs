@@ -41,6 +41,10 @@ pub struct SourceSettings {
     pub streams: usize,
     /// How long a stream may be silent; services send a comment or a ping more often.
     pub stream_idle: Duration,
+    /// Whether streams are WebSockets, whose connections speak HTTP/1.1.
+    pub sockets: bool,
+    /// The path at which streams begin, on the same host; `None` for that of the URL.
+    pub stream_path: Option<String>,
     /// Bytes of a call's body.
     pub request_bytes: usize,
     /// Bytes of an answer's body as they travel.
@@ -154,6 +158,8 @@ impl SourceSettings {
             idle_timeout: Duration::from_secs(15),
             streams: 256,
             stream_idle: Duration::from_secs(60),
+            sockets: false,
+            stream_path: None,
             request_bytes: 16 << 20,
             wire_bytes: 32 << 20,
             answer_bytes: 32 << 20,

@@ -24,7 +24,8 @@ pub struct AnswerStream {
     status: StatusCode,
     headers: HeaderMap,
     trailers: Option<HeaderMap>,
-    idle: Duration,
+    /// How long it may be silent; `None` for ever.
+    idle: Option<Duration>,
     meters: Arc<Meters>,
     /// `None` once it has ended; everything that it held is free then.
     open: Option<Open>,
@@ -45,12 +46,12 @@ impl AnswerStream {
         head: http::response::Parts,
         flow: Flow,
         place: Place,
-        idle: Duration,
+        idle: Option<Duration>,
         meters: Arc<Meters>,
     ) -> Self {
         let open = Open {
             flow,
-            silence: Box::pin(tokio::time::sleep(idle)),
+            silence: Box::pin(tokio::time::sleep(idle.unwrap_or_default())),
             is_waiting: false,
             _place: place,
             _counted: meters.stream(),
@@ -105,7 +106,7 @@ impl Stream for AnswerStream {
 impl Open {
     fn poll(
         &mut self,
-        idle: Duration,
+        idle: Option<Duration>,
         trailers: &mut Option<HeaderMap>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, CallError>>> {
@@ -130,6 +131,7 @@ impl Open {
                 Poll::Pending => break,
             }
         }
+        let Some(idle) = idle else { return Poll::Pending };
         if !self.is_waiting {
             self.is_waiting = true;
             self.silence.as_mut().reset(Instant::now() + idle);

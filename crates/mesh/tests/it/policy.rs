@@ -179,7 +179,7 @@ async fn no_door_tells_of_what_is_held_back() {
 }
 
 /// Each policy, as it stands in the schema.
-const POLICIES: [&str; 11] = [
+const POLICIES: [&str; 15] = [
     " @classified(as: \"PAY\") @visible(if: \"id = viewer.id\")",
     " @visible(to: [\"finance\"])",
     " @scope(to: [\"board\"])",
@@ -187,6 +187,10 @@ const POLICIES: [&str; 11] = [
     " @visible(to: [\"hr\"])",
     " @classified(as: \"FACE\")",
     " @visible(to: [\"movers\"])",
+    " @visible(to: [\"desk\"], if: \"id = viewer.id\", else: MASK)",
+    " @classified(as: \"NICK\") @visible(to: [\"desk\"], else: MASK)",
+    " @visible(if: \"id = viewer.id\", else: ERROR)",
+    " @visible(to: [\"desk\"], else: ERROR)",
     " @scope(to: [\"hr\"])",
     " @visible(to: [\"support\"], if: \"personId = viewer.id OR isPublic\")",
     " @scope(to: [\"auditors\"])",
@@ -223,6 +227,12 @@ async fn audiences_open_what_policies_name() {
     let both = json!({"person": {"salary": 9001, "bonus": 9100}});
     assert_eq!(ask(salary, &["PAY", "finance"]).await, both);
     assert_eq!(ask(salary, &[EVERYTHING]).await, both);
+    let desk = "{ person(id: \"u1\") { phone nick badge } }";
+    let masked = json!({"person": {"phone": "***", "nick": "***", "badge": null}});
+    assert_eq!(ask(desk, &["PAY"]).await, masked);
+    let own = json!({"person": {"phone": "9501", "nick": "9601", "badge": 9801}});
+    assert_eq!(ask(desk, &["desk"]).await, own);
+    assert_eq!(ask(desk, &["NICK"]).await["person"]["nick"], "9601");
     let order = "{ people(orderBy: [{salary: DESC}], first: 1) { nodes { id } } }";
     assert_eq!(ask(order, &["PAY"]).await, json!({"people": {"nodes": [{"id": "u4"}]}}));
     assert_eq!(ask(order, &["finance"]).await, Json::Null);

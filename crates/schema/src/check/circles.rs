@@ -19,15 +19,19 @@ pub(super) fn check(declared: &Declared<'_>, draft: &Draft, report: &mut Report<
             let names: Vec<&str> =
                 circle.iter().map(|field| object.fields[*field].name()).collect();
             let first = &object.fields[circle[0]];
-            let words = if let [name] = names.as_slice() {
-                format!("`{name}` reads itself")
-            } else {
-                format!("`{}` reads itself: {} → {}", names[0], names.join(" → "), names[0])
-            };
+            let words = words(&names);
             report
                 .at(Code::DerivedCycle, first.at(), words)
                 .hint("let one of them read stored fields only");
         }
+    }
+}
+
+/// What is said of a circle.
+pub(crate) fn words(names: &[&str]) -> String {
+    match names {
+        [name] => format!("`{name}` reads itself"),
+        names => format!("`{}` reads itself: {} → {}", names[0], names.join(" → "), names[0]),
     }
 }
 

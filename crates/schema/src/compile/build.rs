@@ -119,7 +119,8 @@ pub(crate) fn build(declared: &Declared<'_>, report: &mut Report<'_>) -> Draft {
             traits.push(field::traits(subject, &roles[index][position], report));
             let key = &draft.keys[index];
             let role = &roles[index][position];
-            policies.push(policy::of_field(subject, role, key, &readable, report));
+            let stored = (role, draft.column(index, position));
+            policies.push(policy::of_field(subject, stored, key, &readable, report));
         }
         let of_type = policy::of_type(object, &readable, report);
         draft.kinds.push(kinds);

@@ -10,10 +10,11 @@ use crate::expression;
 use crate::graph::SourceKind;
 use crate::load::Sources;
 use crate::model::{
-    ColumnSpec, EnumType, FieldDef, FieldKind, Metric, Module, ObjectKind, ObjectType, OrderBy,
-    PartitionField, PartitionTransform, Schema, SourceSpec, TableFormat, TableSpec, Was,
+    ColumnSpec, EnumType, EventProtocol, FieldDef, FieldKind, Metric, Module, ObjectKind,
+    ObjectType, OrderBy, PartitionField, PartitionTransform, Schema, SourceSpec, TableFormat,
+    TableSpec, Was,
 };
-use crate::policy::Policy;
+use crate::policy::{Otherwise, Policy};
 
 use super::sdl;
 use super::source::{breaker_text, time_text};
@@ -99,8 +100,14 @@ fn source_text(source: &SourceSpec) -> String {
     // The descriptors themselves, whatever files they are in, and how these are laid out.
     let descriptors = source.descriptors.as_ref();
     let descriptors = descriptors.map(|it| format!(", descriptors: {}", quoted(&it.inline())));
+    let events = match source.events.protocol {
+        EventProtocol::Sse => "",
+        EventProtocol::WebSocket => ", events: WEBSOCKET",
+    };
+    let path = source.events.path.as_deref();
+    let path = path.map(|path| format!(", eventsPath: {}", quoted(path)));
     format!(
-        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{}{write}{})",
+        " @source(name: {}, kind: {}, url: {}, timeout: {}{retry}, breaker: {}{}{}{write}{}{events}{})",
         quoted(&source.name),
         source.kind.as_str(),
         quoted(&source.url),
@@ -109,6 +116,7 @@ fn source_text(source: &SourceSpec) -> String {
         ttl.unwrap_or_default(),
         on_error.unwrap_or_default(),
         descriptors.unwrap_or_default(),
+        path.unwrap_or_default(),
     )
 }
 
@@ -321,7 +329,9 @@ pub(crate) fn policy_text(policy: &Policy) -> String {
         let to = (!visible.to.is_empty()).then(|| format!("to: [{}]", list(&visible.to)));
         let when = visible.when.as_ref();
         let when = when.map(|expr| format!("if: {}", quoted(&expression::print(expr))));
-        let parts: Vec<String> = to.into_iter().chain(when).collect();
+        let otherwise = (visible.otherwise != Otherwise::Null)
+            .then(|| format!("else: {}", visible.otherwise.name()));
+        let parts: Vec<String> = to.into_iter().chain(when).chain(otherwise).collect();
         let _ = write!(text, " @visible({})", parts.join(", "));
     }
     if let Some(class) = &policy.class {

@@ -9,7 +9,7 @@ use frame::{BinaryOp, DataType, Expr, Field, Node, Span, Value};
 
 use crate::diagnostic::Code;
 use crate::expression::{self, ExpressionError, Fault, Scope};
-use crate::model::{Beyond, ColumnSpec, Derived, EnumType, FieldId, Giver};
+use crate::model::{Beyond, ColumnSpec, Derived, FieldId, Giver};
 
 use super::build::{Draft, field_named};
 use super::declare::{Declared, Object};
@@ -226,6 +226,29 @@ fn enum_constants_exist(
     text: Text<'_>,
     report: &mut Report<'_>,
 ) -> bool {
+    let enum_of = |path: &[String]| {
+        let [name] = path else { return None };
+        let field = subject.object().fields.get(name.as_str())?;
+        let known = subject.declared.enums.get(field.node.ty.inner_named_type().as_str())?;
+        let values = known.values.iter().map(ToString::to_string).collect();
+        Some(KnownEnum { name: known.name.to_string(), values })
+    };
+    constants_exist(expr, text, &enum_of, report)
+}
+
+/// An enum that an expression reads a value of.
+pub(super) struct KnownEnum {
+    pub(super) name: String,
+    pub(super) values: Vec<String>,
+}
+
+/// Whether texts that are compared with values of enums are such values; reports those that are not.
+pub(super) fn constants_exist(
+    expr: &Expr,
+    text: Text<'_>,
+    enum_of: &dyn Fn(&[String]) -> Option<KnownEnum>,
+    report: &mut Report<'_>,
+) -> bool {
     let mut right = true;
     let mut rest = vec![expr];
     while let Some(expr) = rest.pop() {
@@ -244,10 +267,9 @@ fn enum_constants_exist(
             _ => Vec::new(),
         };
         for (field, value, span) in compared {
-            let (Some(known), Value::String(value)) = (enum_of(subject, field), value) else {
-                continue;
-            };
-            if known.values.contains(value) {
+            let (Node::Field(path), Value::String(value)) = (&field.node, value) else { continue };
+            let Some(known) = enum_of(path) else { continue };
+            if known.values.iter().any(|known| known == value.as_ref()) {
                 continue;
             }
             let spot = inside(text, span, report);
@@ -264,14 +286,6 @@ fn enum_constants_exist(
         }
     }
     right
-}
-
-/// The enum of a field that an expression reads.
-fn enum_of<'d>(subject: Subject<'d, '_>, expr: &Expr) -> Option<&'d EnumType> {
-    let Node::Field(path) = &expr.node else { return None };
-    let [name] = path.as_slice() else { return None };
-    let field = subject.object().fields.get(name.as_str())?;
-    subject.declared.enums.get(field.node.ty.inner_named_type().as_str())
 }
 
 /// What an expression may name.

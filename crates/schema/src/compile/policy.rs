@@ -2,7 +2,8 @@
 //! service, out comes what they say, or why they cannot be held to.
 //!
 //! A condition reads stored fields of the row and the viewer, and cannot fail: an error would tell of rows
-//! that are not seen. Values that are held back read null, so that their fields are nullable.
+//! that are not seen. Values that are held back read null, so that their fields are nullable, unless a mask
+//! stands in place of them.
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{
@@ -12,8 +13,8 @@ use frame::{BinaryOp, DataType, Expr, Field, Function, UnaryOp};
 
 use crate::diagnostic::Code;
 use crate::expression::{self, Scope};
-use crate::model::{FieldId, Schema, ServiceScope};
-use crate::policy::{Policy, Shown, Visible};
+use crate::model::{ColumnSpec, FieldId, FieldKind, Schema, ServiceScope};
+use crate::policy::{Otherwise, Policy, Shown, Visible};
 
 use super::build::Draft;
 use super::declare::Object;
@@ -47,7 +48,16 @@ pub(crate) fn of_type(object: &Object<'_>, scope: &Scope, report: &mut Report<'_
             return Policy::default();
         }
     }
-    of(directives, scope, report)
+    let policy = of(directives, scope, report);
+    if policy.otherwise() != Otherwise::Null
+        && let Some(applied) = directives.get("visible")
+    {
+        let words = "rows that are not seen do not exist, and nothing stands in place of them";
+        report
+            .at(Code::Policy, applied.at_argument("else"), words)
+            .hint("take `else` out, or put `@visible` on fields");
+    }
+    policy
 }
 
 const IS_ABOUT_ROWS: [&str; 2] = ["scope", "visible"];
@@ -55,7 +65,7 @@ const IS_ABOUT_ROWS: [&str; 2] = ["scope", "visible"];
 /// The policy of a field.
 pub(crate) fn of_field(
     subject: Subject<'_, '_>,
-    role: &Role,
+    (role, column): (&Role, Option<&ColumnSpec>),
     key: &[FieldId],
     scope: &Scope,
     report: &mut Report<'_>,
@@ -95,12 +105,25 @@ pub(crate) fn of_field(
         );
         return Policy::default();
     }
+    if policy.otherwise() == Otherwise::Mask {
+        let is_text = column.is_some_and(|column| column.data_type == DataType::String)
+            && matches!(field.node.ty.inner_named_type().as_str(), "String" | "ID");
+        if !is_text {
+            let words =
+                format!("`{}` is no text, and a mask of it would look like a value", field.name());
+            report
+                .at(Code::Policy, masks.at_argument("else"), words)
+                .hint("use `else: NULL` or `else: ERROR`");
+            return Policy::default();
+        }
+        return policy;
+    }
     if field.node.ty.is_non_null() {
         let words =
             format!("`{}` is never null, but reads null where it is not seen", field.name());
         report
             .at(Code::Policy, masks.at(), words)
-            .hint("make the field nullable, or use `@scope`, which hides the field as a whole");
+            .hint("make the field nullable, use `else: MASK` if it is a text, or `@scope`, which hides it as a whole");
         return Policy::default();
     }
     policy
@@ -155,14 +178,7 @@ fn is_audience(text: Text<'_>, report: &mut Report<'_>) -> bool {
 }
 
 fn visible(applied: Applied<'_>, scope: &Scope, report: &mut Report<'_>) -> Option<Visible> {
-    let otherwise = applied.choice("else").unwrap_or("NULL");
-    if otherwise != "NULL" {
-        let words = format!("`else: {otherwise}` is not enforced yet");
-        report
-            .at(Code::NotEnforced, applied.at_argument("else"), words)
-            .hint("leave it out: what is not seen reads null");
-        return None;
-    }
+    let otherwise = applied.choice("else").and_then(Otherwise::named).unwrap_or_default();
     let to = named(applied, report);
     let text = applied.text("if");
     if text.is_none() && to.is_empty() {
@@ -175,7 +191,7 @@ fn visible(applied: Applied<'_>, scope: &Scope, report: &mut Report<'_>) -> Opti
         Some(text) => Some(condition(text, scope, report)?),
         None => None,
     };
-    Some(Visible { to, when, text: text.map(|text| text.value.into()) })
+    Some(Visible { to, when, text: text.map(|text| text.value.into()), otherwise })
 }
 
 fn condition(text: Text<'_>, scope: &Scope, report: &mut Report<'_>) -> Option<Expr> {
@@ -349,6 +365,27 @@ fn scope_of(
         names.push(value.into());
     }
     Some(names)
+}
+
+/// A reference leads where its field says, so that a mask in it would lead to another row, or to none.
+pub(super) fn masked_references(schema: &Schema, report: &mut Report<'_>) {
+    for object in schema.types.values() {
+        for field in object.fields.values() {
+            let FieldKind::Reference(reference) = &field.kind else { continue };
+            let holder = if reference.many { schema.object(reference.target) } else { object };
+            let by = holder.field(reference.by);
+            if by.policy.otherwise() != Otherwise::Mask {
+                continue;
+            }
+            let words = format!(
+                "`{}.{}` refers by `{}`, of which a mask would lead elsewhere",
+                object.name, field.name, by.name
+            );
+            report
+                .name(Code::Policy, by.place.clone(), words)
+                .hint("use `else: NULL` or `else: ERROR`");
+        }
+    }
 }
 
 /// Rules between tables and services: a row that is held back must not be had from a service that speaks

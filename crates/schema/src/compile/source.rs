@@ -13,7 +13,7 @@ use crate::diagnostic::Code;
 use crate::fetch::OnError;
 use crate::graph::{SourceKind, TABLES};
 use crate::load::Sources;
-use crate::model::{BreakerSpec, SourceSpec};
+use crate::model::{BreakerSpec, EventProtocol, EventSpec, SourceSpec};
 use crate::protobuf::{self, Descriptors};
 
 use super::directives::{Applied, Text};
@@ -52,6 +52,7 @@ pub(super) fn source(
         report.at(Code::Source, at, words).hint("write `onError: NULL` or `onError: STALE`");
     }
     let descriptors = descriptors(applied, kind, sources, report);
+    let events = events(applied, kind, report);
     let is_of_calls = matches!(kind, SourceKind::Rest | SourceKind::Grpc);
     let url = url.filter(|url| !is_of_calls || has_no_query(*url, report));
     Some(SourceSpec {
@@ -65,6 +66,7 @@ pub(super) fn source(
         write: write?,
         on_error: on_error?,
         descriptors: descriptors?,
+        events: events?,
     })
 }
 
@@ -172,6 +174,40 @@ fn descriptors(
             None
         }
     }
+}
+
+/// How a service that speaks GraphQL tells of events. `None` when it is wrong, which has been said.
+fn events(applied: Applied<'_>, kind: SourceKind, report: &mut Report<'_>) -> Option<EventSpec> {
+    let given =
+        ["events", "eventsPath"].into_iter().find(|it| applied.at_argument(it) != applied.at());
+    if let Some(argument) = given
+        && kind != SourceKind::GraphQl
+    {
+        let words = format!("a source of kind {} has no `{argument}`", kind.as_str());
+        report
+            .at(Code::Source, applied.at_argument(argument), words)
+            .hint("it says how a service of kind GRAPHQL tells of events: take it out");
+        return None;
+    }
+    let protocol = match applied.choice("events") {
+        Some("WEBSOCKET") => EventProtocol::WebSocket,
+        _ => EventProtocol::Sse,
+    };
+    let Some(path) = applied.text("eventsPath") else {
+        return Some(EventSpec { protocol, path: None });
+    };
+    let whole = format!("http://host{}", path.value);
+    let fault = match path.value.starts_with('/') {
+        true => fault_of_url(&whole).map(|(words, _)| words.replace("the address", "the path")),
+        false => Some("the path for events begins with `/`".to_owned()),
+    };
+    if let Some(words) = fault {
+        report
+            .at(Code::Source, path.at, words)
+            .hint("write a path of the same host: `eventsPath: \"/graphql/ws\"`");
+        return None;
+    }
+    Some(EventSpec { protocol, path: Some(path.value.into()) })
 }
 
 fn url_is_right(url: Text<'_>, kind: SourceKind, report: &mut Report<'_>) -> bool {

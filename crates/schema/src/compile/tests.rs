@@ -67,6 +67,7 @@ fn a_service_keeps_its_text_and_every_place_in_it() {
             write: false,
             on_error: None,
             descriptors: None,
+            events: crate::model::EventSpec::default(),
         }
     );
     // Bytes of the header are spaces, and all others are where they were.

@@ -9,7 +9,7 @@ use super::{Change, ChangeKind, WireEffect};
 use crate::compile::policy_text;
 use crate::expression;
 use crate::model::{ServiceModule, ServiceScope};
-use crate::policy::{Policy, Visible};
+use crate::policy::{Otherwise, Policy, Visible};
 
 /// What changes of a policy; nothing, when it says the same.
 pub(super) fn change(
@@ -61,8 +61,15 @@ fn values_loosen(old: &Policy, new: &Policy) -> bool {
         to.chain(&policy.class).cloned().collect::<Vec<_>>()
     };
     let now = admitted(new);
-    admitted(old).iter().all(|name| now.contains(name))
+    otherwise_loosens(old.otherwise(), new.otherwise())
+        && admitted(old).iter().all(|name| now.contains(name))
         && when(old.visible.as_ref()).is_none_or(|old| Some(old) == when(new.visible.as_ref()))
+}
+
+/// Whether whoever does not see a value gets what he can go on with as before: an answer that had no error
+/// has none. A mask is a text where a text or null was.
+fn otherwise_loosens(old: Otherwise, new: Otherwise) -> bool {
+    new == old || new == Otherwise::Mask || old == Otherwise::Error
 }
 
 fn when(visible: Option<&Visible>) -> Option<String> {

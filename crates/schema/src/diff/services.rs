@@ -115,6 +115,12 @@ fn described(source: &SourceSpec) -> String {
     own.map_or("those that it gives itself".to_owned(), |it| format!("version {}", it.digest()))
 }
 
+/// How a service tells of events.
+fn told(source: &SourceSpec) -> String {
+    let path = source.events.path.as_ref().map(|path| format!(" at `{path}`"));
+    format!("{}{}", source.events.protocol.as_str(), path.unwrap_or_default())
+}
+
 /// What is asked stays the same; only where and how patiently it is asked changes.
 fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec<Change>) {
     let name = &new.name;
@@ -132,6 +138,7 @@ fn settings(old: &SourceSpec, new: &SourceSpec, place: &Place, changes: &mut Vec
         ("right to write", old.write.to_string(), new.write.to_string()),
         ("answer to failures", on_error(old), on_error(new)),
         ("descriptors", described(old), described(new)),
+        ("way to tell of events", told(old), told(new)),
     ];
     for (what, from, to) in parts.into_iter().filter(|(_, from, to)| from != to) {
         let words = format!("the {what} of service `{name}` changes from {from} to {to}");

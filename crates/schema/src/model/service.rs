@@ -65,7 +65,7 @@ impl PartialEq for HeldTables {
 
 impl Eq for HeldTables {}
 
-/// `@source(name, kind, url, timeout, retry, breaker, ttl, write, onError, descriptors)`.
+/// `@source(name, kind, url, timeout, retry, breaker, ttl, write, onError, descriptors, events, eventsPath)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSpec {
     /// The name by which errors, metrics and `@override(from:)` know it.
@@ -90,6 +90,37 @@ pub struct SourceSpec {
     pub on_error: Option<OnError>,
     /// Of a service of gRPC: its methods and messages; `None` when it is asked for them.
     pub descriptors: Option<Descriptors>,
+    /// How a service that speaks GraphQL tells of events.
+    pub events: EventSpec,
+}
+
+/// `events: WEBSOCKET, eventsPath: "/graphql/ws"`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventSpec {
+    /// By which protocol.
+    pub protocol: EventProtocol,
+    /// At which path of the same host; `None` for that of the address.
+    pub path: Option<Arc<str>>,
+}
+
+/// By which protocol a service tells of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventProtocol {
+    /// GraphQL over server-sent events.
+    #[default]
+    Sse,
+    /// `graphql-transport-ws` over a WebSocket.
+    WebSocket,
+}
+
+impl EventProtocol {
+    /// As the language writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventProtocol::Sse => "SSE",
+            EventProtocol::WebSocket => "WEBSOCKET",
+        }
+    }
 }
 
 /// `breaker: "50% of 20 in 10s"`: opens when at least `calls` were made within `window` and this

@@ -238,6 +238,7 @@ type User @key(fields: "id") @table @visible(to: ["support"], if: "id = viewer.i
   id: ID!
   isPublic: Boolean
   email: String @visible(if: "viewer.team = 'red'") @classified(as: "PII")
+  phone: String! @visible(to: ["desk"], else: MASK)
   rank: Int! @scope(to: ["board", "hr"])
 }
 type Clip @key(fields: "id") @table @scope(to: ["editors"]) { id: Long! }
@@ -268,6 +269,11 @@ fn policies_are_written_back_and_change_the_fingerprint() {
         ("\"support\"", "\"staff\""),
         ("\"board\", \"hr\"", "\"hr\""),
         (" @scope(to: [\"editors\"])", ""),
+        (
+            "String! @visible(to: [\"desk\"], else: MASK)",
+            "String @visible(to: [\"desk\"], else: ERROR)",
+        ),
+        ("String! @visible(to: [\"desk\"], else: MASK)", "String @visible(to: [\"desk\"])"),
     ] {
         let changed = GUARDED.replace(from, to);
         assert_ne!(changed, GUARDED, "{from}");

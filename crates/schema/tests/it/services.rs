@@ -7,7 +7,7 @@ use apollo_compiler::Schema as Sdl;
 use base::{Place, Team};
 use schema::compile::fingerprint;
 use schema::graph::{Graph, SourceKind};
-use schema::{Module, Schema, ServiceModule, SourceSpec};
+use schema::{EventSpec, Module, Schema, ServiceModule, SourceSpec};
 
 use crate::random::compiled;
 
@@ -58,6 +58,7 @@ fn with_service(url: &str, owner: &str, sdl: &str, api: &str) -> Schema {
         write: false,
         on_error: None,
         descriptors: None,
+        events: EventSpec::default(),
     };
     let place = Place { file: "shop.graphql".to_owned(), line: 1, column: 1 };
     schema.modules.push(module);

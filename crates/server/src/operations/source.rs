@@ -211,7 +211,7 @@ impl Probe {
         None
     }
 
-    /// What a service of gRPC says of itself; at the root of its host, as gRPC has it.
+    /// What a service of gRPC says of itself, below its address.
     async fn reflection(&self) -> Result<Option<Descriptors>> {
         let mut settings = settings(&self.url);
         settings.protocol = Protocol::Http2;
@@ -221,10 +221,10 @@ impl Probe {
             Ok(found) => Ok(Some(found)),
             Err(error) => {
                 // Who does not speak HTTP/2 breaks off at one moment or another, which tells nothing.
-                let words = if error.is_grpc {
-                    error.words.as_str()
-                } else {
-                    "nothing at the host speaks it"
+                let words = match error.is_grpc {
+                    true if error.detail.is_empty() => error.words,
+                    true => format!("{}: {}", error.words, error.detail),
+                    false => "nothing at the host speaks it".to_owned(),
                 };
                 self.note(&format!("gRPC: {words}"));
                 Ok(None)

@@ -3,6 +3,7 @@
 //! what `npm ci` puts into `tests/subscriptions`; without them those tests say that they were skipped.
 
 mod frames;
+mod services;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

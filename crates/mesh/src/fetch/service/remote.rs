@@ -13,8 +13,8 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{CallError, Service, ServiceCall, Told, sse};
-use crate::transport::{self, Answer, Call, Content, Freshness, Transport};
+use super::{CallError, Service, ServiceCall, Told, socket, sse};
+use crate::transport::{self, Answer, Call, CallErrorKind, Content, Freshness, Transport};
 
 /// What is asked for; services of before the specification know the second only.
 const ACCEPT: HeaderValue =
@@ -55,6 +55,17 @@ impl Remote {
         });
         sent
     }
+
+    async fn subscribe_by_socket(&self, sent: Call) -> Result<Told, CallError> {
+        let opened = self.transport.open_socket(&sent, socket::PROTOCOL).await;
+        let (socket, told) = opened.map_err(failed)?;
+        let limit = self.transport.timeout();
+        let asked = tokio::time::timeout(limit, socket::open(socket, &sent.body, &told)).await;
+        asked.unwrap_or_else(|_| {
+            let detail = format!("the socket was not acknowledged within {limit:?}");
+            Err(failed(transport::CallError::new(CallErrorKind::Timeout, detail)))
+        })
+    }
 }
 
 impl Service for Remote {
@@ -78,6 +89,9 @@ impl Service for Remote {
         Box::pin(async move {
             let mut sent = Call::post("", call.body, call.principal.clone());
             sent.client_headers = Arc::clone(call.headers);
+            if self.transport.has_sockets() {
+                return self.subscribe_by_socket(sent).await;
+            }
             sent.content = Content::Events;
             match self.transport.call_stream(&sent).await {
                 Ok(stream) => Ok(sse::answers(stream, self.transport.answer_bytes())),
@@ -87,7 +101,7 @@ impl Service for Remote {
     }
 }
 
-fn failed(error: transport::CallError) -> CallError {
+pub(super) fn failed(error: transport::CallError) -> CallError {
     CallError::new(error.kind.kind(), error.kind.to_string()).caused_by(error.detail)
 }
 

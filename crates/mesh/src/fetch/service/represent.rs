@@ -5,7 +5,7 @@ use apollo_compiler::ast::Type;
 
 use super::batch::Batch;
 use super::{Answers, Spot};
-use crate::plan::route::{Below, Computed, Field, Group, Part, Representation, Route};
+use crate::plan::route::{Below, Computed, Field, Group, Leaf, Part, Representation, Route};
 use crate::tape::{At, Form};
 
 /// An object, by its node, its bases and its number.
@@ -140,11 +140,12 @@ impl Answers {
         let (Some(tape), Some(at)) = (&self.tapes[*group], spot.at()) else {
             return Err(Spot::NONE);
         };
-        if value.part.inner.is_empty() {
-            out.extend_from_slice(tape.raw(at));
+        let form = tape.form(at);
+        if value.part.inner.is_empty() && !(form == Form::List && value.is_shown_id()) {
+            value.leaf(tape.raw(at), form, out);
             return Ok(());
         }
-        match tape.form(at) {
+        match form {
             Form::Object => self.object(value, spots, out),
             Form::List => {
                 out.push(b'[');
@@ -188,7 +189,10 @@ impl Answers {
             .iter()
             .zip(spots)
             .any(|(group, spot)| self.form(*group, *spot) == Some(Form::Null));
-        if !is_null || value.part.is_key || ty.is_non_null() {
+        // What nobody gave is null for whoever sees the object, and so for what is computed of it; another
+        // source might take it for a value.
+        let is_there = is_null || value.evaluate.is_some();
+        if !is_there || value.part.is_key || ty.is_non_null() {
             return Err(Spot::NONE);
         }
         out.extend_from_slice(b"null");
@@ -222,4 +226,22 @@ struct Value<'a> {
     field: &'a Field,
     groups: &'a [usize],
     evaluate: Option<Evaluate<'a>>,
+}
+
+impl Value<'_> {
+    /// Whether it is an ID as callers see it: a text, also where a source gives a number.
+    fn is_shown_id(&self) -> bool {
+        self.evaluate.is_some() && matches!(&self.field.below, Below::Leaf(Leaf::Id))
+    }
+
+    /// Writes a leaf: as it came for another source, as it is shown for what is computed.
+    fn leaf(&self, raw: &[u8], form: Form, out: &mut Vec<u8>) {
+        if form == Form::Number && self.is_shown_id() {
+            out.push(b'"');
+            out.extend_from_slice(raw);
+            out.push(b'"');
+        } else {
+            out.extend_from_slice(raw);
+        }
+    }
 }

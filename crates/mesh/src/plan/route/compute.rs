@@ -30,18 +30,37 @@ impl<'a> Draft<'a> {
         for planned in inputs.fields.iter().filter(|it| it.resolve != Resolve::Typename) {
             let field = self.input(node, planned);
             self.assign(node, vec![field])?;
-            self.compute(node, field)?;
-            self.widen(node, field, &planned.when);
+            self.compute_input(node, field, planned)?;
             let mut inner = Vec::new();
             for child in self.nodes[node].fields[field].below.nodes() {
                 if let Inner::Object(selection) = &planned.inner {
                     inner.push((child, self.read(child, selection)?));
                 }
             }
+            // Last, for what it reads may have brought it to further sources.
+            self.widen(node, field, &planned.when);
             let key = Some(planned.key.clone());
             parts.push(DraftPart { field, key, is_key: false, inner });
         }
         Ok(parts)
+    }
+
+    /// Plans what an input reads that no source gives. Where somebody else asks for it already, what it reads
+    /// is asked for whenever this one is, too.
+    fn compute_input(
+        &mut self,
+        node: usize,
+        field: usize,
+        planned: &'a PlannedField,
+    ) -> Result<(), GraphqlError> {
+        let Some(inputs) = planned.inputs.as_deref() else { return Ok(()) };
+        let known = &self.nodes[node].fields[field];
+        if known.computed.is_some() && known.also.contains(&planned.when) {
+            return Ok(());
+        }
+        let parts = self.read(node, inputs)?;
+        self.nodes[node].fields[field].computed.get_or_insert(parts);
+        Ok(())
     }
 
     /// The field that gives an input: one that is there, or a new one.

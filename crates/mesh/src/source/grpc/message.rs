@@ -1,23 +1,14 @@
 //! JSON to a message and messages to JSON, by what a service says of them. In: the JSON of a request, or the
 //! bytes of an answer. Out: bytes, or JSON within a limit: a message may hold many defaults that take no
-//! byte of it.
-//!
-//! | protobuf | JSON |
-//! | --- | --- |
-//! | `int64` and all whole numbers of 64 bits | a text |
-//! | an enum | the name of its value; of a value without a name its number |
-//! | `bytes` | base64 |
-//! | `Timestamp`, `Duration`, `FieldMask` | a text |
-//! | a wrapper | its value |
-//! | `Struct`, `Value`, `ListValue` | what they hold |
-//! | a map | an object |
-//! | a field that may be absent, and is | nothing |
+//! byte of it. What is what in JSON is in [`mapping`].
 
 use std::io::{self, Write};
 
 use bytes::Bytes;
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+
+use super::mapping;
 
 /// Messages beyond this many bytes are read where they hinder no other call.
 const INLINE: usize = 32 << 10;
@@ -86,9 +77,7 @@ fn written(
 fn write(output: &MessageDescriptor, message: &Bytes, out: &mut Bounded) -> Result<(), String> {
     let message = DynamicMessage::decode(output.clone(), message.clone())
         .map_err(|error| format!("it is no `{}`: {error}", output.full_name()))?;
-    let options = SerializeOptions::new().skip_default_fields(false);
-    let mut serializer = serde_json::Serializer::new(out);
-    message.serialize_with_options(&mut serializer, &options).map_err(|error| error.to_string())
+    mapping::write(&message, out).map_err(|error| error.to_string())
 }
 
 /// Bytes up to a limit.
@@ -122,11 +111,13 @@ mod tests {
 
     const PROTO: &str = r#"syntax = "proto3";
 package t;
+import "google/protobuf/any.proto";
 import "google/protobuf/duration.proto";
+import "google/protobuf/field_mask.proto";
 import "google/protobuf/struct.proto";
 import "google/protobuf/timestamp.proto";
 import "google/protobuf/wrappers.proto";
-enum Kind { KIND_UNSPECIFIED = 0; LONG = 1; }
+enum Kind { option allow_alias = true; KIND_UNSPECIFIED = 0; LONG = 1; LENGTHY = 1; }
 message Inner { string name = 1; repeated Inner below = 2; }
 message All {
   int64 big = 1; uint64 bigger = 2; int32 small = 3; double share = 4; bool yes = 5;
@@ -137,6 +128,11 @@ message All {
   google.protobuf.Int64Value wrapped = 17; google.protobuf.Struct free = 18;
 }
 message Wide { repeated All all = 1; }
+message Odd {
+  google.protobuf.Any any = 1; google.protobuf.Timestamp at = 2; google.protobuf.FieldMask mask = 3;
+  double number = 4; google.protobuf.DoubleValue wrapped = 5; map<int32, string> texts = 6;
+  Kind kind = 7; google.protobuf.Value free = 8; string last = 9;
+}
 "#;
 
     fn message(name: &str) -> MessageDescriptor {
@@ -190,6 +186,79 @@ message Wide { repeated All all = 1; }
         assert!(wrong.expect_err("must be refused").contains("no `t.All`"));
         let none = json(&all, Vec::new(), false, 1 << 20).await;
         assert!(none.expect_err("must be refused").contains("0 messages"));
+    }
+
+    async fn odd(bytes: Vec<u8>) -> String {
+        let text = json(&message("t.Odd"), vec![bytes.into()], false, 1 << 20).await;
+        String::from_utf8(text.expect("an answer").to_vec()).expect("text")
+    }
+
+    /// A field of a length, with its bytes.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2];
+        let mut length = bytes.len();
+        while length >= 0x80 {
+            out.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        out.push(length as u8);
+        out.extend_from_slice(bytes);
+        out
+    }
+
+    fn any(name: &str, held: &[u8]) -> Vec<u8> {
+        let url = format!("type.googleapis.com/{name}");
+        [field(1, url.as_bytes()), field(2, held)].concat()
+    }
+
+    #[tokio::test]
+    async fn one_odd_value_is_null_and_the_rest_is_there() {
+        let rest = r#""number":0.0,"texts":{},"kind":"KIND_UNSPECIFIED","last":"x"}"#;
+        let with = async |bytes: Vec<u8>| odd([bytes, field(9, b"x")].concat()).await;
+        let unknown = with(field(1, &any("t.Nothing", b""))).await;
+        assert_eq!(unknown, format!("{{\"any\":null,{rest}"));
+        // Beyond the year 9999.
+        let late = [&[0x08][..], &[0xff; 5], &[0x7f]].concat();
+        assert_eq!(with(field(2, &late)).await, format!("{{\"at\":null,{rest}"));
+        let mask = with(field(3, &field(1, b"fooBar"))).await;
+        assert_eq!(mask, format!("{{\"mask\":null,{rest}"));
+    }
+
+    #[tokio::test]
+    async fn what_any_holds_is_shown_within_as_many_levels_as_messages_have() {
+        let inner = encode(&message("t.Inner"), r#"{"name": "a"}"#).expect("a request");
+        let held = odd(field(1, &any("t.Inner", &inner))).await;
+        let shown = r#"{"any":{"@type":"type.googleapis.com/t.Inner","name":"a","below":[]}"#;
+        assert!(held.starts_with(shown), "{held}");
+        let duration = odd(field(1, &any("google.protobuf.Duration", &[0x08, 0x02]))).await;
+        let shown =
+            r#"{"any":{"@type":"type.googleapis.com/google.protobuf.Duration","value":"2s"}"#;
+        assert!(duration.starts_with(shown), "{duration}");
+        // Each is decoded afresh, so that no decoder counts them.
+        let nested = (0..5_000).fold(Vec::new(), |held, _| any("google.protobuf.Any", &held));
+        let nested = odd(field(1, &nested)).await;
+        assert_eq!(nested.matches("@type").count(), 99, "{}", nested.len());
+    }
+
+    #[tokio::test]
+    async fn equal_messages_have_equal_texts() {
+        let members: Vec<String> = (0..40).map(|key| format!("\"{key}\": \"t\"")).collect();
+        let text = format!("{{\"texts\": {{{}}}, \"kind\": \"LENGTHY\"}}", members.join(","));
+        let bytes = encode(&message("t.Odd"), &text).expect("a request");
+        let first = odd(bytes.clone()).await;
+        assert!(first.contains(r#""texts":{"0":"t","1":"t","2":"t","3":"t","4":"t""#), "{first}");
+        assert!(first.contains(r#""kind":"LONG""#), "{first}");
+        let again = encode(&message("t.Odd"), &text).expect("a request");
+        assert_eq!(odd(again).await, first);
+    }
+
+    #[tokio::test]
+    async fn numbers_that_json_cannot_say_are_named() {
+        let nan = f64::NAN.to_le_bytes();
+        let plain = [&[4 << 3 | 1][..], &nan].concat();
+        let wrapped = field(5, &[&[1 << 3 | 1][..], &(-f64::INFINITY).to_le_bytes()].concat());
+        let found = odd([plain, wrapped].concat()).await;
+        assert!(found.contains(r#""number":"NaN","wrapped":"-Infinity""#), "{found}");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use prost::Message;
 use prost_reflect::prost_types::FileDescriptorProto;
-use schema::protobuf::Descriptors;
+use schema::protobuf::{self, Descriptors};
 
 use super::frame::{framed, messages};
 use crate::transport::{Call, CallError, CallErrorKind, Content, GrpcStatus, Transport};
@@ -20,9 +20,6 @@ const VERSIONS: [&str; 2] = ["v1", "v1alpha"];
 /// Files that are read of one service, and rounds of questions.
 const MOST_FILES: usize = 1_000;
 const MOST_ROUNDS: usize = 50;
-
-/// Services that every server may have, and that nobody means.
-const MACHINERY: [&str; 2] = ["grpc.reflection.", "grpc.health."];
 
 /// Why a service does not say what it is.
 #[derive(Clone, Debug)]
@@ -35,6 +32,17 @@ pub struct Unreflected {
     pub retryable: bool,
     /// Whether there is a server of gRPC at all.
     pub is_grpc: bool,
+}
+
+impl Unreflected {
+    pub(super) fn late(limit: std::time::Duration) -> Self {
+        Unreflected {
+            words: "it does not say in time what its messages are".to_owned(),
+            detail: format!("not within {limit:?}"),
+            retryable: true,
+            is_grpc: true,
+        }
+    }
 }
 
 /// A question.
@@ -135,14 +143,29 @@ impl Server<'_> {
             .map(|name| Question { file_containing_symbol: Some(name), ..Question::default() });
         let mut questions: Vec<Question> = first.collect();
         let mut files: BTreeMap<String, FileDescriptorProto> = BTreeMap::new();
+        let mut bytes = 0;
         for _ in 0..MOST_ROUNDS {
             if questions.is_empty() {
                 let files = files.into_values().collect();
                 return Descriptors::of_files(files)
                     .map_err(|fault| wrong("what it says of its messages cannot be", fault.words));
             }
-            for said in self.round(&questions).await? {
-                add(said, &mut files)?;
+            let said = self.round(&questions).await?;
+            // A service that the server does not have any more is no reason to know none of the others.
+            let mut refused = None;
+            for (question, said) in questions.iter().zip(said) {
+                match said.error {
+                    Some(error) if question.file_containing_symbol.is_some() => {
+                        refused = Some(error)
+                    }
+                    Some(error) => {
+                        return Err(wrong("it does not know its own messages", error.message));
+                    }
+                    None => add(said, &mut files, &mut bytes)?,
+                }
+            }
+            if let (Some(error), true) = (refused, files.is_empty()) {
+                return Err(wrong("it does not know its own messages", error.message));
             }
             questions = missing(&files);
         }
@@ -156,7 +179,7 @@ impl Server<'_> {
         let services = said.into_iter().filter_map(|said| said.services);
         let names = services.flat_map(|services| services.service).map(|service| service.name);
         let names: Vec<String> = names
-            .filter(|name| !MACHINERY.iter().any(|machinery| name.starts_with(machinery)))
+            .filter(|name| !protobuf::MACHINERY.iter().any(|start| name.starts_with(start)))
             .collect();
         match names.is_empty() {
             true => Err(wrong("it has no services", "the list is empty".to_owned())),
@@ -205,11 +228,17 @@ impl Server<'_> {
     }
 }
 
-fn add(said: Said, files: &mut BTreeMap<String, FileDescriptorProto>) -> Result<(), Failed> {
-    if let Some(error) = said.error {
-        return Err(wrong("it does not know its own messages", error.message));
-    }
+fn add(
+    said: Said,
+    files: &mut BTreeMap<String, FileDescriptorProto>,
+    total: &mut usize,
+) -> Result<(), Failed> {
     for bytes in said.files.into_iter().flat_map(|files| files.file) {
+        *total += bytes.len();
+        if *total > protobuf::MAX_BYTES {
+            let detail = format!("more than {} bytes", protobuf::MAX_BYTES);
+            return Err(wrong("what it says of its messages is too long", detail));
+        }
         let file = FileDescriptorProto::decode(bytes);
         let file = file.map_err(|error| wrong("its answer is broken", error.to_string()))?;
         files.insert(file.name().to_owned(), file);

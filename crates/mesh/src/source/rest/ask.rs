@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::run::Run;
+use crate::exact;
 
 /// A field that is asked for, by all the places of the document that ask for it.
 pub(super) struct Asked<'d> {
@@ -118,7 +119,9 @@ impl<'a> Run<'a> {
             AstValue::Enum(name) => name.as_str().into(),
             AstValue::String(text) => text.as_str().into(),
             AstValue::Int(number) => serde_json::from_str(number.as_str()).unwrap_or(Json::Null),
-            AstValue::Float(number) => serde_json::from_str(number.as_str()).unwrap_or(Json::Null),
+            AstValue::Float(digits) => {
+                exact::number(digits.as_str()).map_or(Json::Null, Json::Number)
+            }
             AstValue::Variable(name) => return self.variable(name),
             AstValue::List(items) => {
                 let items = items.iter().map(|item| self.constant(item).unwrap_or(Json::Null));
@@ -172,6 +175,8 @@ impl<'a> Run<'a> {
                 });
                 Json::Object(members.collect())
             }
+            // A whole number is an ID, too.
+            (Json::Number(number), _) if name == "ID" => number.to_string().into(),
             (value, _) => value,
         }
     }

@@ -259,7 +259,12 @@ impl<'a> Run<'a> {
                 }),
                 Next::Cursor { parameter, path } => {
                     let cursor = place.follow(path).and_then(|place| place.word());
-                    let cursor = cursor.filter(|cursor| !cursor.is_empty() && cursor != "false");
+                    // A message of gRPC has a number that says nothing where there is none.
+                    let ends: &[&str] = match &fetch.call {
+                        Call::Method(_) => &["", "false", "0"],
+                        Call::Http { .. } => &["", "false"],
+                    };
+                    let cursor = cursor.filter(|cursor| !ends.contains(&cursor.as_str()));
                     cursor.map(|cursor| Ok(turned(fetch, &first, parameter, &cursor)))
                 }
             };
@@ -336,6 +341,9 @@ impl<'a> Run<'a> {
         for (at, object) in objects.iter().enumerate() {
             let Some(value) = self.of_object(scope.type_name, object, &batch.by) else { continue };
             let Some(key) = value.word() else { continue };
+            if self.misses(scope, fetch, object) {
+                continue;
+            }
             let rest: Vec<Option<Json>> =
                 others.iter().map(|hole| self.fill(scope, object, hole)).collect();
             let rest = serde_json::to_string(&rest).unwrap_or_default();
@@ -484,6 +492,9 @@ fn turned(fetch: &Fetch, first: &Sent, name: &str, cursor: &str) -> Sent {
         Call::Method(_) => {
             let body = first.body.as_deref().unwrap_or("{}");
             let mut body: Json = serde_json::from_str(body).unwrap_or_default();
+            if body.is_null() {
+                body = Json::Object(Map::new());
+            }
             if let Some(members) = body.as_object_mut() {
                 members.insert(name.to_owned(), cursor.into());
             }

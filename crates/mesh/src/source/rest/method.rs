@@ -77,8 +77,10 @@ impl Run<'_> {
         method: &MethodDescriptor,
         call: &mut transport::Call,
     ) -> Result<(), Fault> {
+        // What a whole body is not given for is a request without fields.
         let text = std::str::from_utf8(&call.body).unwrap_or_default();
-        let request = grpc::encode(&method.input(), if text.is_empty() { "{}" } else { text });
+        let text = if matches!(text, "" | "null") { "{}" } else { text };
+        let request = grpc::encode(&method.input(), text);
         let request = request.map_err(|detail| {
             let words = format!(
                 "`{}` cannot be asked for this, which is no `{}`: {detail}",
@@ -87,7 +89,8 @@ impl Run<'_> {
             );
             Fault::new(Kind::InvalidInput, words)
         })?;
-        call.body = grpc::framed(&request);
+        // The members of a map are encoded in any order.
+        call.question = Some(std::mem::replace(&mut call.body, grpc::framed(&request)));
         call.content = Content::Grpc;
         call.headers.remove(header::ACCEPT);
         call.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -7,6 +7,7 @@ use apollo_compiler::Name;
 use schema::fetch::Path;
 use serde_json::Value as Json;
 
+use crate::exact;
 use crate::tape::{At, Form, Tape};
 
 /// A value in an answer.
@@ -119,7 +120,7 @@ impl Place {
 
     pub(super) fn json(&self) -> Json {
         // What stands in a tape is JSON.
-        serde_json::from_slice(self.raw()).unwrap_or(Json::Null)
+        exact::json(self.raw()).unwrap_or(Json::Null)
     }
 
     pub(super) fn value(self) -> Value {

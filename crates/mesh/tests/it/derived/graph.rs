@@ -18,7 +18,7 @@ const STANDING: &str = "extend schema @module(name: \"standing\", owner: \"criti
   @source(name: \"standing\", kind: GRAPHQL, url: \"http://standing\")
 type Query { motto: String }
 extend type Member @key(fields: \"id\") { id: ID! @external  rating: Float  badges: [Badge!]  rank: Int @scope(to: [\"board\"]) }
-type Badge { points: Int! }
+type Badge { points: Int!  serial: ID  label: String }
 ";
 
 /// What the club has of the service.
@@ -28,6 +28,9 @@ const OF_MEMBER: &str = "
   summary: String @derived(from: \"{ standing points }\", expr: \"concat(standing, ': ', CAST(points AS String))\")
   secret: Int @derived(from: \"{ rank }\", expr: \"rank + 1\")
   must: Float @derived(from: \"{ rating }\", expr: \"rating\", onError: PROPAGATE)
+  share: Long @derived(from: \"{ badges { points } }\", expr: \"100 / (sum(badges.points) - 1)\")
+  shown: String @derived(from: \"{ share }\", expr: \"CAST(share AS String)\")
+  serials: String @derived(from: \"{ badges { serial label } }\", expr: \"concat(max(badges.serial), COALESCE(max(badges.label), '-'))\")
 ";
 
 const OF_TRIP: &str = "
@@ -50,7 +53,8 @@ impl Standing {
     fn rated(representation: &Json) -> Json {
         let id = representation["id"].as_str().expect("an id");
         let number: i64 = id.trim_start_matches('m').parse().expect("a number");
-        let badges = [json!({"points": number}), json!({"points": 10})];
+        // A number that is an ID, and nothing said of the label.
+        let badges = [json!({"points": number, "serial": 7}), json!({"points": 10, "serial": 8})];
         json!({
             "__typename": "Member",
             "rating": number as f64 / 2.0,
@@ -191,6 +195,16 @@ async fn what_is_not_asked_is_not_read() {
             1,
         ),
         ("query($no: Boolean = false) { member(id: \"m1\") { rating @include(if: $no) must } }", 1),
+        // Derived of what is derived, which somebody else does not ask for now.
+        (
+            "query($no: Boolean = false) { member(id: \"m1\") { standing @include(if: $no) summary } }",
+            1,
+        ),
+        (
+            "query($no: Boolean = false, $yes: Boolean = true) { member(id: \"m1\") {
+                standing @include(if: $no) summary @include(if: $yes) again: summary @include(if: $no) } }",
+            1,
+        ),
     ] {
         let answer = ask(&engine, query).await;
         assert_eq!(answer["errors"], Json::Null, "{query}: {answer}");
@@ -217,6 +231,33 @@ async fn a_service_that_fails_is_named_where_its_input_is_missing() {
     assert_eq!(error["extensions"]["source"], "standing", "{answer}");
     let answer = ask(&engine, "{ member(id: \"m1\") { fullName must } }").await;
     assert_eq!(answer["data"], json!({"member": null}), "{answer}");
+}
+
+#[tokio::test]
+async fn an_expression_that_fails_below_another_says_why() {
+    let (engine, _) = graph().await;
+    for (field, words) in [
+        ("share", "failed to divide `100` by zero"),
+        ("shown", "`Member.shown` lacks an input: failed to divide `100` by zero"),
+    ] {
+        let answer = ask(&engine, &format!("{{ members {{ nodes {{ {field} }} }} }}")).await;
+        assert_eq!(answer["errors"].as_array().map(Vec::len), Some(1), "{answer}");
+        assert_eq!(answer["errors"][0]["message"], words, "{answer}");
+        assert_eq!(answer["errors"][0]["path"], json!(["members", "nodes", 0, field]));
+        assert_eq!(answer["data"]["members"]["nodes"][0][field], Json::Null);
+    }
+}
+
+#[tokio::test]
+async fn inputs_are_what_callers_are_shown() {
+    let (engine, _) = graph().await;
+    let answer = ask(&engine, "{ member(id: \"m2\") { badges { serial label } serials } }").await;
+    assert_eq!(answer["errors"], Json::Null, "{answer}");
+    let expected = json!({"member": {
+        "badges": [{"serial": "7", "label": null}, {"serial": "8", "label": null}],
+        "serials": "8-",
+    }});
+    assert_eq!(answer["data"], expected);
 }
 
 #[test]

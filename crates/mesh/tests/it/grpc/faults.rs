@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base::Principal;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -14,6 +15,7 @@ use h2::Reason;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use mesh::transport::{BreakerSettings, BreakerState, SourceSettings};
+use mesh::{Request, Terms};
 use parking_lot::Mutex;
 use serde_json::{Map, Value as Json, json};
 
@@ -22,8 +24,12 @@ use crate::transport::server::{Peer, Server};
 
 const PROTO: &str = "syntax = \"proto3\"; package t;
 message Q {}
-message A { int32 n = 1; string text = 2; }
-service S { rpc Good(Q) returns (A); rpc Bad(Q) returns (A); rpc Set(Q) returns (A); }
+message P { int32 page = 1; }
+message A { int32 n = 1; string text = 2; repeated int32 items = 3; int32 next = 4; }
+service S {
+  rpc Good(Q) returns (A); rpc Bad(Q) returns (A); rpc Set(Q) returns (A); rpc Paged(P) returns (A);
+  rpc Ticks(Q) returns (stream A);
+}
 ";
 
 const MODULE: &str = r#"extend schema @module(name: "t", owner: "critics")
@@ -31,7 +37,9 @@ const MODULE: &str = r#"extend schema @module(name: "t", owner: "critics")
 type Query {
   good: Int @fetch(method: "t.S/Good", result: "n")
   bad: Int @fetch(method: "t.S/Bad", result: "n")
+  paged: [Int!] @fetch(method: "t.S/Paged", result: "items", next: "page=next")
 }
+type Subscription { ticks: Int @fetch(method: "t.S/Ticks", result: "n") }
 type Mutation { set: Int @fetch(method: "t.S/Set", result: "n") }
 "#;
 
@@ -106,6 +114,15 @@ async fn lab(
     deed: impl Fn(usize) -> Deed + Send + Sync + 'static,
     change: impl Fn(&mut SourceSettings),
 ) -> (Lab, Arc<AtomicUsize>, Arc<Mutex<Vec<HeaderMap>>>) {
+    lab_of(MODULE, deed, change).await
+}
+
+/// Likewise, with this module.
+async fn lab_of(
+    module: &str,
+    deed: impl Fn(usize) -> Deed + Send + Sync + 'static,
+    change: impl Fn(&mut SourceSettings),
+) -> (Lab, Arc<AtomicUsize>, Arc<Mutex<Vec<HeaderMap>>>) {
     let (count, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (deed, counter, kept) = (Arc::new(deed), Arc::clone(&count), Arc::clone(&heard));
     let server = Server::start(move |peer: Peer| {
@@ -126,7 +143,7 @@ async fn lab(
         }
     })
     .await;
-    let modules = [("t.graphql", MODULE), ("t.proto", PROTO)];
+    let modules = [("t.graphql", module), ("t.proto", PROTO)];
     let modules = modules.map(|(name, text)| (name.to_owned(), text.to_owned()));
     let lab = Lab::over(&modules, server, Arc::default(), change);
     (lab, count, heard)
@@ -232,6 +249,45 @@ async fn a_read_is_tried_again_and_a_change_is_not() {
     let (changing, count, _) = lab(first, |_| {}).await;
     let found = changing.ask("mutation { set }", Map::new()).await;
     assert_eq!(found["data"]["set"], Json::Null);
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_stream_has_no_last_moment_and_one_that_ends_in_its_head_is_a_failure() {
+    let head = [("content-type", "application/grpc"), ("grpc-status", "14")];
+    let alone = Deed { head: head.to_vec(), trailers: None, ..said(b"") };
+    let deed = move |number| if number == 0 { alone.clone() } else { well() };
+    let (lab, count, heard) = lab(deed, |_| {}).await;
+    // As of any read that the service could not answer now, the beginning is tried again.
+    let request = Request::new("subscription { ticks }", Principal::local());
+    let started = lab.engine.subscribe(request, &Terms::default()).await;
+    let mut stream = started.unwrap_or_else(|refused| panic!("{:?}", refused.json()));
+    let event = stream.next().await.expect("an event").json().expect("JSON");
+    assert_eq!(event, json!({"data": {"ticks": 1}}));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    let heard = heard.lock();
+    assert!(heard.iter().all(|headers| !headers.contains_key("grpc-timeout")), "{heard:?}");
+    assert_eq!(heard[0]["te"], "trailers");
+}
+
+#[tokio::test]
+async fn the_last_page_has_a_token_that_says_nothing() {
+    // `items` is [7], and `next` is 1, then 0 by being left out.
+    let deed = |number| said(&frame([&b"\x1a\x01\x07\x20\x01"[..], b"\x1a\x01\x07"][number]));
+    let (lab, count, _) = lab(deed, |_| {}).await;
+    assert_eq!(lab.ask("{ paged }", Map::new()).await, json!({"data": {"paged": [7, 7]}}));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn callers_that_wait_for_descriptors_share_what_comes_of_it() {
+    let module = MODULE.replace(", descriptors: \"t.proto\"", "").replace("retry: 2", "retry: 0");
+    let (lab, count, _) = lab_of(&module, |_| failed("14", ""), |_| {}).await;
+    let asked = (0..16).map(|_| lab.ask("{ bad }", Map::new()));
+    for found in futures::future::join_all(asked).await {
+        assert_eq!(found["data"], json!({"bad": null}), "{found}");
+        assert!(found["errors"][0]["message"].as_str().unwrap_or("").contains("UNAVAILABLE"));
+    }
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 

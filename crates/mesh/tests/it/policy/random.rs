@@ -10,7 +10,7 @@ use super::{Database, caller, read};
 
 const DOCUMENTS: usize = 300;
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 25] = [
     "id",
     "name",
     "team",
@@ -20,6 +20,14 @@ const FIELDS: [&str; 17] = [
     "note",
     "home { city }",
     "face",
+    "phone",
+    "nick",
+    "iban",
+    "badge",
+    "desk { id }",
+    "dial",
+    "bank",
+    "turn",
     "letters { id body mark person { id salary } }",
     "letters(first: 1, orderBy: [{mark: DESC}]) { id }",
     "letters(where: {mark: {gte: 3}}) { id personId }",
@@ -31,7 +39,7 @@ const FIELDS: [&str; 17] = [
     "role",
 ];
 
-const WANTED: [&str; 12] = [
+const WANTED: [&str; 17] = [
     "salary: {gt: 1000}",
     "salary: {isNull: false}",
     "bonus: {lt: 9102}",
@@ -40,6 +48,11 @@ const WANTED: [&str; 12] = [
     "home: {city: {ne: \"Atown1\"}}",
     "home: {isNull: true}",
     "face: {isNull: true}",
+    "phone: {contains: \"*\"}",
+    "nick: {isNull: true}",
+    "nick: {ne: \"***\"}",
+    "iban: {gt: \"DE\"}",
+    "badge: {lt: 9803}",
     "team: {eq: \"red\"}",
     "name: {startsWith: \"A\"}",
     "rank: {gt: 9203}",

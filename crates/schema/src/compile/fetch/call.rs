@@ -139,6 +139,13 @@ fn fetch(
         Some(value) => (Some(body::body(value, &mut texts, report)?), Vec::new()),
         None if is_method => {
             let (body, implied) = by_name(scope);
+            if let Some(name) = twice(&body) {
+                let words = format!("two fields of the key would be `{name}` of the request");
+                report
+                    .at(Code::Fetch, applied.at(), words)
+                    .hint("say which is which: `body: {id: \"{id}\", orgId: \"{org.id}\"}`");
+                return None;
+            }
             (Some(body), implied)
         }
         None => (None, Vec::new()),
@@ -175,7 +182,11 @@ fn fetch(
         return None;
     }
     if let Some(name) = applied.text("idempotencyKey") {
-        fetch.idempotency_key = Some(header_name(name, report)?);
+        let header = header_name(name, report)?;
+        if is_method && !is_free(&header, name, report) {
+            return None;
+        }
+        fetch.idempotency_key = Some(header);
     }
     Some((fetch, found))
 }
@@ -199,6 +210,14 @@ fn by_name(scope: Scope<'_, '_>) -> (Body, Vec<Hole>) {
         (wire.into(), Body::Whole(hole.clone()))
     });
     (Body::Object(members.collect()), holes)
+}
+
+/// A field that a request would have twice.
+fn twice(body: &Body) -> Option<&str> {
+    let Body::Object(members) = body else { return None };
+    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+    let is_twice = |name: &&str| names.iter().filter(|known| known == &name).count() > 1;
+    names.iter().copied().find(is_twice)
 }
 
 /// The one thing that is called, and its text.
@@ -276,10 +295,7 @@ fn headers<'a>(
             right = false;
             continue;
         };
-        if spec.kind == SourceKind::Grpc && name.starts_with("grpc-") {
-            report
-                .at(Code::Fetch, text.at, format!("`{name}` belongs to gRPC itself"))
-                .hint("leave it out, or choose another name");
+        if spec.kind == SourceKind::Grpc && !is_free(&name, text, report) {
             right = false;
             continue;
         }
@@ -304,6 +320,17 @@ fn headers<'a>(
         headers.push((name, value));
     }
     right.then_some(headers)
+}
+
+/// Whether a call of gRPC may have a header of this name.
+fn is_free(name: &str, text: Text<'_>, report: &mut Report<'_>) -> bool {
+    let words = match name {
+        name if name.starts_with("grpc-") => format!("`{name}` belongs to gRPC itself"),
+        name if name.ends_with("-bin") => format!("`{name}` would hold bytes, and none are sent"),
+        _ => return true,
+    };
+    report.at(Code::Fetch, text.at, words).hint("leave it out, or choose another name");
+    false
 }
 
 fn header_name(text: Text<'_>, report: &mut Report<'_>) -> Option<Arc<str>> {

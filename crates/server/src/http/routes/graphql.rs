@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use base::{Error, Kind, Result};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::authenticate::{caller, principal};
 use super::super::guard::is_deliberate;
@@ -104,7 +104,10 @@ impl Parameters {
 
     fn request(self) -> Result<GraphqlRequest> {
         let object = |name: &str, text: Option<String>| {
-            let parsed = text.as_deref().map(serde_json::from_str).transpose();
+            let parsed = text.map(|text| {
+                mesh::exact_json(text.as_bytes()).and_then(serde_json::from_value::<Map<_, _>>)
+            });
+            let parsed = parsed.transpose();
             parsed.map_err(|error| Error::invalid(format!("`{name}` is no JSON object: {error}")))
         };
         Ok(GraphqlRequest {

@@ -71,7 +71,7 @@ fn is_question(name: &str) -> bool {
 
 /// The body as JSON of any shape.
 pub(super) fn json(body: &[u8]) -> Result<Value, ErrorBody> {
-    serde_json::from_slice(body)
+    mesh::exact_json(body)
         .map_err(|error| Error::invalid(format!("the body is no JSON: {error}")).into())
 }
 

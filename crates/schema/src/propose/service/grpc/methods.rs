@@ -7,16 +7,14 @@ use indexmap::IndexMap;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
 use super::types::{Types, capital, is_id, named, own};
-use crate::protobuf::Descriptors;
+use crate::protobuf::{Descriptors, MACHINERY};
 
-/// Services that every server may have.
-const MACHINERY: [&str; 2] = ["grpc.reflection.", "grpc.health."];
+/// Methods that begin with one of these words find what they are given the keys of, alone or after `Batch`.
+const FINDING: [&str; 5] = ["Get", "Find", "Lookup", "Read", "Fetch"];
 
-/// Methods that begin with one of these words read; all others change something.
-const READING: [&str; 14] = [
-    "Get", "List", "Search", "Find", "Batch", "Lookup", "Read", "Query", "Count", "Check",
-    "Describe", "Fetch", "Has", "Is",
-];
+/// Methods that begin with one of these words read, too; all others change something. What may be either
+/// (`CheckIn`) is taken for a change, which is not made twice.
+const READING: [&str; 7] = ["List", "Search", "Query", "Count", "Describe", "Has", "Is"];
 
 /// Which root a method belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +100,8 @@ impl Methods {
             self.notes.push(format!("`{full}` takes a stream of messages, and is left out."));
             return;
         }
-        let is_read = READING.iter().any(|word| begins_with(method.name(), word));
+        let is_read =
+            finds(method.name()) || READING.iter().any(|word| begins_with(method.name(), word));
         let root = match (method.is_server_streaming(), is_read) {
             (true, _) => Root::Subscription,
             (_, true) => Root::Query,
@@ -113,7 +112,7 @@ impl Methods {
         let arguments = arguments(method, &wanted, types);
         let text = format!("{name}{arguments}: {}\n    {}", wanted.ty, call(&full, &wanted));
         self.fields.push(RootField { root, name, text });
-        if root == Root::Query {
+        if root == Root::Query && finds(method.name()) {
             self.entity(method, full, &wanted);
         }
     }
@@ -162,7 +161,7 @@ impl Methods {
         }
         let is_guessed = self.fields.iter().any(|field| field.root == Root::Mutation);
         if is_guessed {
-            let words = READING[..6].join(", ");
+            let words = [&FINDING[..], &READING[..2]].concat().join(", ");
             self.notes.push(format!(
                 "Methods that begin with {words} or the like are queries, all others mutations: move what is no change."
             ));
@@ -263,6 +262,12 @@ fn sole(message: &MessageDescriptor) -> Option<FieldDescriptor> {
 fn lower(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}
+
+/// Whether a method of this name finds what it is given the keys of.
+fn finds(name: &str) -> bool {
+    let name = name.strip_prefix("Batch").unwrap_or(name);
+    FINDING.iter().any(|word| begins_with(name, word))
 }
 
 /// Whether a name begins with a word, and not only with its letters.

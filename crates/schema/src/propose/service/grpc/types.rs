@@ -109,9 +109,9 @@ impl Types {
             Kind::Bool => "Boolean".to_owned(),
             Kind::String => "String".to_owned(),
             Kind::Float | Kind::Double => "Float".to_owned(),
-            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Uint32 | Kind::Fixed32 => {
-                "Int".to_owned()
-            }
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => "Int".to_owned(),
+            // Half of the numbers of 32 bits without a sign are beyond `Int`.
+            Kind::Uint32 | Kind::Fixed32 => self.scalar("Long"),
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => {
                 self.scalar("Long")
             }
@@ -129,8 +129,8 @@ impl Types {
             Some("Duration" | "FieldMask" | "StringValue") => return "String".to_owned(),
             Some("BoolValue") => return "Boolean".to_owned(),
             Some("FloatValue" | "DoubleValue") => return "Float".to_owned(),
-            Some("Int32Value" | "UInt32Value") => return "Int".to_owned(),
-            Some("Int64Value" | "UInt64Value") => return self.scalar("Long"),
+            Some("Int32Value") => return "Int".to_owned(),
+            Some("UInt32Value" | "Int64Value" | "UInt64Value") => return self.scalar("Long"),
             Some("BytesValue") => return self.scalar("Bytes"),
             Some(_) => return self.scalar("JSON"),
             None if message.fields().len() == 0 => return self.scalar("JSON"),

@@ -20,8 +20,8 @@ pub(super) const ACK: &str = "{\"type\":\"connection_ack\"}";
 
 /// Reads a message.
 pub(super) fn read(text: &str) -> Result<Said, String> {
-    let message: Value =
-        serde_json::from_str(text).map_err(|error| format!("A message is no JSON: {error}"))?;
+    let message = mesh::exact_json(text.as_bytes())
+        .map_err(|error| format!("A message is no JSON: {error}"))?;
     let payload = message.get("payload").filter(|payload| !payload.is_null());
     let object = match payload {
         Some(payload) if !payload.is_object() => Err("`payload` is no object".to_owned()),
