@@ -12,6 +12,8 @@ type Person @key(fields: "id") @table(plural: "people") {
   id: ID!
   name: String
   pay: Int @visible(to: ["finance"], if: "id = viewer.id")
+  phone: String @visible(to: ["finance"], if: "id = viewer.id", else: MASK)
+  iban: String @visible(to: ["finance"], else: ERROR)
 }
 type Audit @key(fields: "id") @table(plural: "audits") @scope(to: ["auditors"]) { id: ID! text: String }
 type Letter @key(fields: "id") @table(plural: "letters") @visible(to: ["support"], if: "personId = viewer.id") {
@@ -27,7 +29,7 @@ fn lab() -> Lab {
     lab.call("apply", apply_request(SDL)).done();
     lab.import(
         &json!({"typeName": "Person", "format": "csv"}),
-        b"id,name,pay\nann,Ann,9001\nbob,Bob,7\n",
+        b"id,name,pay,phone,iban\nann,Ann,9001,9002,9003\nbob,Bob,7,700,9004\n",
     );
     lab.import(&json!({"typeName": "Plain", "format": "csv"}), b"id,text\na,seen\n");
     lab.import(
@@ -97,6 +99,34 @@ fn tables_of_the_lake_hold_back_what_policies_say() {
     assert_eq!(all["data"]["letters"]["totalCount"], 2, "{all}");
     assert_eq!(all["data"]["person"]["pay"], 9001, "{all}");
     assert_eq!(all["data"]["found"]["nodes"].as_array().map(Vec::len), Some(2), "{all}");
+}
+
+#[test]
+fn what_stands_in_place_of_values_is_the_same_in_tables_of_the_lake() {
+    let lab = lab();
+    let held = token(&lab, "read", &[]);
+    let query = "{
+      people { nodes { id phone } }
+      masked: people(where: {phone: {eq: \"***\"}}) { nodes { id } totalCount }
+      person(id: \"ann\") { name iban }
+      denied: people(where: {iban: {isNull: true}}) { totalCount }
+    }";
+    let answer = ask(&lab, &held, query);
+    let seen = json!({
+        "people": {"nodes": [{"id": "ann", "phone": "***"}, {"id": "bob", "phone": "700"}]},
+        "masked": {"nodes": [{"id": "ann"}], "totalCount": 1},
+        "person": {"name": "Ann", "iban": null},
+        "denied": {"totalCount": 2},
+    });
+    assert_eq!(answer["data"], seen, "{answer}");
+    let errors = answer["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{answer}");
+    assert_eq!(errors[0]["path"], json!(["person", "iban"]));
+    assert_eq!(errors[0]["extensions"]["code"], "DENIED");
+    let all = ask(&lab, &token(&lab, "read", &["finance"]), query);
+    assert_eq!(all["data"]["person"]["iban"], "9003", "{all}");
+    assert_eq!(all["data"]["masked"]["totalCount"], 0, "{all}");
+    assert_eq!(all["errors"], Value::Null);
 }
 
 #[test]
