@@ -11,7 +11,7 @@
 
 mod database;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -44,6 +44,8 @@ const REMEMBERED: usize = 100;
 pub(crate) struct Services {
     /// What the settings say of each source: those of a transport, whose URL the schema gives.
     reached: BTreeMap<String, SourceSettings>,
+    /// The sources of which they say how large an answer may be.
+    sized: BTreeSet<String>,
     /// Who logs in to those that are databases.
     logins: BTreeMap<String, Login>,
     clock: Clock,
@@ -101,7 +103,9 @@ impl Services {
             Ok((name.clone(), login))
         });
         let logins = logins.collect::<Result<_>>()?;
-        Ok(Services { reached, logins, clock, rng, clients: Mutex::default() })
+        let sized = settings.sources.iter().filter(|(_, source)| source.answer_bytes.is_some());
+        let sized = sized.map(|(name, _)| name.clone()).collect();
+        Ok(Services { reached, sized, logins, clock, rng, clients: Mutex::default() })
     }
 
     /// The services of a schema, in its order; those that are tables answer as `engine` says.
@@ -244,8 +248,7 @@ impl Services {
         }
         if spec.kind == SourceKind::Grpc {
             settings.protocol = Protocol::Http2;
-            let usual = SourceSettings::new("").answer_bytes;
-            if settings.answer_bytes == usual {
+            if !self.sized.contains(spec.name.as_ref()) {
                 (settings.answer_bytes, settings.wire_bytes) = (GRPC_BYTES, GRPC_BYTES);
             }
         }
@@ -411,6 +414,20 @@ mod tests {
                 HeaderRule::Viewer(name("x-user"), ViewerPart::Subject),
             ]
         );
+        Ok(())
+    }
+
+    #[test]
+    fn answers_of_grpc_are_smaller_unless_the_settings_say_how_large() -> Result<()> {
+        let grpc = || SourceSpec { kind: SourceKind::Grpc, ..spec("http://a") };
+        let bytes = |text: &str, spec: &SourceSpec| -> Result<usize> {
+            Ok(open(Path::new("."), text)?.settings(spec).answer_bytes)
+        };
+        assert_eq!(bytes("", &grpc())?, GRPC_BYTES);
+        assert_eq!(bytes("[sources.reviews]\nhttp2 = true\n", &grpc())?, GRPC_BYTES);
+        let said = "[sources.reviews]\nanswer_bytes = \"32MiB\"\n";
+        assert_eq!(bytes(said, &grpc())?, 32 << 20);
+        assert_eq!(bytes("", &spec("http://a"))?, 32 << 20);
         Ok(())
     }
 
