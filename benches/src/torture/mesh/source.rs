@@ -134,6 +134,11 @@ impl Source {
         self.state.heard.swap(0, Ordering::SeqCst)
     }
 
+    /// How many calls it answers now, those of clients that have left counted: it may be late to notice.
+    pub(crate) fn running(&self) -> usize {
+        self.state.now.load(Ordering::SeqCst)
+    }
+
     /// How many calls it had at once since the last look.
     pub(crate) fn most(&self) -> usize {
         self.state.most.swap(0, Ordering::SeqCst)
