@@ -15,6 +15,9 @@ mod scan;
 mod tests;
 
 use bytes::Bytes;
+use serde_json::Value as Json;
+
+use crate::exact;
 
 pub(crate) use parse::{Bounds, Malformed};
 
@@ -158,6 +161,35 @@ impl Tape {
         let is_list = self.form(list) == Form::List;
         let next = if is_list { At(list.0 + 1) } else { list };
         Items { tape: self, next, is_list }
+    }
+
+    /// The members of an object, in their order; nothing for other values.
+    pub(crate) fn members(&self, object: At) -> impl Iterator<Item = (String, At)> {
+        let is_object = self.form(object) == Form::Object;
+        let mut name = At(object.0 + 1);
+        std::iter::from_fn(move || {
+            let text = if is_object { self.text(name)? } else { return None };
+            let value = At(name.0 + 1);
+            name = self.after(value);
+            Some((text, value))
+        })
+    }
+
+    /// A value by itself, its floats as they are written.
+    pub(crate) fn json(&self, at: At) -> Json {
+        match self.form(at) {
+            Form::Object => {
+                let members = self.members(at).map(|(name, value)| (name, self.json(value)));
+                Json::Object(members.collect())
+            }
+            Form::List => self.items(at).map(|item| self.json(item)).collect(),
+            Form::Number => {
+                let digits = std::str::from_utf8(self.raw(at)).unwrap_or_default();
+                exact::number(digits).map_or(Json::Null, Json::Number)
+            }
+            // What stands in a tape is JSON.
+            _ => serde_json::from_slice(self.raw(at)).unwrap_or(Json::Null),
+        }
     }
 
     /// Where the first look-up in an object begins.

@@ -131,12 +131,13 @@ impl Sender<'_> {
             *request.uri_mut() = outgoing.target.clone().into();
             request.headers_mut().insert(header::HOST, self.address.host_header.clone());
         }
+        // Of a stream the beginning alone has a time, and whoever heard of it would end the stream then.
         let left = self.until.saturating_duration_since(Instant::now());
+        let left = (!self.is_stream).then_some(left);
         if outgoing.call.content == Content::Grpc {
-            let told = (!self.is_stream).then_some(left);
-            grpc::mark(request.headers_mut(), told, self.settings.compression);
+            grpc::mark(request.headers_mut(), left, self.settings.compression);
         }
-        if let Some(name) = &self.settings.deadline_header {
+        if let (Some(name), Some(left)) = (&self.settings.deadline_header, left) {
             let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             request.headers_mut().insert(name.clone(), HeaderValue::from(left));
         }

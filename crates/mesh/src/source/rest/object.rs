@@ -7,7 +7,6 @@ use apollo_compiler::Name;
 use schema::fetch::Path;
 use serde_json::Value as Json;
 
-use crate::exact;
 use crate::tape::{At, Form, Tape};
 
 /// A value in an answer.
@@ -96,17 +95,7 @@ impl Place {
 
     /// The members of an object, in their order.
     pub(super) fn members(&self) -> Vec<(String, Place)> {
-        let mut members = Vec::new();
-        if self.form() != Form::Object {
-            return members;
-        }
-        let mut name = At(self.at.0 + 1);
-        while let Some(text) = self.tape.text(name) {
-            let value = At(name.0 + 1);
-            members.push((text, self.to(value)));
-            name = self.tape.after(value);
-        }
-        members
+        self.tape.members(self.at).map(|(name, value)| (name, self.to(value))).collect()
     }
 
     /// What it says as one word: by this, keys are compared.
@@ -119,8 +108,7 @@ impl Place {
     }
 
     pub(super) fn json(&self) -> Json {
-        // What stands in a tape is JSON.
-        exact::json(self.raw()).unwrap_or(Json::Null)
+        self.tape.json(self.at)
     }
 
     pub(super) fn value(self) -> Value {

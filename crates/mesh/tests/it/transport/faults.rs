@@ -404,4 +404,8 @@ async fn the_source_hears_what_the_rules_say_and_nothing_else() {
     let mut expected = [&expected[..], &rest[..], &["x-tenant: a", "{}"]].concat();
     expected[1..].sort_unstable();
     assert_eq!(lines, expected);
+    // A stream has no moment at which it should have ended.
+    let _stream = source.call_stream(&call).await.unwrap();
+    let heard = told.recv().await.unwrap();
+    assert!(heard.contains("x-tenant: a") && !heard.contains("x-left-ms"), "{heard}");
 }

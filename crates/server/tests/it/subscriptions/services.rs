@@ -138,5 +138,7 @@ fn a_service_that_speaks_no_websocket_says_so() {
     let lab = news.lab("events: WEBSOCKET", "sesame");
     let told = heard(&lab, "subscription { counted(to: 2) { text } }");
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0]["errors"][0]["message"].as_str().is_some(), "{told:?}");
+    let error = &told[0]["errors"][0];
+    assert!(error["message"].as_str().unwrap().contains("status 400"), "{error}");
+    assert_eq!(error["extensions"]["source"], "news", "{error}");
 }
