@@ -6,6 +6,7 @@ project whose objects are in an S3 server of its own. What is signed is a reques
 
 import shutil
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pyarrow as pa
@@ -17,6 +18,7 @@ from botocore.config import Config
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import SignError
 from pyiceberg.io.fsspec import S3V4RestSigner
+from pyiceberg.utils.concurrent import ExecutorFactory
 
 from conftest import EVENTS, Lab, SCHEMA, THINGS
 from same import assert_same, empty_for_null, uuids_as_text
@@ -44,6 +46,20 @@ def remote(tmp_path_factory, servers):
     made.stop()
 
 
+@pytest.fixture
+def one_worker(monkeypatch):
+    """PyIceberg with one thread beside the caller's, as `PYICEBERG_MAX_WORKERS=1` makes it.
+
+    fsspec gives every thread the same file system, and PyIceberg takes the signer off and puts it on
+    again for each thread: what another thread asks for meanwhile goes out unsigned
+    (apache/iceberg-python#3896).
+    """
+    ExecutorFactory.get_or_create()
+    with ThreadPoolExecutor(max_workers=1) as one:
+        monkeypatch.setattr(ExecutorFactory, "_instance", one)
+        yield
+
+
 def load(lab, token):
     return load_catalog("headwater", **{"type": "rest", "uri": lab.uri, "token": token} | SIGNED)
 
@@ -55,6 +71,7 @@ def test_a_catalog_that_signs_lends_nothing(remote):
     assert not any("secret" in name or "session" in name for name in told)
 
 
+@pytest.mark.usefixtures("one_worker")
 def test_pyiceberg_reads_and_writes_with_signatures_alone(remote):
     pytest.importorskip("s3fs")
     catalog = load(remote, remote.writer)

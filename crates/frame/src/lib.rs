@@ -21,8 +21,8 @@ pub use expr::{BinaryOp, Expr, Function, Node, Span, UnaryOp};
 pub use interpret::RowInterpreter;
 pub use memory::{Distance, MemoryTable, MemoryTables};
 pub use scan::{
-    BatchStream, ChangesRequest, Evaluate, LimitBy, Nearest, NearestQuery, Order, Scan,
-    ScanRequest, Search, SnapshotRef, State, WENT,
+    BatchStream, ChangesRequest, ChangesSeen, Evaluate, LimitBy, Nearest, NearestQuery, Order,
+    SAME, Scan, ScanRequest, Search, SnapshotRef, State, WENT,
 };
 pub use value::Value;
 pub use write::{Write, WriteOp, WriteReceipt, WriteRequest};

@@ -200,6 +200,25 @@ pub struct ChangesRequest {
 /// The column that tells rows that went from rows that came.
 pub const WENT: &str = "_went";
 
+/// The column behind [`WENT`] that only those get who do not see all of a table: of which rows that came
+/// what they see is as it was before, so that nothing is to be told (Boolean).
+pub const SAME: &str = "_same";
+
+/// How somebody sees what became of the rows of a table of which he does not see all.
+#[derive(Clone)]
+pub struct ChangesSeen {
+    /// The columns that are read for that.
+    pub reads: Vec<Arc<str>>,
+    /// What he sees of one answer to a [`ChangesRequest`] that has these columns, and maybe others.
+    pub show: Arc<dyn Fn(BatchStream) -> BatchStream + Send + Sync>,
+}
+
+impl std::fmt::Debug for ChangesSeen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangesSeen").field("reads", &self.reads).finish_non_exhaustive()
+    }
+}
+
 /// Tables that can be read.
 #[async_trait]
 pub trait Scan: Send + Sync {
@@ -214,9 +233,15 @@ pub trait Scan: Send + Sync {
     /// The id of the table's present snapshot, for cursors that pin it; 0 when it has none.
     async fn snapshot(&self, table: &str) -> Result<i64>;
 
-    /// Whether somebody may hear what becomes of the rows of a table. Errors: `Denied`, in words for callers.
-    fn tells(&self, _table: &str, _principal: &Principal) -> Result<()> {
-        Ok(())
+    /// How somebody sees what becomes of the rows of a table, of which these fields are asked; `None` when
+    /// he sees all of it. [`Scan::changes`] shows him no more; this is for whoever reads them once for many.
+    fn changes_seen(
+        &self,
+        _table: &str,
+        _fields: &[Arc<str>],
+        _principal: &Principal,
+    ) -> Result<Option<ChangesSeen>> {
+        Ok(None)
     }
 
     /// The states that came after the snapshot `from`, oldest first, up to the present one. 0 is the table

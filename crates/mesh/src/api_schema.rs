@@ -1,20 +1,17 @@
 //! SDL to the types that documents are checked against.
 //!
-//! What the specification defines and apollo-compiler does not is added: `@oneOf` with its rules for
-//! definitions, rules for defaults, `isOneOf`, and, where they are offered, `@defer` and `@stream`.
+//! What the specification defines and apollo-compiler does not is added: `@oneOf`, `isOneOf`, and, where
+//! they are offered, `@defer` and `@stream`; the rules of definitions that it lacks are those of
+//! `schema::rules`.
 //! One rule of the specification is not insisted on, as the reference implementation does not: a
 //! directive may be applied to a type that its own arguments use. Its applications are dropped then;
 //! no engine reads them. Not here: rules for documents (`validate`).
 
-mod defaults;
-
-use std::collections::HashSet;
-
-use apollo_compiler::ast::{Definition, DirectiveList, Document, Type};
-use apollo_compiler::schema::{ExtendedType, InputObjectType};
+use apollo_compiler::ast::{Definition, DirectiveList, Document};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{Name, Schema};
 use base::{Error, Result};
+use schema::rules;
 
 const FILE: &str = "api.graphql";
 const RECURSIVE: &str = "directive definition cannot reference itself";
@@ -27,13 +24,7 @@ extend type __Type {
 }
 ";
 
-/// Directives of the specification, each added where the SDL does not define it itself.
-const ONE_OF: (&str, &str) = (
-    "oneOf",
-    "\"Says that exactly one field of an input object must be given, and not as null.\"
-directive @oneOf on INPUT_OBJECT
-",
-);
+/// Directives of the proposal, each added where the SDL does not define it itself.
 const INCREMENTAL: [(&str, &str); 2] = [
     (
         "defer",
@@ -87,16 +78,10 @@ fn messages(errors: &DiagnosticList) -> Vec<String> {
 
 /// What the specification defines beyond the document.
 fn additions(document: &Document, incremental: bool) -> Result<Document> {
-    let defines = |name: &str| {
-        document.definitions.iter().any(|definition| match definition {
-            Definition::DirectiveDefinition(directive) => directive.name == name,
-            _ => false,
-        })
-    };
     let incremental = INCREMENTAL.into_iter().filter(|_| incremental);
     let mut text = IS_ONE_OF.to_owned();
-    for (name, definition) in std::iter::once(ONE_OF).chain(incremental) {
-        if !defines(name) {
+    for (name, definition) in std::iter::once(("oneOf", rules::ONE_OF)).chain(incremental) {
+        if !rules::defines(document, name) {
             text.push_str(definition);
         }
     }
@@ -105,88 +90,16 @@ fn additions(document: &Document, incremental: bool) -> Result<Document> {
 }
 
 fn build(document: &Document, ours: &Document) -> std::result::Result<Valid<Schema>, Vec<String>> {
-    let schema = Schema::builder().add_ast(document).add_ast(ours).build();
-    let schema = schema.map_err(|failed| messages(&failed.errors))?;
-    let mut faults = one_of_faults(&schema);
-    faults.extend(defaults::faults(&schema));
-    match schema.validate() {
-        Ok(schema) if faults.is_empty() => return Ok(schema),
+    let built = Schema::builder().add_ast(document).add_ast(ours).build();
+    let built = built.map_err(|failed| messages(&failed.errors))?;
+    let mut faults: Vec<String> =
+        rules::faults(&built).into_iter().map(|fault| fault.words).collect();
+    match built.validate() {
+        Ok(valid) if faults.is_empty() => return Ok(valid),
         Ok(_) => {}
         Err(failed) => faults.extend(messages(&failed.errors)),
     }
     Err(faults)
-}
-
-fn inputs(schema: &Schema) -> impl Iterator<Item = &InputObjectType> {
-    schema.types.values().filter_map(|ty| match ty {
-        ExtendedType::InputObject(input) => Some(input.as_ref()),
-        _ => None,
-    })
-}
-
-fn is_one_of(input: &InputObjectType) -> bool {
-    input.directives.has("oneOf")
-}
-
-/// What is wrong with input objects that take exactly one field.
-fn one_of_faults(schema: &Schema) -> Vec<String> {
-    let mut faults = Vec::new();
-    for input in inputs(schema).filter(|input| is_one_of(input)) {
-        let mut extended = input.directives.iter().filter(|directive| directive.name == "oneOf");
-        if extended.any(|directive| directive.origin.extension_id().is_some()) {
-            let name = &input.name;
-            faults.push(format!(
-                "`@oneOf` must stand at the definition of `{name}`, not an extension"
-            ));
-        }
-        for field in input.fields.values() {
-            let place = format!("`{}.{}`", input.name, field.name);
-            if field.ty.is_non_null() {
-                faults.push(format!("{place} must be nullable, as `{}` is `@oneOf`", input.name));
-            }
-            if field.default_value.is_some() {
-                faults
-                    .push(format!("{place} must have no default, as `{}` is `@oneOf`", input.name));
-            }
-        }
-    }
-    let finite = finite(schema);
-    let endless = inputs(schema).filter(|input| is_one_of(input) && !finite.contains(&input.name));
-    faults.extend(endless.map(|input| {
-        format!("`{}` can never be given, as every field of it needs another one", input.name)
-    }));
-    faults
-}
-
-/// The input objects of which a value can be written down, found from those that need no other one.
-fn finite(schema: &Schema) -> HashSet<&Name> {
-    let mut finite = HashSet::new();
-    loop {
-        let found = inputs(schema)
-            .filter(|input| !finite.contains(&input.name) && is_finite(schema, input, &finite));
-        let found: Vec<&Name> = found.map(|input| &input.name).collect();
-        if found.is_empty() {
-            return finite;
-        }
-        finite.extend(found);
-    }
-}
-
-fn is_finite(schema: &Schema, input: &InputObjectType, finite: &HashSet<&Name>) -> bool {
-    let needs = |ty: &Type| match ty {
-        Type::Named(name) if is_one_of(input) => schema.get_input_object(name).map(|it| &it.name),
-        Type::NonNullNamed(name) => schema.get_input_object(name).map(|it| &it.name),
-        _ => None,
-    };
-    let mut ends = input
-        .fields
-        .values()
-        .map(|field| needs(&field.ty).is_none_or(|name| finite.contains(name)));
-    // An input object without fields is another fault, which is told elsewhere.
-    match is_one_of(input) {
-        true => input.fields.is_empty() || ends.any(|ends| ends),
-        false => ends.all(|ends| ends),
-    }
 }
 
 /// Drops the applications of directives that are refused as recursive.

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod policy;
 pub mod propose;
 pub mod protobuf;
+pub mod rules;
 pub mod usage;
 mod view;
 

@@ -75,7 +75,8 @@ impl Lake {
         };
         let rows: u64 = sides.rows.iter().sum();
         if rows > MOST {
-            let text = format!("{rows} rows of `{}` came or went in one change", table.name);
+            // Not how many: that would tell of rows that somebody does not see.
+            let text = format!("more than {MOST} rows of `{}` changed at once", table.name);
             return Err(Error::new(Kind::LimitExceeded, text)
                 .hint("read the table anew, and subscribe after the snapshot of that"));
         }

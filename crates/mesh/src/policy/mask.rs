@@ -14,7 +14,7 @@ use arrow::compute::kernels::zip::zip;
 use arrow::compute::{not, nullif};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema};
 use base::{Error, Principal, Result};
-use frame::{Evaluate, Expr, Field, RowInterpreter, ScanRequest};
+use frame::{Evaluate, Expr, Field, RowInterpreter};
 use schema::{ObjectType, Otherwise};
 
 use super::rules::{Mask, fields_of};
@@ -59,12 +59,12 @@ impl Masks {
     pub(super) fn new(
         object: &ObjectType,
         masked: &HashMap<&str, Mask>,
-        request: &ScanRequest,
+        fields: &[Arc<str>],
         principal: &Principal,
     ) -> Result<Self> {
         let mut masks =
             Masks { read: Vec::new(), columns: Vec::new(), principal: principal.clone() };
-        for name in &request.fields {
+        for name in fields {
             let column = match masked.get(name.as_ref()) {
                 None => Column::Read(masks.position(name)),
                 Some(Mask { when: Some(when), otherwise }) => {
@@ -76,16 +76,24 @@ impl Masks {
             };
             masks.columns.push(column);
         }
-        for when in masked.values().filter_map(|mask| mask.when.as_ref()) {
-            for name in fields_of(when) {
-                masks.position(&name);
-            }
-        }
+        masked.values().filter_map(|mask| mask.when.as_ref()).for_each(|when| masks.needs(when));
         if masks.read.is_empty() {
             // A scan of no columns says nothing of how many rows there are.
             masks.read.extend(least(object));
         }
         Ok(masks)
+    }
+
+    /// Reads what a condition needs, too.
+    pub(super) fn needs(&mut self, condition: &Expr) {
+        for name in fields_of(condition) {
+            self.position(&name);
+        }
+    }
+
+    /// How many columns the answer has, without those behind them.
+    pub(super) fn len(&self) -> usize {
+        self.columns.len()
     }
 
     /// The columns that are read.
@@ -139,8 +147,8 @@ impl Masks {
         RecordBatch::try_new_with_options(schema, answer.arrays, &options).map_err(failed)
     }
 
-    /// Of which rows a value is seen.
-    fn seen(&self, batch: &RecordBatch, when: &Expr) -> Result<BooleanArray> {
+    /// Of which rows a condition holds.
+    pub(super) fn seen(&self, batch: &RecordBatch, when: &Expr) -> Result<BooleanArray> {
         let decided = RowInterpreter.evaluate(when, batch, &self.principal)?;
         let decided = decided.as_any().downcast_ref::<BooleanArray>();
         let decided = decided.ok_or_else(|| Error::internal("a condition is a boolean"))?;
@@ -180,7 +188,7 @@ fn stand_ins(field: &ArrowField, rows: usize, otherwise: Otherwise) -> ArrayRef 
     }
 }
 
-fn failed(error: arrow::error::ArrowError) -> Error {
+pub(super) fn failed(error: arrow::error::ArrowError) -> Error {
     Error::internal("failed to hold values back").caused_by(error)
 }
 

@@ -8,6 +8,7 @@ use base::{Error, Kind, Principal, Result};
 use frame::{Aggregate, DataType, Expr, MeasureOf, Node, ScanRequest, Search, Value, WriteOp};
 use schema::{ObjectType, Otherwise, Schema, Sight};
 
+use super::changes::Changes;
 use super::mask::Masks;
 
 /// The rules of one type for one caller.
@@ -83,17 +84,29 @@ impl<'s> Rules<'s> {
             // Which rows an index looks at first depends on all of them.
             nearest.exact |= self.rows.is_some();
         }
-        let masked: HashMap<&str, Mask> = request
-            .fields
-            .iter()
-            .filter_map(|name| Some((name.as_ref(), self.masked.get(name.as_ref())?.clone())))
-            .collect();
+        let masked = self.masked_of(&request.fields);
         if masked.is_empty() {
             return Ok((request, None));
         }
-        let masks = Masks::new(self.object, &masked, &request, &self.principal)?;
+        let masks = Masks::new(self.object, &masked, &request.fields, &self.principal)?;
         request.fields = masks.read().to_vec();
         Ok((request, Some(masks)))
+    }
+
+    fn masked_of<'f>(&self, fields: &'f [Arc<str>]) -> HashMap<&'f str, Mask> {
+        let masked = |name: &'f Arc<str>| Some((&**name, self.masked.get(&**name)?.clone()));
+        fields.iter().filter_map(masked).collect()
+    }
+
+    /// How changes are seen of which these fields are asked. Whether a row changed is decided by all that is
+    /// seen of it, whatever is asked.
+    pub(super) fn changes(&self, fields: &[Arc<str>]) -> Result<Changes> {
+        let is_seen = |name: &str| self.masked.get(name).is_none_or(|mask| mask.when.is_some());
+        let others = self.object.columns().map(|(field, _)| &field.name);
+        let others = others.filter(|name| !fields.contains(name) && is_seen(name));
+        let shown: Vec<Arc<str>> = fields.iter().chain(others).cloned().collect();
+        let masks = Masks::new(self.object, &self.masked_of(&shown), &shown, &self.principal)?;
+        Ok(Changes::new(self.rows.clone(), masks, fields.len()))
     }
 
     /// Which rows are counted: those that are seen, by what is seen of them.

@@ -12,8 +12,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use base::{Error, Kind, Scope};
-use frame::{BatchStream, ChangesRequest, DataType, Field, State, Value};
+use frame::{BatchStream, ChangesRequest, ChangesSeen, DataType, Field, State, Value};
 use futures::stream::BoxStream;
 use schema::TypeId;
 use tokio::sync::mpsc;
@@ -35,6 +36,8 @@ struct Rows {
     id: TypeId,
     table: Arc<str>,
     wanted: Wanted,
+    /// How the rows that the watcher reads are seen; nothing when as they are.
+    seen: Option<ChangesSeen>,
     /// The state up to which everything was answered.
     at: i64,
     /// States that are there and were not heard yet.
@@ -59,6 +62,12 @@ struct Shown {
     /// The snapshot that the last of them says; the others say `before`.
     last: i64,
     before: i64,
+}
+
+/// Whether batches have all columns.
+fn have(rows: &[RecordBatch], columns: &[Arc<str>]) -> bool {
+    let has = |batch: &RecordBatch| columns.iter().all(|name| batch.column_by_name(name).is_some());
+    rows.iter().all(has)
 }
 
 fn nothing() -> BatchStream {
@@ -86,10 +95,12 @@ async fn begin(asker: Asker) -> Result<Rows, GraphqlError> {
     };
     let (wanted, after, table) = asker.asked(id).map_err(|error| blame(&error))?;
     // What the watcher reads is shared by all who listen, whatever each of them sees.
-    source.tells(&table, &asker.principal).map_err(|error| blame(&error))?;
+    let seen = source.changes_seen(&table, &wanted.fields, &asker.principal);
+    let seen = seen.map_err(|error| blame(&error))?;
+    let reads = seen.as_ref().map_or(&wanted.fields, |seen| &seen.reads);
     let places = asker.engine.settings.limits.queue;
     let watchers = &asker.engine.watchers;
-    let joined = watchers.join(&source, &table, &wanted.fields, places).await;
+    let joined = watchers.join(&source, &table, reads, places).await;
     let joined = joined.map_err(|error| blame(&error))?;
     let behind = match after {
         Some(after) => behind(source.as_ref(), &table, after, joined.at).await,
@@ -98,7 +109,7 @@ async fn begin(asker: Asker) -> Result<Rows, GraphqlError> {
     let behind = behind.map_err(|error| blame(&error))?;
     let (at, queue) = (after.unwrap_or(joined.at), joined.queue);
     let (step, shown, is_over) = (None, None, false);
-    Ok(Rows { asker, source, id, table, wanted, at, behind, queue, step, shown, is_over })
+    Ok(Rows { asker, source, id, table, wanted, seen, at, behind, queue, step, shown, is_over })
 }
 
 /// The states after one, up to that from which on the watcher tells.
@@ -223,12 +234,17 @@ impl Rows {
 
     /// The rows that a step brings along, if they are all that is needed.
     fn given(&self, step: &Step) -> Option<BatchStream> {
-        let rows = step.rows.as_ref().filter(|rows| self.wanted.is_in(rows))?;
+        let reads = self.seen.as_ref().map_or(&self.wanted.fields, |seen| &seen.reads);
+        let rows = step.rows.as_ref().filter(|rows| have(rows, reads))?;
         if step.from != self.at {
             return None;
         }
         let rows: Vec<_> = rows.iter().cloned().map(Ok).collect();
-        Some(Box::pin(futures::stream::iter(rows)))
+        let rows: BatchStream = Box::pin(futures::stream::iter(rows));
+        Some(match &self.seen {
+            Some(seen) => (seen.show)(rows),
+            None => rows,
+        })
     }
 
     async fn changes(&mut self, to: i64) -> base::Result<BatchStream> {

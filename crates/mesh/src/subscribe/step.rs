@@ -11,7 +11,7 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
 use base::{Error, Kind, Principal, Result};
 use frame::convert::{batch_of, rows_of};
-use frame::{BatchStream, Evaluate, Expr, Field, Node, Value, WENT};
+use frame::{BatchStream, Evaluate, Expr, Field, Node, SAME, Value, WENT};
 use futures::StreamExt;
 
 /// Rows that are answered together: what they refer to is fetched at once for all of them.
@@ -48,14 +48,6 @@ pub(super) struct Reader {
 }
 
 impl Wanted {
-    /// Whether batches have all columns.
-    pub(super) fn is_in(&self, rows: &[RecordBatch]) -> bool {
-        let has = |batch: &RecordBatch| {
-            self.fields.iter().all(|field| batch.column_by_name(field).is_some())
-        };
-        rows.iter().all(has)
-    }
-
     fn matching(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let Some(predicate) = &self.predicate else { return Ok(batch) };
         let mask = self.evaluate.evaluate(predicate, &batch, &self.viewer)?;
@@ -68,6 +60,15 @@ impl Wanted {
 fn only(batch: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
     filter_record_batch(batch, mask)
         .map_err(|error| Error::internal("failed to choose changed rows").caused_by(error))
+}
+
+/// The rows that came of which a subscriber sees that they changed.
+fn changed(batch: RecordBatch) -> Result<RecordBatch> {
+    let same = batch.column_by_name(SAME).and_then(|column| column.as_boolean_opt());
+    let Some(same) = same else { return Ok(batch) };
+    let changed = not(same)
+        .map_err(|error| Error::internal("failed to choose changed rows").caused_by(error))?;
+    only(&batch, &changed)
 }
 
 impl Reader {
@@ -115,7 +116,7 @@ impl Reader {
                     self.gone.remove(&key);
                 }
             }
-            self.put(false, &now);
+            self.put(false, &changed(now)?);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! door (`tests/graphql/policy/probes.txt`) and for random documents; whoever sees everything sees the
 //! difference; and each policy that is taken out of the schema is missed by a probe.
 
+mod changes;
 mod random;
 
 use std::fmt::Write as _;
@@ -106,21 +107,6 @@ fn probes() -> Vec<(String, String, bool)> {
         (name.trim_start_matches("= ").to_owned(), document.trim().to_owned(), differs)
     });
     probes.collect()
-}
-
-#[tokio::test]
-async fn changes_are_told_to_those_who_see_all_of_a_table() {
-    let database = Database::new(&read("schema.graphql"), "rows.json").await;
-    let start = async |who: Principal| {
-        let request = Request::new("subscription { letterChanged { kind node { id } } }", who);
-        let started = database.engine.subscribe(request, &Terms::default()).await;
-        started.map(drop).map_err(|refused| refused.json().expect("JSON"))
-    };
-    let refused = start(reader()).await.expect_err("some letters are held back");
-    assert_eq!(refused["errors"][0]["extensions"]["code"], "DENIED", "{refused}");
-    assert_eq!(start(caller("u2", &["support"])).await, Ok(()));
-    assert_eq!(start(caller("u2", &[EVERYTHING])).await, Ok(()));
-    assert_eq!(start(Principal::local()).await, Ok(()));
 }
 
 #[tokio::test]

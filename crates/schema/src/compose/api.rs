@@ -19,6 +19,7 @@ use super::report::Report;
 use super::subgraph::{Subgraph, TypeKind};
 use super::text::{Span, Spot};
 use crate::diagnostic::Code;
+use crate::rules;
 
 /// Builds the API; nothing when the parts, though each right, are no valid schema together.
 pub(crate) fn build(
@@ -44,35 +45,57 @@ pub(crate) fn build(
     for directive in &merged.directives {
         schema.directive_definitions.insert(directive.name.clone(), directive.clone());
     }
+    if merged.types.values().any(|found| found.marks.one_of) {
+        schema.directive_definitions.insert(name!("oneOf"), Node::new(one_of()));
+    }
     for word in &maker.used {
         schema.directive_definitions.insert(word.name(), Node::new(word.definition()));
     }
-    match schema.validate() {
+    let mut faults: Vec<String> =
+        rules::faults(&schema).into_iter().map(|fault| fault.words).collect();
+    let valid = match schema.validate() {
         Ok(schema) => Some(schema),
         Err(failed) => {
-            for error in failed.errors.iter() {
+            faults.extend(failed.errors.iter().map(|error| {
                 let words = error.error.to_string();
-                let words = words.lines().next().unwrap_or("").trim_end_matches('.').to_owned();
-                let spot = spot(subgraphs, merged, &words);
-                let words = format!("all sources taken together, {words}");
-                report
-                    .add(Code::InvalidGraphql, spot, Vec::new(), words)
-                    .hint("see the GraphQL specification, section 3");
-            }
+                words.lines().next().unwrap_or("").trim_end_matches('.').to_owned()
+            }));
             None
         }
+    };
+    for words in &faults {
+        let spot = spot(subgraphs, merged, words);
+        let words = format!("all sources taken together, {words}");
+        report
+            .add(Code::InvalidGraphql, spot, Vec::new(), words)
+            .hint("see the GraphQL specification, section 3");
     }
+    valid.filter(|_| faults.is_empty())
 }
 
-/// Where the type stands that a message of the validator speaks of: it has no places of its own.
+/// Where that stands which the message of a rule speaks of: the API has no places of its own.
 fn spot(subgraphs: &[Subgraph], merged: &Merged, words: &str) -> Spot {
-    let named = words.split('`').skip(1).step_by(2);
-    let mut types = named.filter_map(|word| {
-        let name = word.split(['.', '(']).next()?;
-        let source = *merged.types.get(name)?.sources.first()?;
-        Some(Spot { source, span: subgraphs[source].types.get(name)?.span })
+    let mut named = words.split('`').skip(1).step_by(2);
+    let found = named.find_map(|named| {
+        let mut parts = named.split(['.', '(', ':', ')']);
+        let name = parts.next()?;
+        let found = merged.types.get(name)?;
+        let member = parts.next().and_then(|member| spot_in(found, member, parts.next()));
+        let source = *found.sources.first()?;
+        let whole = || Some(Spot { source, span: subgraphs[source].types.get(name)?.span });
+        member.or_else(whole)
     });
-    types.next().unwrap_or(Spot { source: 0, span: Span::default() })
+    found.unwrap_or(Spot { source: 0, span: Span::default() })
+}
+
+/// Where a field of a type stands, or an argument of it.
+fn spot_in(found: &MergedType, field: &str, argument: Option<&str>) -> Option<Spot> {
+    if let Some(input) = found.inputs.get(field) {
+        return Some(input.spot);
+    }
+    let field = found.fields.get(field)?;
+    let argument = argument.and_then(|argument| field.arguments.get(argument));
+    Some(argument.map_or(field.spot, |argument| argument.spot))
 }
 
 /// Directives that the API carries and GraphQL does not define.
@@ -141,6 +164,17 @@ impl Carried {
             repeatable,
             locations,
         }
+    }
+}
+
+/// `@oneOf` as the specification defines it.
+fn one_of() -> DirectiveDefinition {
+    DirectiveDefinition {
+        description: None,
+        name: name!("oneOf"),
+        arguments: Vec::new(),
+        repeatable: false,
+        locations: vec![DirectiveLocation::InputObject],
     }
 }
 

@@ -30,6 +30,7 @@ use crate::compile::{parse, too_deep};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::graph::{FieldSet, GraphSource};
 use crate::load::MAX_FILE_BYTES;
+use crate::rules;
 
 mod directive;
 mod machinery;
@@ -81,7 +82,10 @@ fn parts(source: &SourceSdl, report: &mut Report<'_>) -> Option<Parts> {
     };
     machinery::remove(&mut document, &link, report);
     let defined = defined(&document);
-    let builder = Sdl::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
+    let mut builder = Sdl::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
+    if !rules::defines(&document, "oneOf") {
+        builder = builder.parse(rules::ONE_OF, "specification.graphql");
+    }
     let schema = match builder.add_ast(&document).build() {
         Ok(schema) => schema,
         Err(failed) => {

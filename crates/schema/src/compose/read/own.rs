@@ -11,10 +11,17 @@ use crate::compose::link::Link;
 use crate::compose::report::Report;
 use crate::compose::text::Spot;
 use crate::diagnostic::Code;
+use crate::rules;
+
+const SPECIFIED: &str = "see the GraphQL specification, section 3";
 
 /// Strips and validates.
 pub(super) fn valid(mut schema: Sdl, link: &Link, report: &mut Report<'_>) -> Option<Valid<Sdl>> {
     strip(&mut schema, link);
+    for fault in rules::faults(&schema) {
+        let spot = Spot { source: 0, span: fault.at.into() };
+        report.add(Code::InvalidGraphql, spot, Vec::new(), fault.words).hint(SPECIFIED);
+    }
     match schema.validate() {
         Ok(schema) => Some(schema),
         Err(failed) => {
@@ -43,7 +50,7 @@ pub(super) fn faults(errors: &DiagnosticList, link: &Link, report: &mut Report<'
             (Some("UndefinedDefinition" | "UndefinedDirective"), false) => {
                 "define it; directives of federation are imported by `@link`"
             }
-            _ => "see the GraphQL specification, section 3",
+            _ => SPECIFIED,
         };
         let spot = Spot { source: 0, span: error.error.location().into() };
         report.add(Code::InvalidGraphql, spot, Vec::new(), words).hint(hint);

@@ -9,17 +9,20 @@ use apollo_compiler::ast::{InputValueDefinition, Type, Value};
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use apollo_compiler::{Name, Node, Schema};
 
+use super::Fault;
+
 /// So many input objects may be filled in inside each other.
 const DEEPEST: usize = 100;
 
 /// What is wrong with the defaults of a schema.
-pub(super) fn faults(schema: &Schema) -> Vec<String> {
+pub(super) fn faults(schema: &Schema) -> Vec<Fault> {
     let mut faults = Vec::new();
     each(schema, |place, definition| {
         let Some(default) = &definition.default_value else { return };
         if let Err(error) = fits(schema, &definition.ty, default) {
             let ty = &definition.ty;
-            faults.push(format!("the default of {place} is not of its type `{ty}`: {error}"));
+            let words = format!("the default of {place} is not of its type `{ty}`: {error}");
+            faults.push(Fault { at: default.location(), words });
         }
     });
     faults.extend(endless(schema));
@@ -131,17 +134,17 @@ struct Filling<'a> {
 }
 
 /// The defaults that fill in themselves, or too many others.
-fn endless(schema: &Schema) -> Vec<String> {
+fn endless(schema: &Schema) -> Vec<Fault> {
     let mut filling = Filling { schema, path: Vec::new(), ends: HashMap::new() };
-    let mut faults = Vec::new();
+    let mut faults: Vec<Fault> = Vec::new();
     for ty in schema.types.values() {
         let ExtendedType::InputObject(input) = ty else { continue };
         for field in input.fields.values() {
             filling.path.clear();
-            if let Err(fault) = filling.field(input, field)
-                && !faults.contains(&fault)
+            if let Err(words) = filling.field(input, field)
+                && faults.iter().all(|known| known.words != words)
             {
-                faults.push(fault);
+                faults.push(Fault { at: field.location(), words });
             }
         }
     }
