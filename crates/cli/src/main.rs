@@ -13,6 +13,7 @@ mod commands;
 mod printer;
 mod progress;
 mod remote;
+mod resident;
 mod target;
 
 use std::process::ExitCode;

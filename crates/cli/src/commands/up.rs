@@ -3,11 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use base::task;
 use server::{Project, Settings};
 
 use crate::arguments::Global;
 use crate::printer::{Failure, Outcome, Printer};
+use crate::resident::give_back_startup;
 use crate::target::project_folder;
+
+/// How long after its start a server has done what only its start needs.
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How to serve; flags win over `headwater.toml`.
 #[derive(clap::Args, Debug)]
@@ -45,6 +50,10 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
     let serving = server::serve(project).await?;
     printer.text(&format!("serving {} at {}", folder.display(), serving.url()));
     printer.remark("press Ctrl-C to stop");
+    let _settled = task::spawn("give back what starting needed", async {
+        tokio::time::sleep(SETTLED).await;
+        give_back_startup();
+    });
     serving.until_stopped().await?;
     printer.remark("stopped");
     Ok(())

@@ -3,7 +3,7 @@
 //! In: the lake's configuration. Out: providers of tables at a snapshot, and plans carried out as
 //! streams. Not here: what is asked (`sql`, `scan`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -75,7 +75,9 @@ pub(crate) struct Engine {
     columns: Cache<(TableId, i32), Arc<Declared>>,
     scans: Arc<Scans>,
     runtime: Arc<RuntimeEnv>,
-    state: SessionState,
+    /// Made when a query first needs it: a server that looks rows up by their keys never does, and holds
+    /// none of the engine's functions.
+    state: OnceLock<SessionState>,
 }
 
 impl Engine {
@@ -85,12 +87,6 @@ impl Engine {
         let runtime = runtime(config)
             .map_err(|error| failure::internal("failed to set up the query engine", error))?;
         runtime.register_object_store(store_url.as_ref(), Arc::clone(&config.objects));
-        let state = SessionStateBuilder::new()
-            .with_config(session_config())
-            .with_runtime_env(Arc::clone(&runtime))
-            .with_default_features()
-            .with_physical_optimizer_rules(optimizers(&runtime))
-            .build();
         Ok(Engine {
             objects: Arc::clone(&config.objects),
             manifests: Manifests::new(Arc::clone(&config.objects), &config.warehouse),
@@ -103,13 +99,13 @@ impl Engine {
             columns: Cache::new(SCHEMAS),
             scans,
             runtime,
-            state,
+            state: OnceLock::new(),
         })
     }
 
     /// A session of its own for one query; functions, memory and caches are shared.
     pub(crate) fn session(&self) -> SessionState {
-        self.state.clone()
+        self.state.get_or_init(|| state(&self.runtime)).clone()
     }
 
     /// The held Parquet footers.
@@ -334,6 +330,15 @@ fn runtime(config: &Config) -> datafusion::common::Result<Arc<RuntimeEnv>> {
         .with_disk_manager_builder(disk)
         .with_cache_manager(CacheManagerConfig::default().with_file_metadata_cache(Some(footers)))
         .build_arc()
+}
+
+fn state(runtime: &Arc<RuntimeEnv>) -> SessionState {
+    SessionStateBuilder::new()
+        .with_config(session_config())
+        .with_runtime_env(Arc::clone(runtime))
+        .with_default_features()
+        .with_physical_optimizer_rules(optimizers(runtime))
+        .build()
 }
 
 /// The engine's own rules, and after them ours.
