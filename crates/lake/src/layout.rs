@@ -39,7 +39,7 @@ pub(crate) struct Layout {
     partition_type: StructType,
     partitions: Vec<(usize, BoxedTransformFunction)>,
     order: Vec<(usize, SortOptions)>,
-    /// Columns that get bloom filters: the key's and the bucket's.
+    /// Columns that get bloom filters: the key's, and the bucket's where the order does not say as much.
     pub(crate) blooms: Vec<usize>,
 }
 
@@ -69,6 +69,8 @@ impl Layout {
             .iter()
             .map(|name| position(shape::field_id(&schema, name)?))
             .collect::<Result<Vec<_>>>()?;
+        // Rows in the order of a column are found by the bounds of pages.
+        blooms.retain(|column| order.first().is_none_or(|(first, _)| first != column));
         blooms.extend(key.iter().filter(|column| bloom_helps(&schema, **column)));
         blooms.sort_unstable();
         blooms.dedup();

@@ -177,10 +177,15 @@ impl Walk<'_> {
 
     /// `None` when there is a value to parse, `Some(true)` for a null, `Some(false)` for a
     /// placeholder (a missing value of a required field is noted as a fault).
+    #[inline]
     pub(super) fn presence(&mut self, record: usize, value: &Value<'_>) -> Option<bool> {
-        if !is_absent(value, self.rules, self.slot.expect) {
-            return None;
+        match is_absent(value, self.rules, self.slot.expect) {
+            true => self.absence(record, value),
+            false => None,
         }
+    }
+
+    fn absence(&mut self, record: usize, value: &Value<'_>) -> Option<bool> {
         if value.kind == CellKind::Skip {
             return Some(self.slot.nullable);
         }
@@ -208,7 +213,7 @@ impl Walk<'_> {
         let mut values = Vec::with_capacity(count);
         let mut nulls = NullBufferBuilder::new(count);
         self.each(parse, |outcome| {
-            nulls.append(!matches!(outcome, Outcome::Null));
+            note(&mut nulls, !matches!(outcome, Outcome::Null));
             values.push(match outcome {
                 Outcome::Value(value) => value,
                 _ => T::Native::default(),
@@ -262,12 +267,26 @@ impl Walk<'_> {
                 self.misfit(record, &value, misfit);
             }
             lengths.push(values.len() - before);
-            nulls.append(presence != Some(true));
+            note(&mut nulls, presence != Some(true));
         }
         let offsets = OffsetBuffer::from_lengths(lengths);
         let array = GenericByteArray::<T>::try_new(offsets, values.into(), nulls.finish());
         Ok(Arc::new(array.map_err(wrap)?))
     }
+}
+
+/// Notes whether there is a value: most columns have one everywhere, which costs an addition then.
+#[inline]
+fn note(nulls: &mut NullBufferBuilder, is_there: bool) {
+    match is_there {
+        true => nulls.append_non_null(),
+        false => note_absence(nulls),
+    }
+}
+
+#[cold]
+fn note_absence(nulls: &mut NullBufferBuilder) {
+    nulls.append_null();
 }
 
 pub(super) fn wrap(error: arrow::error::ArrowError) -> Error {
@@ -276,6 +295,7 @@ pub(super) fn wrap(error: arrow::error::ArrowError) -> Error {
 
 /// Whether there is nothing to parse. An empty value is none; an empty value in quotes is an empty
 /// text, or no bytes, where those are expected.
+#[inline]
 fn is_absent(value: &Value<'_>, rules: &Rules, expect: &Expect) -> bool {
     match value.kind {
         CellKind::Missing | CellKind::Null | CellKind::Skip => true,

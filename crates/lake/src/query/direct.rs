@@ -29,7 +29,7 @@ use base::{Error, Kind, Result};
 use frame::Evaluate;
 use schema::TableFormat;
 
-use self::blocks::{BLOCK_ROWS, MOST_BLOCKS_ORDERED};
+use self::blocks::BLOCK_ROWS;
 use self::equals::{Bound, Equals, is_compared};
 use self::first::{After, Block, First, first_of};
 use self::gather::{Places, batch};
@@ -46,7 +46,7 @@ const MOST_BLOCKS: usize = 64;
 /// Blocks among which one answer chooses by their bounds.
 const MOST_CANDIDATES: usize = 4096;
 /// Rows that one answer orders.
-const MOST_ROWS: usize = MOST_BLOCKS_ORDERED * BLOCK_ROWS;
+const MOST_ROWS: usize = 16 * BLOCK_ROWS;
 
 /// The whole answer, when the question is of this kind.
 pub(crate) async fn answer(lake: &Lake, asked: &Asked) -> Result<Option<RecordBatch>> {
@@ -176,10 +176,10 @@ impl Question<'_> {
     async fn first(&self, mut first: First<'_>) -> Result<Option<Places>> {
         let mut places = Places::default();
         while let Some((file, block)) = first.next()? {
-            let rows = self.living((file, block)).await?;
+            let mut rows = self.living((file, block)).await?;
             if !rows.is_empty() {
                 let values = self.provider.blocks(file, &[first.column], block).await?;
-                first.saw(&cut(&values[0], &rows)?)?;
+                rows = first.saw(cut(&values[0], &rows)?, rows)?;
             }
             places.add(file, block, rows);
             if places.rows.len() > MOST_ROWS || first.is_scattered()? {

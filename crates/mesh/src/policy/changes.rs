@@ -79,7 +79,7 @@ impl Changes {
             .filter(|index| *index != behind)
             .map(|index| Arc::clone(batch.column(index)))
             .collect();
-        let same: BooleanArray = hashes(&seen)?
+        let same: BooleanArray = hashes(&seen, batch.num_rows())?
             .into_iter()
             .enumerate()
             .map(|(row, hash)| Some(is_met(went, hash, is_gone.value(row))))
@@ -109,7 +109,11 @@ fn is_met(went: &mut Went, hash: u128, is_gone: bool) -> bool {
 }
 
 /// 128 bits of BLAKE3 over what is seen of each row.
-fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>> {
+fn hashes(columns: &[ArrayRef], rows: usize) -> Result<Vec<u128>> {
+    if columns.is_empty() {
+        // Rows of which nothing is seen but that they are there look alike.
+        return Ok(vec![0; rows]);
+    }
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
     let converter = RowConverter::new(fields.collect()).map_err(failed)?;
     let rows = converter.convert_columns(columns).map_err(failed)?;

@@ -3,7 +3,7 @@
 //! In: types, valid or not. Out: what is wrong with their defaults. apollo-compiler looks at neither,
 //! and a request would come upon it. Not here: defaults of variables, which belong to documents.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::ast::{InputValueDefinition, Type, Value};
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
@@ -89,16 +89,20 @@ fn fields_fit(
     if let Some((name, _)) = given.iter().find(|(name, _)| !input.fields.contains_key(name)) {
         return Err(format!("`{}` has no field `{name}`", input.name));
     }
+    let mut values = HashMap::with_capacity(given.len());
+    for (name, value) in given {
+        if values.insert(name, value).is_some() {
+            return Err(format!("`{name}` is given twice"));
+        }
+    }
     for field in input.fields.values() {
-        let mut values = given.iter().filter(|(name, _)| *name == field.name);
-        match (values.next(), values.next()) {
-            (Some(_), Some(_)) => return Err(format!("`{}` is given twice", field.name)),
-            (Some((_, value)), None) => fits(schema, &field.ty, value)
+        match values.get(&field.name) {
+            Some(value) => fits(schema, &field.ty, value)
                 .map_err(|error| format!("`{}`: {error}", field.name))?,
-            _ if field.ty.is_non_null() && field.default_value.is_none() => {
+            None if field.ty.is_non_null() && field.default_value.is_none() => {
                 return Err(format!("`{}` is required", field.name));
             }
-            _ => {}
+            None => {}
         }
     }
     let takes_one = input.directives.has("oneOf");
@@ -136,13 +140,13 @@ struct Filling<'a> {
 /// The defaults that fill in themselves, or too many others.
 fn endless(schema: &Schema) -> Vec<Fault> {
     let mut filling = Filling { schema, path: Vec::new(), ends: HashMap::new() };
-    let mut faults: Vec<Fault> = Vec::new();
+    let (mut faults, mut said) = (Vec::new(), HashSet::new());
     for ty in schema.types.values() {
         let ExtendedType::InputObject(input) = ty else { continue };
         for field in input.fields.values() {
             filling.path.clear();
             if let Err(words) = filling.field(input, field)
-                && faults.iter().all(|known| known.words != words)
+                && said.insert(words.clone())
             {
                 faults.push(Fault { at: field.location(), words });
             }
@@ -192,9 +196,11 @@ impl<'a> Filling<'a> {
                 let Some(input) = self.schema.get_input_object(ty.inner_named_type()) else {
                     return Ok(0);
                 };
+                let given: HashMap<&Name, &'a Node<Value>> =
+                    given.iter().map(|(name, value)| (name, value)).collect();
                 for field in input.fields.values() {
-                    let depth = match given.iter().find(|(name, _)| *name == field.name) {
-                        Some((_, value)) => self.value(&field.ty, value)?,
+                    let depth = match given.get(&field.name) {
+                        Some(value) => self.value(&field.ty, value)?,
                         None => self.field(input, field)?,
                     };
                     deepest = deepest.max(depth);

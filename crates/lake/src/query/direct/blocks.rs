@@ -18,8 +18,8 @@ use crate::query::rows::selected;
 
 /// Rows of a block: those of a page that our writer makes.
 pub(crate) const BLOCK_ROWS: usize = 8192;
-/// Blocks that the first rows of an order are looked for in.
-pub(super) const MOST_BLOCKS_ORDERED: usize = 16;
+/// Blocks that the first rows of an order are looked for in; a page of a table in 32 buckets is in as many.
+pub(super) const MOST_BLOCKS_ORDERED: usize = 64;
 /// Bytes of decoded blocks that are held.
 pub(crate) const HELD_BYTES: usize = 128 << 20;
 

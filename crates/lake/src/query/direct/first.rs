@@ -13,7 +13,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, DynComparator, UInt64Array, make_comparator};
+use arrow::array::{Array, ArrayRef, BooleanArray, DynComparator, Scalar, make_comparator};
+use arrow::compute::kernels::cmp;
 use arrow::compute::{self, LexicographicalComparator, SortColumn, SortOptions};
 use base::{Error, Result};
 
@@ -104,14 +105,38 @@ impl<'a> First<'a> {
         Ok(next)
     }
 
-    /// Hears the values of the wanted rows of a block.
-    pub(super) fn saw(&mut self, values: &ArrayRef) -> Result<()> {
-        let all = compute::concat(&[&self.best, values]).map_err(unfit)?;
-        let column = SortColumn { values: Arc::clone(&all), options: Some(self.options) };
-        let best = first_of(&[column], all.len(), self.count)?;
-        let best: UInt64Array = best.into_iter().map(|row| row as u64).collect();
-        self.best = compute::take(&all, &best, None).map_err(unfit)?;
-        Ok(())
+    /// Hears the values of rows of a block; which of these may be among the first ones.
+    pub(super) fn saw(&mut self, values: ArrayRef, rows: Vec<usize>) -> Result<Vec<usize>> {
+        let (values, rows) = self.not_after_worst(values, rows)?;
+        let all = compute::concat(&[&self.best, &values]).map_err(unfit)?;
+        let order = compute::sort_to_indices(&all, Some(self.options), Some(self.count));
+        self.best = compute::take(&all, &order.map_err(unfit)?, None).map_err(unfit)?;
+        Ok(self.not_after_worst(values, rows)?.1)
+    }
+
+    /// Those rows whose values do not come after the worst of the best: all, while these are too few.
+    fn not_after_worst(
+        &self,
+        values: ArrayRef,
+        rows: Vec<usize>,
+    ) -> Result<(ArrayRef, Vec<usize>)> {
+        let worst = self.count - 1;
+        if worst >= self.best.len() || self.best.is_null(worst) {
+            return Ok((values, rows));
+        }
+        let worst = Scalar::new(self.best.slice(worst, 1));
+        let may = match self.options.descending {
+            true => cmp::gt_eq(&values, &worst),
+            false => cmp::lt_eq(&values, &worst),
+        };
+        // Nulls come last here, and what is compared with them is null: they are passed over.
+        let may = may.map_err(unfit)?;
+        let may = match may.null_count() {
+            0 => may,
+            _ => compute::prep_null_mask_filter(&may),
+        };
+        let values = compute::filter(&values, &may).map_err(unfit)?;
+        Ok((values, may.values().set_indices().map(|at| rows[at]).collect()))
     }
 
     /// Whether so many blocks may hold one of the first rows that a plan is better.
@@ -191,7 +216,17 @@ impl After {
             let orders = compare.iter().map(|compare| compare(row, 0));
             orders.fold(Ordering::Equal, Ordering::then)
         };
-        Ok(rows.into_iter().filter(|row| place(*row) == Ordering::Greater).collect())
+        let by_first = match (columns.first(), self.items.first()) {
+            (Some(column), Some((_, value, options))) => by_first(column, value, *options)?,
+            _ => None,
+        };
+        let comes_after = |row: usize| match &by_first {
+            Some((past, level)) if past.is_valid(row) => {
+                past.value(row) || level.value(row) && place(row) == Ordering::Greater
+            }
+            _ => place(row) == Ordering::Greater,
+        };
+        Ok(rows.into_iter().filter(|row| comes_after(*row)).collect())
     }
 
     /// Of the farthest values of blocks: whether the block may hold rows after the position.
@@ -203,6 +238,25 @@ impl After {
         let may = |at| farthest.is_null(at) || compare(at, 0) != Ordering::Less;
         Ok((0..farthest.len()).map(may).collect())
     }
+}
+
+/// Of the column that orders first: which values come after this one, and which are the same. Null where a
+/// value is none; nothing when this one is none.
+fn by_first(
+    column: &ArrayRef,
+    value: &ArrayRef,
+    options: SortOptions,
+) -> Result<Option<(BooleanArray, BooleanArray)>> {
+    if value.is_null(0) {
+        return Ok(None);
+    }
+    let value = Scalar::new(Arc::clone(value));
+    let past = match options.descending {
+        true => cmp::lt(column, &value),
+        false => cmp::gt(column, &value),
+    };
+    let level = cmp::eq(column, &value).map_err(unfit)?;
+    Ok(Some((past.map_err(unfit)?, level)))
 }
 
 async fn is_wide(provider: &IcebergProvider, file: &FileEntry, column: usize) -> Result<bool> {
@@ -220,4 +274,46 @@ pub(super) fn first_of(keys: &[SortColumn], rows: usize, count: usize) -> Result
     }
     first.sort_unstable_by(|one, other| compare.compare(*one, *other));
     Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int32Array;
+    use base::rng::Rng;
+
+    use super::*;
+
+    /// Of each of the first values, ties of the last one included, all rows are kept.
+    #[test]
+    fn no_row_that_may_be_among_the_first_is_passed_over() {
+        let rng = Rng::seeded(12);
+        for round in 0..500 {
+            let options = SortOptions { descending: rng.below(2) == 0, nulls_first: false };
+            let count = 1 + rng.below(6) as usize;
+            let best = arrow::array::new_empty_array(&arrow::datatypes::DataType::Int32);
+            let bounds = Arc::clone(&best);
+            let mut first =
+                First { column: 0, count, options, blocks: Vec::new(), bounds, seen: 0, best };
+            let (mut all, mut kept) = (Vec::new(), Vec::new());
+            for _ in 0..4 {
+                let value = |_| (rng.below(4) > 0).then(|| rng.below(9) as i32);
+                let values: Vec<Option<i32>> = (0..rng.below(8)).map(value).collect();
+                let array: ArrayRef = Arc::new(Int32Array::from(values.clone()));
+                let rows = first.saw(array, (0..values.len()).collect()).expect("rows");
+                kept.extend(rows.into_iter().map(|row| values[row]));
+                all.extend(values);
+            }
+            let place = |value: &Option<i32>| match value {
+                Some(value) => (false, if options.descending { -value } else { *value }),
+                None => (true, 0),
+            };
+            all.sort_by_key(place);
+            kept.sort_by_key(place);
+            let last = all.get(count - 1).or(all.last()).copied();
+            let expected =
+                all.iter().filter(|value| last.is_some_and(|last| place(value) <= place(&last)));
+            let expected: Vec<_> = expected.copied().collect();
+            assert_eq!(kept.get(..expected.len()), Some(expected.as_slice()), "round {round}");
+        }
+    }
 }

@@ -133,6 +133,29 @@ async fn nothing_is_told_of_a_table_of_which_nothing_is_seen() {
     assert_eq!(told(&mut theirs).await, vec![json!({"node": {"kind": "x"}})]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn rows_of_which_nothing_is_seen_but_that_they_come_are_told() {
+    let schema = read("schema.graphql");
+    let plain = "type Event @table(plural: \"events\") @visible(to: [\"press\"]) {
+  kind: String!
+  count: Int
+}";
+    assert!(schema.contains(plain), "the type is as it was");
+    let veiled = "type Event @table(plural: \"events\") {
+  kind: String @visible(to: [\"press\"])
+  count: Int @visible(to: [\"press\"])
+}";
+    let database = Database::new(&schema.replace(plain, veiled), "rows.json").await;
+    let query = "subscription { eventChanged { kind node { kind count } } }";
+    let mut events = listen(&database, query, &reader()).await;
+    let mut bare = listen(&database, "subscription { eventChanged { kind } }", &reader()).await;
+    let append = "mutation { appendEvent(input: {kind: \"x\", count: 1}) { count } }";
+    database.change(append, json!({}), &Principal::local()).await;
+    let node = json!({"kind": null, "count": null});
+    assert_eq!(told(&mut events).await, vec![json!({"kind": "UPSERTED", "node": node})]);
+    assert_eq!(told(&mut bare).await, vec![json!({"kind": "UPSERTED"})]);
+}
+
 /// Rows of a table by their keys, as events make them.
 type Rows = BTreeMap<String, Json>;
 
