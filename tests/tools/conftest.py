@@ -55,6 +55,15 @@ type Note @key(fields: "id") @table(format: LANCE, plural: "notes") {
   text: String!
   stars: Int
 }
+
+enum Mood { GLAD SAD }
+
+type Scrap @key(fields: "id") @table(format: LANCE, plural: "scraps") {
+  id: ID!
+  text: String!
+  mood: Mood
+  at: DateTime
+}
 """
 
 THINGS = """\

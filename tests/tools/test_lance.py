@@ -71,3 +71,26 @@ def test_other_columns_are_refused(lab, notes):
     with pytest.raises(Exception, match="headwater plan"):
         dataset.add_columns({"twice": "stars * 2"})
     assert lab.export("Note").column_names == ["id", "text", "stars"]
+
+
+def scraps(*given, mood=pa.string()):
+    fields = [("id", pa.string()), ("text", pa.string()), ("mood", mood), ("at", pa.timestamp("us", "UTC"))]
+    return pa.Table.from_pylist(list(given), schema=pa.schema(fields))
+
+
+def test_the_first_rows_of_a_table_may_be_another_tools(lab):
+    told = json.loads(lab.run("connect", "pylance", "--table", "lab.scraps", "--server-url", lab.origin, "--write", "--json"))
+    location, options = told["location"], told["options"]
+    row = {"id": "1", "text": "first", "mood": "GLAD", "at": None}
+    with pytest.raises(Exception, match="columns of type `Scrap` would change"):
+        lance.write_dataset(scraps({**row, "mood": 1}, mood=pa.int32()), location, storage_options=options)
+    with pytest.raises(Exception, match="`WILD` is no value of the enum `Mood`"):
+        lance.write_dataset(scraps({**row, "mood": "WILD"}), location, storage_options=options)
+    lance.write_dataset(scraps(row), location, storage_options=options)
+    lab.query('mutation { upsertScrap(input: {id: "2", text: "second"}) { node { id } } }')
+    found = lab.rows("SELECT id, text, mood FROM scraps ORDER BY id").to_pylist()
+    assert found == [
+        {"id": "1", "text": "first", "mood": "GLAD"},
+        {"id": "2", "text": "second", "mood": None},
+    ]
+    assert lance.dataset(location, storage_options=options).count_rows() == 2

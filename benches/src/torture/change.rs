@@ -100,6 +100,7 @@ impl Seen {
         self.requests += other.requests;
         self.refused += other.refused;
         self.pictures += other.pictures;
+        self.statements += other.statements;
         self.reads.extend(other.reads);
         self.writes.extend(other.writes);
     }
@@ -108,7 +109,7 @@ impl Seen {
 fn summary(asked: Asked, all: Seen, states: usize, took: Duration) -> String {
     format!(
         "10 changes over {} rows and {} pictures, {} requests, {:.0} a second: 0 errors, 0 wrong \
-         answers, {} writes refused in words, {} pictures compared, {states} earlier states read; \
+         answers, {} writes refused in words, {} pictures compared, {} rows read by SQL, {states} earlier states read; \
          reads {}; writes {}",
         asked.rows,
         asked.pictures,
@@ -116,6 +117,7 @@ fn summary(asked: Asked, all: Seen, states: usize, took: Duration) -> String {
         all.requests as f64 / took.as_secs_f64(),
         all.refused,
         all.pictures,
+        all.statements,
         latencies(all.reads),
         latencies(all.writes),
     )

@@ -124,6 +124,7 @@ struct Inner {
     place: Option<Place>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    may_have_happened: bool,
 }
 
 impl Error {
@@ -135,6 +136,7 @@ impl Error {
             place: None,
             hint: None,
             source: None,
+            may_have_happened: false,
         }))
     }
 
@@ -185,8 +187,34 @@ impl Error {
             message: message.into(),
             place: self.0.place.clone(),
             hint: self.0.hint.clone(),
+            may_have_happened: self.0.may_have_happened,
             source: Some(Box::new(self)),
         }))
+    }
+
+    /// Says that what was asked for may have happened, because the answer was lost on its way.
+    #[must_use]
+    pub fn may_have_happened(mut self) -> Self {
+        self.0.may_have_happened = true;
+        self
+    }
+
+    /// Whether what was asked for surely did not happen. When it may have, what was made ready for it may be
+    /// needed; a fault of storage or of ours says nothing either way.
+    pub fn nothing_happened(&self) -> bool {
+        match self.kind() {
+            Kind::InvalidInput
+            | Kind::NotFound
+            | Kind::AlreadyExists
+            | Kind::Conflict
+            | Kind::Stale
+            | Kind::Unauthenticated
+            | Kind::Denied
+            | Kind::LimitExceeded
+            | Kind::Unsupported => true,
+            Kind::Unavailable => !self.0.may_have_happened,
+            Kind::Corrupt | Kind::Cancelled | Kind::Io | Kind::Internal => false,
+        }
     }
 
     /// The kind, for code that must decide.
@@ -266,6 +294,17 @@ mod tests {
             error_chain(&outer),
             ["failed to commit table `plays`", "no space left on device"]
         );
+    }
+
+    #[test]
+    fn what_may_have_happened_is_said_by_every_level() {
+        let lost = || Error::new(Kind::Unavailable, "no answer").may_have_happened();
+        assert!(
+            !lost().nothing_happened() && !lost().context("failed to commit").nothing_happened()
+        );
+        assert!(Error::new(Kind::Unavailable, "busy").nothing_happened());
+        assert!(Error::new(Kind::Conflict, "moved").context("failed to commit").nothing_happened());
+        assert!(!Error::new(Kind::Io, "no space left on device").nothing_happened());
     }
 
     #[test]

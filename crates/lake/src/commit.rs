@@ -152,7 +152,7 @@ impl Lake {
         let swaps: Vec<_> = written.iter().filter_map(|one| one.swap.clone()).collect();
         if let Err(error) = self.inner.catalog.swap_as(&swaps, also, &self.writer()).await {
             // When the answer was lost the swap may have happened, and then the files are needed.
-            if matches!(error.kind(), Kind::Conflict | Kind::AlreadyExists | Kind::Stale) {
+            if error.nothing_happened() {
                 self.undo_all(&written).await;
             }
             return Err(error);

@@ -468,7 +468,10 @@ impl Run<'_> {
             // The answer was lost and the commit was not.
             (Some(_), Err(_)) => self.lake.table(&self.request.type_name).await?.snapshot_id(),
             (None, Err(error)) => {
-                staged.discard(self.lake).await;
+                // A commit whose answer was lost may still come, and then its files are needed.
+                if error.nothing_happened() {
+                    staged.discard(self.lake).await;
+                }
                 return Err(self.overtaken(error, &part).await);
             }
             (None, Ok(_)) => {

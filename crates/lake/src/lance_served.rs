@@ -9,18 +9,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::datatypes::{Field, Schema};
 use base::{Error, Kind, Result};
 use futures::TryStreamExt;
 use lance::Dataset;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use schema::{ObjectType, TableFormat};
+use schema::{self as central, ObjectType, TableFormat};
 
 use crate::catalog::Swap;
+use crate::enums;
 use crate::keys::{self, KeyHash};
 use crate::lake::{Lake, object_named};
 use crate::lance_store::{Prepared, VersionNote, failed};
-use crate::lance_table::dataset_name;
+use crate::lance_table::{self, dataset_name};
 use crate::{Table, shape};
 
 /// The folder of a dataset's versions.
@@ -42,6 +44,12 @@ impl Lake {
         Ok(found.into_iter().map(|(version, path)| (name_of(dataset, version), path)).collect())
     }
 
+    /// Whether this is the dataset of a Lance table of ours, also of one without rows, which has no version.
+    pub async fn is_lance_dataset(&self, dataset: &str) -> Result<bool> {
+        let is_of_table = self.lance_table_of(dataset).await?.is_some();
+        Ok(is_of_table || !self.lance_manifests(dataset).await?.is_empty())
+    }
+
     /// Makes a version that another tool has written (its manifest lies at `path`) the newest of one
     /// of our tables. `Conflict` when it was written on another version than the present one.
     pub async fn commit_lance_version(
@@ -55,7 +63,9 @@ impl Lake {
             Error::invalid(format!("`{name}` is no name of a version"))
                 .hint("write with the manifest naming scheme V2, which is the default")
         })?;
-        let table = self.lance_table_of(dataset).await?;
+        let table = self.lance_table_of(dataset).await?.ok_or_else(|| {
+            Error::new(Kind::Denied, format!("`{dataset}` is written by Headwater alone"))
+        })?;
         if table.lance_version + 1 != version {
             return Err(Error::new(
                 Kind::Conflict,
@@ -73,7 +83,7 @@ impl Lake {
         let old = lance.dataset(dataset, Some(table.lance_version), None).await?;
         let schema = self.schema();
         let object = object_named(&schema, &table.type_name)?;
-        check(object, old.as_deref(), &new).await.map_err(wrong)?;
+        check(&schema, object, old.as_deref(), &new).await.map_err(wrong)?;
         let at = self.config().clock.now();
         let (operation, summary) = ("overwrite", "another tool");
         let statement = prepared.statement(&VersionNote { at, operation, author, summary });
@@ -82,14 +92,12 @@ impl Lake {
         self.catalog().swap_as(&[swap], &[statement], &self.writer()).await
     }
 
-    async fn lance_table_of(&self, dataset: &str) -> Result<Arc<Table>> {
+    async fn lance_table_of(&self, dataset: &str) -> Result<Option<Arc<Table>>> {
         let tables = self.tables().await?;
         let is_it = |table: &&Arc<Table>| {
             table.format == TableFormat::Lance && dataset_name(table) == dataset
         };
-        tables.iter().find(is_it).cloned().ok_or_else(|| {
-            Error::new(Kind::Denied, format!("`{dataset}` is written by Headwater alone"))
-        })
+        Ok(tables.iter().find(is_it).cloned())
     }
 }
 
@@ -108,9 +116,18 @@ fn name_of(dataset: &str, version: u64) -> String {
 }
 
 /// Refuses a version whose columns are others, or whose rows break the type's promises.
-async fn check(object: &ObjectType, old: Option<&Dataset>, new: &Dataset) -> Result<()> {
-    let columns = |dataset: &Dataset| arrow::datatypes::Schema::from(dataset.schema());
-    if old.is_some_and(|old| columns(old) != columns(new)) {
+async fn check(
+    schema: &central::Schema,
+    object: &ObjectType,
+    old: Option<&Dataset>,
+    new: &Dataset,
+) -> Result<()> {
+    let columns = |dataset: &Dataset| Schema::from(dataset.schema());
+    let are_the_same = match old {
+        Some(old) => columns(old) == columns(new),
+        None => are_alike(&lance_table::schema_of(object), &columns(new)),
+    };
+    if !are_the_same {
         return Err(Error::invalid(format!("the columns of type `{}` would change", object.name))
             .hint("edit the schema, then `headwater plan` and `headwater apply`"));
     }
@@ -123,7 +140,37 @@ async fn check(object: &ObjectType, old: Option<&Dataset>, new: &Dataset) -> Res
             return Err(Error::invalid(text));
         }
     }
+    check_enums(schema, object, new).await?;
     check_keys(object, new).await
+}
+
+/// Texts of enums must be values of them.
+async fn check_enums(schema: &central::Schema, object: &ObjectType, new: &Dataset) -> Result<()> {
+    let of_enums = object.columns().filter(|(_, column)| enums::are_in(schema, column));
+    let names: Vec<&str> = of_enums.map(|(_, column)| column.column.as_ref()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let wrong = |error| failed("read enums", error);
+    let mut scanner = new.scan();
+    scanner.project(&names).map_err(wrong)?;
+    let mut batches = scanner.try_into_stream().await.map_err(wrong)?;
+    while let Some(batch) = batches.try_next().await.map_err(wrong)? {
+        enums::check(schema, object, &batch)?;
+    }
+    Ok(())
+}
+
+/// Whether columns have the names and types that these have, in any order. Values that must be there are
+/// looked for in the rows, as tools declare every column to be without some.
+fn are_alike(wanted: &Schema, found: &Schema) -> bool {
+    let is_there = |field: &Arc<Field>| {
+        found.field_with_name(field.name()).is_ok_and(|found| {
+            let of_wanted = field.data_type();
+            of_wanted == found.data_type() || of_wanted.equals_datatype(found.data_type())
+        })
+    };
+    wanted.fields().len() == found.fields().len() && wanted.fields().iter().all(is_there)
 }
 
 async fn check_keys(object: &ObjectType, new: &Dataset) -> Result<()> {

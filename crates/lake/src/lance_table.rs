@@ -84,6 +84,12 @@ fn arrow_schema(fields: &[Field]) -> SchemaRef {
     Arc::new(ArrowSchema::new(fields.iter().map(Field::to_arrow).collect::<Vec<_>>()))
 }
 
+/// The columns that the table of a type has in Lance.
+pub(crate) fn schema_of(object: &ObjectType) -> ArrowSchema {
+    let fields = columns_of(object).iter().map(Field::to_arrow).collect::<Vec<_>>();
+    ArrowSchema::new(fields.iter().map(types::field_of_lance).collect::<Vec<_>>())
+}
+
 type Row = Vec<Value>;
 
 /// The new values of a row, each with the position of its column.

@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod commit;
 pub mod companion;
 pub mod decode;
+mod enums;
 pub mod export;
 mod failure;
 pub mod files;

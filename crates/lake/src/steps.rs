@@ -16,6 +16,7 @@ mod draft;
 mod expand;
 mod fill;
 mod format;
+mod give_up;
 mod hold;
 mod key;
 pub(crate) mod since;
@@ -163,6 +164,14 @@ impl Lake {
         let lake = self.unpinned();
         let context = Context::new(&lake, change, control);
         Box::pin(contract::contract(&context)).await
+    }
+
+    /// Takes back what was prepared of a change that will not become true, so that a later one does not
+    /// find it.
+    pub async fn give_up(&self, change: SchemaChange<'_>, control: &Control<'_>) -> Result<()> {
+        let lake = self.unpinned();
+        let context = Context::new(&lake, change, control);
+        Box::pin(give_up::give_up(&context)).await
     }
 
     /// Carries out one step from its beginning to its end, with nobody else to care for.

@@ -208,6 +208,7 @@ fn silent(place: &str, limit: Duration, mode: Mode) -> Error {
         Mode::Read => error,
         Mode::Write => Error::new(Kind::Unavailable, "a change may or may not have happened")
             .hint("read the state again before you repeat the change")
+            .may_have_happened()
             .caused_by(error),
     }
 }

@@ -258,6 +258,7 @@ fn unknown_outcome(error: Error) -> Error {
          happened",
     )
     .hint("read the state again before you repeat the change")
+    .may_have_happened()
     .caused_by(error)
 }
 

@@ -8,6 +8,7 @@
 //! In: the deployed schema, the wanted one, and the names of what may be lost. Out: a new deployed
 //! version. Not here: which steps there are (`schema::plan`), how a table changes (`lake`).
 
+mod abandon;
 mod contract;
 mod run;
 
@@ -22,6 +23,7 @@ use schema::Schema;
 use schema::load::Sources;
 use schema::plan::{self, Direction, Plan};
 
+pub(crate) use self::abandon::abandon;
 use crate::operations::loss_name;
 use crate::project::Project;
 use crate::versions::{self, Deployed};
@@ -176,6 +178,7 @@ async fn apply_leased(
         Direction::Undo => plan_undo(&deployed.schema, &wanted.schema)?,
     };
     refuse_losses(&plan, wanted.allowed)?;
+    refuse_taken_names(project, &deployed.schema, &wanted.schema).await?;
     if plan.is_empty() && deployed.version > 0 {
         project.refresh().await?;
         return Ok(Applied { version: deployed.version, plan, steps: 0, resumed: false });
@@ -243,6 +246,23 @@ fn refuse_losses(plan: &Plan, allowed: &[String]) -> Result<()> {
     let names: Vec<String> = lossy().map(|(_, name)| name).collect();
     Err(Error::new(Kind::Denied, format!("this would lose {}", unnamed.join("; ")))
         .hint(format!("add `--allow-destructive {}`", names.join(","))))
+}
+
+/// A new module whose name another tool's namespace has would hide the tables in it.
+async fn refuse_taken_names(project: &Project, deployed: &Schema, wanted: &Schema) -> Result<()> {
+    let is_new = |name: &str| deployed.modules.iter().all(|module| module.name.as_ref() != name);
+    let taken = project.lake.foreign_namespaces().await?;
+    let new = wanted.modules.iter().map(|module| module.name.as_ref()).filter(|name| is_new(name));
+    match new.into_iter().find(|name| taken.iter().any(|taken| taken == name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            Kind::AlreadyExists,
+            format!(
+                "module `{name}` has the name of a namespace that another tool made in the catalog"
+            ),
+        )
+        .hint("give the module another name, or drop the namespace with that tool first")),
+    }
 }
 
 async fn begin(
@@ -325,7 +345,7 @@ async fn resume(
                 unfinished.plan.steps.len()
             ),
         )
-        .hint("run `headwater apply --resume` to finish it first"));
+        .hint("run `headwater apply --resume` to finish it first, or `headwater apply --abandon` to give it up"));
     }
     let pace = run::unpause(project, &unfinished.id, wanted.pace).await?;
     let run = Run { id: unfinished.id, from: unfinished.steps_done, resumed: true, pace };
@@ -343,7 +363,7 @@ struct Run {
 
 /// Asks the running apply to pause before its next unit.
 pub(crate) async fn pause(project: &Project) -> Result<String> {
-    let sql = "UPDATE server_applies SET paused = 1 WHERE finished_at IS NULL";
+    let sql = "UPDATE server_applies SET paused = 1 WHERE finished_at IS NULL OR contracted = 0";
     if project.database.execute(sql, &[]).await? == 0 {
         return Err(
             Error::not_found("no apply is running").hint("`headwater status` shows what is")

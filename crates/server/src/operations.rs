@@ -39,6 +39,7 @@ pub type Report<'a> = &'a mut (dyn FnMut(Progress) + Send);
 /// Operations with the scope that each needs.
 pub const OPERATIONS: &[(&str, Scope)] = &[
     ("apply", Scope::Admin),
+    ("applyAbandon", Scope::Admin),
     ("applyContract", Scope::Admin),
     ("applyPause", Scope::Admin),
     ("backup", Scope::Admin),
@@ -108,6 +109,7 @@ async fn dispatch(
 ) -> Result<Value, ErrorBody> {
     match operation {
         "apply" => answer(schemas::apply(project, principal, parse(request)?, report).await?),
+        "applyAbandon" => answer(schemas::abandon(project).await?),
         "applyContract" => answer(schemas::contract(project, report).await?),
         "applyPause" => answer(schemas::pause(project).await?),
         "backup" => answer(maintain::backup(project, parse(request)?, report).await?),
@@ -194,6 +196,7 @@ fn wrong_shape(error: &serde_json::Error) -> Error {
 
 /// Operations that take nothing.
 const WITHOUT_REQUEST: &[&str] = &[
+    "applyAbandon",
     "applyContract",
     "applyPause",
     "documentList",

@@ -42,6 +42,21 @@ impl Connection {
         Ok(bytes)
     }
 
+    /// Carries an operation out; gives what it says last.
+    pub(super) async fn operation(&mut self, name: &str, request: &Value) -> Result<Value> {
+        let body = request.to_string();
+        let head = format!(
+            "POST /operations/{name} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        let (_, answer) = self.exchange(head + &body).await?;
+        let lines = String::from_utf8(answer)?;
+        let last = lines.lines().last().context("the answer has no line")?;
+        serde_json::from_str(last).context("the answer is no JSON")
+    }
+
     async fn exchange(&mut self, request: String) -> Result<(String, Vec<u8>)> {
         self.stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
@@ -52,12 +67,40 @@ impl Connection {
             self.more(&mut bytes).await?;
         };
         let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        if head.contains("\r\ntransfer-encoding: chunked") {
+            let body = self.chunks(bytes.split_off(end)).await?;
+            return Ok((head, body));
+        }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let length: usize = length.context("the answer has no length")?.trim().parse()?;
         while bytes.len() < end + length {
             self.more(&mut bytes).await?;
         }
         Ok((head, bytes.split_off(end)))
+    }
+
+    /// The body that comes in chunks (RFC 9112, section 7.1), of which some bytes are here.
+    async fn chunks(&mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let (mut body, mut at) = (Vec::new(), 0);
+        loop {
+            let line = loop {
+                match bytes[at..].windows(2).position(|part| part == b"\r\n") {
+                    Some(length) => break length,
+                    None => self.more(&mut bytes).await?,
+                }
+            };
+            let size = std::str::from_utf8(&bytes[at..at + line])?;
+            let size = usize::from_str_radix(size.trim(), 16)?;
+            let start = at + line + 2;
+            while bytes.len() < start + size + 2 {
+                self.more(&mut bytes).await?;
+            }
+            if size == 0 {
+                return Ok(body);
+            }
+            body.extend_from_slice(&bytes[start..start + size]);
+            at = start + size + 2;
+        }
     }
 
     async fn more(&mut self, bytes: &mut Vec<u8>) -> Result<()> {

@@ -25,6 +25,8 @@ const OWN: u64 = 12;
 const LEAST: u64 = 20;
 /// One in so many requests is about pictures, when there are any.
 const PICTURES: u64 = 4;
+/// One in so many requests is a statement of SQL.
+const STATEMENTS: u64 = 64;
 /// Of so many pictures that are read, the bytes of one are read too.
 const BYTES: u64 = 4;
 
@@ -50,6 +52,7 @@ pub(super) struct Seen {
     pub(super) requests: usize,
     pub(super) refused: usize,
     pub(super) pictures: usize,
+    pub(super) statements: usize,
     pub(super) reads: Vec<u64>,
     pub(super) writes: Vec<u64>,
 }
@@ -136,6 +139,9 @@ impl Client {
             _ => {
                 let number = self.rng.below(shared.rows[kind as usize]);
                 let row = Row::new(format!("s{number}"), number as i64);
+                if self.rng.below(STATEMENTS) == 0 {
+                    return self.select(kind, &row).await;
+                }
                 self.read(known, &row, Some(&row)).await
             }
         }
@@ -159,6 +165,21 @@ impl Client {
         ensure!(allowed, "{question}: {words}");
         self.seen.refused += 1;
         Ok(false)
+    }
+
+    /// Reads a row by SQL, which speaks of the deployed version: of columns that all versions have.
+    async fn select(&mut self, kind: Kind, row: &Row) -> Result<()> {
+        let (one, id) = (kind.one(), &row.id);
+        let statement =
+            format!("SELECT id, code, CAST(size AS BIGINT) AS size FROM {one}s WHERE id = '{id}'");
+        let start = Instant::now();
+        let answer = self.connection.operation("sql", &json!({ "sql": statement })).await?;
+        self.seen.reads.push(micros(start));
+        self.seen.requests += 1;
+        self.seen.statements += 1;
+        let wanted = json!([[row.id, row.code(), row.size.to_string()]]);
+        ensure!(answer["done"]["rows"] == wanted, "{statement}: {answer} instead of {wanted}");
+        Ok(())
     }
 
     async fn read(&mut self, known: &Known, row: &Row, wanted: Option<&Row>) -> Result<()> {

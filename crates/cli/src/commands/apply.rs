@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Ask the running apply to pause before its next unit of work.
     #[arg(long, conflicts_with = "contract")]
     pause: bool,
+    /// Give an apply up that was interrupted, paused or refused by the rows; nobody has seen anything of it.
+    #[arg(long, conflicts_with_all = ["pause", "contract", "resume"])]
+    abandon: bool,
     /// End the service of the schema version before, and give up what only it needs.
     #[arg(long)]
     contract: bool,
@@ -44,7 +47,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) -> Outcome {
-    if options.pause || options.contract {
+    if options.pause || options.contract || options.abandon {
         return other(global, &options, printer).await;
     }
     let schema = schema_text(global)?;
@@ -76,10 +79,14 @@ pub(crate) async fn run(global: &Global, options: Options, printer: &Printer) ->
     Ok(())
 }
 
-/// Pauses the apply that runs, or ends what the last one left for old clients.
+/// Pauses the apply that runs, gives one up, or ends what the last one left for old clients.
 async fn other(global: &Global, options: &Options, printer: &Printer) -> Outcome {
     let target = Target::open(global).await?;
-    let operation = if options.pause { "applyPause" } else { "applyContract" };
+    let operation = match (options.pause, options.abandon) {
+        (true, _) => "applyPause",
+        (_, true) => "applyAbandon",
+        _ => "applyContract",
+    };
     let nothing = serde_json::json!({});
     let bar = Bar::new(printer);
     let mut report = |progress| bar.report(&progress);

@@ -229,6 +229,10 @@ fn copy(error: &Error) -> Error {
         });
     }
     let copied = copied.unwrap_or_else(|| Error::new(error.kind(), error.message()));
+    let copied = match error.nothing_happened() {
+        true => copied,
+        false => copied.may_have_happened(),
+    };
     match error.hint_text() {
         Some(hint) => copied.hint(hint),
         None => copied,

@@ -166,7 +166,8 @@ impl Lake {
             }
         };
         contender.end().await;
-        if result.is_err() {
+        // When the answer was lost the files may be those of the table.
+        if result.as_ref().is_err_and(|error| error.nothing_happened()) {
             self.discard(staged).await;
         }
         result

@@ -6,6 +6,7 @@
 //! no version ever named (`orphans`).
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Result, Timestamp};
@@ -18,6 +19,7 @@ use object_store::path::Path;
 use schema::TableFormat;
 
 use super::{Expired, doomed};
+use crate::catalog::Swap;
 use crate::failure::failed;
 use crate::lake::Lake;
 use crate::lance_store::failed as lance_failed;
@@ -49,7 +51,7 @@ impl Lake {
     /// Lets old versions of a table's datasets go.
     pub(crate) async fn expire_versions(
         &self,
-        table: &Table,
+        table: &Arc<Table>,
         keep: Option<Duration>,
     ) -> Result<Expired> {
         let mut expired = Expired::default();
@@ -57,7 +59,9 @@ impl Lake {
             let keep = keep.or(self.retention_of(table)).unwrap_or(self.config().retain);
             let dataset = dataset_name(table);
             let (old, kept) = self.old_versions(&dataset, table.lance_version, keep).await?;
-            expired = self.expire_dataset(&dataset, &old, &kept).await?;
+            // A version that is made present meanwhile may name what only the old ones do.
+            let swap = Swap::metadata(table, Arc::clone(&table.metadata_location));
+            expired = self.expire_dataset(&dataset, &old, &kept, &[swap]).await?;
         }
         for dataset in self.companions_of(table).await? {
             let (mut old, kept) = self.old_versions(&dataset, u64::MAX, COMPANION).await?;
@@ -65,7 +69,7 @@ impl Lake {
             // earlier one names and the oldest that stays does not, and that one alone is looked at.
             let oldest = kept.get(..1).unwrap_or_default();
             old.retain(|version| oldest.iter().all(|oldest| version < oldest));
-            self.expire_dataset(&dataset, &old, oldest).await?;
+            self.expire_dataset(&dataset, &old, oldest, &[]).await?;
         }
         Ok(expired)
     }
@@ -113,8 +117,15 @@ impl Lake {
         Ok((ids(old), ids(kept)))
     }
 
-    /// Lets versions go, and dooms what they name and those that stay do not.
-    async fn expire_dataset(&self, dataset: &str, old: &[u64], stay: &[u64]) -> Result<Expired> {
+    /// Lets versions go, and dooms what they name and those that stay do not, if the table that they are
+    /// versions of is still as it was read.
+    async fn expire_dataset(
+        &self,
+        dataset: &str,
+        old: &[u64],
+        stay: &[u64],
+        unless_moved: &[Swap],
+    ) -> Result<Expired> {
         if old.is_empty() {
             return Ok(Expired::default());
         }
@@ -132,7 +143,7 @@ impl Lake {
             let number = i64::try_from(*version).unwrap_or(i64::MAX);
             statements.push((sql.to_owned(), vec![dataset.into(), number.into()]));
         }
-        self.catalog().swap(&[], &statements).await?;
+        self.catalog().swap_as(unless_moved, &statements, &self.writer()).await?;
         Ok(Expired { snapshots: old.len() as u64, files: gone.len() as u64 })
     }
 

@@ -9,6 +9,8 @@
 //! know the newest rows, files that nothing needs removed. What fails is logged and tried again in
 //! the next round. Between rounds, what constant commits make necessary. Not here: when rounds are made (`server::maintenance`).
 
+use std::sync::Arc;
+
 use base::{Kind, Result, Timestamp};
 
 use super::GRACE;
@@ -51,7 +53,7 @@ impl Lake {
         Ok(())
     }
 
-    async fn tend(&self, table: &Table) -> Result<()> {
+    async fn tend(&self, table: &Arc<Table>) -> Result<()> {
         let type_name = table.type_name.as_ref();
         if self.config().compact {
             self.note(table, "compact").await?;

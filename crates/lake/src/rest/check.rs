@@ -9,8 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;
 use base::{Error, Result};
 use iceberg::TableUpdate;
@@ -19,6 +18,7 @@ use schema::{ObjectType, Schema};
 
 use super::Refusal;
 use crate::commit::locate::{self, Found, Wants};
+use crate::enums;
 use crate::files::{Content, Files, LiveFile};
 use crate::keys::{self, KeyHash};
 use crate::lake::{Lake, object_named};
@@ -232,7 +232,7 @@ impl Check<'_> {
         {
             rows += batch.num_rows() as u64;
             self.check_partition(data, &batch).map_err(place)?;
-            self.check_enums(&batch).map_err(place)?;
+            enums::check(self.schema, self.object, &batch).map_err(place)?;
             if self.layout.key.is_empty() {
                 continue;
             }
@@ -323,29 +323,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Texts of an enum must be values of it.
-    fn check_enums(&self, batch: &RecordBatch) -> Result<()> {
-        for (field, column) in self.object.columns() {
-            let Some(known) =
-                column.enum_name.as_ref().and_then(|name| self.schema.enums.get(name))
-            else {
-                continue;
-            };
-            let Some(array) = batch.column_by_name(&column.column) else { continue };
-            let texts = texts_of(array);
-            for text in texts.iter().flat_map(|texts| texts.as_string::<i32>().iter().flatten()) {
-                if !known.values.iter().any(|value| value.as_ref() == text) {
-                    let text = format!(
-                        "`{text}` is no value of the enum `{}` of field `{}.{}`",
-                        known.name, self.object.name, field.name
-                    );
-                    return Err(Error::invalid(text));
-                }
-            }
-        }
-        Ok(())
-    }
-
     async fn keys_of(
         &self,
         file: &LiveFile,
@@ -417,15 +394,4 @@ impl Check<'_> {
 fn not_ours(error: Error) -> Error {
     let words = base::error_chain(&error).join(": ");
     Error::invalid(words)
-}
-
-/// The texts of a column of texts, or of lists of them.
-fn texts_of(array: &ArrayRef) -> Option<ArrayRef> {
-    match array.data_type() {
-        DataType::Utf8 => Some(Arc::clone(array)),
-        DataType::List(item) if item.data_type() == &DataType::Utf8 => {
-            Some(Arc::clone(array.as_list::<i32>().values()))
-        }
-        _ => None,
-    }
 }

@@ -20,7 +20,7 @@ use super::foreign::{self, Shown, Step};
 use super::json::{ident, maybe, part};
 use super::namespaces::{module, refuse_module};
 use super::tables::{Found, check_free, find, loaded, no_table, of_iceberg};
-use super::{Answer, Ident, Outcome, Refusal, Snapshots, check, versions};
+use super::{Answer, Ident, Outcome, Refusal, Snapshots, check, idempotency, versions};
 use crate::Lake;
 use crate::catalog::{Swap, swap_all};
 use crate::commit::contend::Contender;
@@ -47,7 +47,12 @@ struct Ready {
     publish: Option<Publish>,
     /// The type, when the table is the schema's.
     type_name: Option<Arc<str>>,
+    /// Metadata files that the table wants removed once it remembers them no more.
+    forgotten: Vec<String>,
 }
+
+/// The property of a table whose old metadata goes with the commit that forgets it, as the reference names it.
+const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
 
 enum Publish {
     Owned(Box<Swap>),
@@ -124,6 +129,7 @@ async fn all(lake: &Lake, changes: &[Change], who: &Principal) -> Result<Vec<Rea
         if let Some(type_name) = &one.type_name {
             nudge(lake, type_name);
         }
+        lake.discard_locations(one.forgotten.clone()).await;
     }
     Ok(ready)
 }
@@ -178,7 +184,7 @@ async fn attempt(
                 discard(lake, &ready).await;
                 Ok(Err(error))
             }
-            Kind::AlreadyExists | Kind::NotFound | Kind::Stale | Kind::Unavailable => {
+            _ if error.nothing_happened() => {
                 discard(lake, &ready).await;
                 Err(error.into())
             }
@@ -210,10 +216,12 @@ async fn publish(lake: &Lake, ready: &[Ready]) -> base::Result<()> {
         let text = format!("the schema of table `{}` was changed meanwhile", swap.base.name);
         return Err(Error::new(Kind::Stale, text).hint("load the table again"));
     }
-    let (writer, now) = (lake.writer(), lake.config().clock.now());
+    let (writer, now, key) = (lake.writer(), lake.config().clock.now(), idempotency::key());
     let run = lake.catalog().publish(move |tx| {
         let (swaps, steps, writer) = (swaps.clone(), steps.clone(), writer.clone());
+        let key = key.clone();
         async move {
+            idempotency::note(tx, key.as_deref()).await?;
             swap_all(tx, swaps, Vec::new(), writer, now).await?;
             for step in &steps {
                 foreign::step(tx, step).await?.map_err(|refusal| in_transaction(&refusal))?;
@@ -269,7 +277,13 @@ async fn prepare(lake: &Lake, change: &Change, who: &Principal) -> Result<Ready,
             let swap = Swap::metadata(&table, location.as_str());
             let publish = Some(Publish::Owned(Box::new(swap)));
             let type_name = Some(Arc::clone(&table.type_name));
-            Ok(Ready { location, metadata: Arc::new(built), publish, type_name })
+            Ok(Ready {
+                location,
+                metadata: Arc::new(built),
+                publish,
+                type_name,
+                forgotten: Vec::new(),
+            })
         }
         Found::Foreign(from, metadata) => {
             let builder = metadata.as_ref().clone().into_builder(Some(from.location.clone()));
@@ -289,7 +303,8 @@ async fn prepare(lake: &Lake, change: &Change, who: &Principal) -> Result<Ready,
             let location = location.to_string();
             let publish = Publish::Foreign(Step::Move { from, location: location.clone() });
             let publish = Some(publish);
-            Ok(Ready { location, metadata: Arc::new(built), publish, type_name: None })
+            let forgotten = forgotten(&metadata, &built);
+            Ok(Ready { location, metadata: Arc::new(built), publish, type_name: None, forgotten })
         }
     }
 }
@@ -300,7 +315,19 @@ fn unchanged(location: &str, metadata: Arc<TableMetadata>, type_name: Option<&Ar
         metadata,
         publish: None,
         type_name: type_name.map(Arc::clone),
+        forgotten: Vec::new(),
     }
+}
+
+/// The metadata files of a table's own folder that its log has no more, when the table wants them removed.
+fn forgotten(old: &TableMetadata, new: &TableMetadata) -> Vec<String> {
+    if new.properties().get(DELETE_AFTER_COMMIT).is_none_or(|value| value != "true") {
+        return Vec::new();
+    }
+    let folder = format!("{}/", new.location().trim_end_matches('/'));
+    let kept = |file: &str| new.metadata_log().iter().any(|entry| entry.metadata_file == file);
+    let files = old.metadata_log().iter().map(|entry| &entry.metadata_file);
+    files.filter(|file| file.starts_with(&folder) && !kept(file)).cloned().collect()
 }
 
 /// Whether nothing but times and logs differs.
@@ -399,7 +426,8 @@ async fn create(lake: &Lake, change: &Change, exists: bool) -> Result<Ready, Ref
     let ident = change.table.clone();
     let step = Step::Create { ident, kind: Shown::Table, location: location.clone() };
     let publish = Some(Publish::Foreign(step));
-    Ok(Ready { location, metadata: Arc::new(metadata), publish, type_name: None })
+    let forgotten = Vec::new();
+    Ok(Ready { location, metadata: Arc::new(metadata), publish, type_name: None, forgotten })
 }
 
 /// The least metadata that the updates can be applied to: their own first schema, partitions and

@@ -158,7 +158,8 @@ pub(super) async fn find(lake: &Lake, ident: &Ident) -> Result<Option<Foreign>> 
 pub(super) enum Step {
     /// A new row, in a namespace that exists.
     Create { ident: Ident, kind: Shown, location: String },
-    /// A row that is still at this version moves to other metadata.
+    /// A row that is still at this version, of the same metadata, moves to other metadata: another table
+    /// that was made under the name counts from the first version too.
     Move { from: Foreign, location: String },
 }
 
@@ -168,12 +169,14 @@ pub(super) async fn step(tx: &mut Tx, step: &Step) -> Result<Result<(), Refusal>
         Step::Create { ident, kind, location } => create(tx, ident, *kind, location).await,
         Step::Move { from, location } => {
             let sql = "UPDATE lake_foreign_tables SET metadata_location = $1, \
-                       version = version + 1 WHERE namespace = $2 AND name = $3 AND version = $4";
+                       version = version + 1 \
+                       WHERE namespace = $2 AND name = $3 AND version = $4 AND metadata_location = $5";
             let params = [
                 location.as_str().into(),
                 stored(&from.ident.namespace).into(),
                 from.ident.name.as_str().into(),
                 from.version.into(),
+                from.location.as_str().into(),
             ];
             if tx.execute(sql, &params).await? == 1 {
                 return Ok(Ok(()));
@@ -233,11 +236,13 @@ async fn taken(tx: &mut Tx, ident: &Ident, kind: Shown) -> Result<Option<Refusal
 
 /// Takes a row out.
 pub(super) async fn remove(tx: &mut Tx, found: &Foreign) -> Result<bool> {
-    let sql = "DELETE FROM lake_foreign_tables WHERE namespace = $1 AND name = $2 AND version = $3";
+    let sql = "DELETE FROM lake_foreign_tables \
+               WHERE namespace = $1 AND name = $2 AND version = $3 AND metadata_location = $4";
     let params = [
         stored(&found.ident.namespace).into(),
         found.ident.name.as_str().into(),
         found.version.into(),
+        found.location.as_str().into(),
     ];
     Ok(tx.execute(sql, &params).await? == 1)
 }
@@ -256,18 +261,26 @@ pub(super) async fn rename(tx: &mut Tx, from: &Foreign, to: &Ident) -> Result<Re
         return Ok(Err(Refusal::exists(text)));
     }
     let sql = "UPDATE lake_foreign_tables SET namespace = $1, name = $2, version = version + 1 \
-               WHERE namespace = $3 AND name = $4 AND version = $5";
+               WHERE namespace = $3 AND name = $4 AND version = $5 AND metadata_location = $6";
     let params = [
         namespace.into(),
         to.name.as_str().into(),
         stored(&from.ident.namespace).into(),
         from.ident.name.as_str().into(),
         from.version.into(),
+        from.location.as_str().into(),
     ];
     if tx.execute(sql, &params).await? == 1 {
         return Ok(Ok(()));
     }
     Ok(Err(Refusal::conflict(format!("{} was changed meanwhile", from.ident.shown()))))
+}
+
+impl Lake {
+    /// The names of namespaces that other tools made, with points between their parts.
+    pub async fn foreign_namespaces(&self) -> Result<Vec<String>> {
+        Ok(namespaces(self).await?.iter().map(shown).collect())
+    }
 }
 
 /// A table of another tool, with its metadata.

@@ -2,14 +2,24 @@
 //!
 //! In: a call with the client's key. Out: the answer of its first time. The key is taken before the
 //! call is made, so that a twin that runs at the same time is told to come back, and its answer is
-//! kept for longer than the configuration promises. A failure of ours is not kept: the call
-//! may be made again. Not here: what the call does.
+//! kept for longer than the configuration promises. That it was made is noted in the transaction which
+//! makes it true: when the answer was lost after that, the present state is told. A failure of ours is not
+//! kept: the call may be made again. Not here: what the call does.
+
+use std::sync::Arc;
 
 use base::{Principal, Result};
+use meta::Tx;
 use serde_json::Value as Json;
 
-use super::{Answer, Call, Outcome, Refusal};
+use super::json::part;
+use super::{Answer, Call, Ident, Outcome, Refusal, Snapshots, tables, views};
 use crate::Lake;
+
+tokio::task_local! {
+    /// The key of the call that is being made.
+    static KEY: Arc<str>;
+}
 
 /// How long an answer is kept: longer than the half hour that clients are told.
 const KEPT_MICROS: i64 = 3600 * 1_000_000;
@@ -17,6 +27,8 @@ const KEPT_MICROS: i64 = 3600 * 1_000_000;
 const RUNNING_MICROS: i64 = 120 * 1_000_000;
 /// The status of a call that is being made.
 const RUNNING: i64 = 0;
+/// The status of a call that was made, and whose answer is not known.
+const MADE: i64 = 1;
 
 /// Makes a call, or gives the answer that it had.
 pub(super) async fn once(
@@ -33,7 +45,8 @@ pub(super) async fn once(
     let now = lake.config().clock.now().as_micros();
     if !take(lake, key, &request, now).await? {
         match earlier(lake, key, &request).await? {
-            Earlier::Answered(outcome) => return *outcome,
+            Earlier::Answered(outcome) => return with_reach(lake, call, body, *outcome).await,
+            Earlier::Made => return present(lake, call, body).await,
             Earlier::Other => {
                 let text = format!("the idempotency key `{key}` was used for another request");
                 return Err(Refusal::unprocessable(text));
@@ -43,9 +56,58 @@ pub(super) async fn once(
             }
         }
     }
-    let outcome = super::answer(lake, call, body, who).await;
+    let outcome = KEY.scope(key.into(), super::answer(lake, call, body, who)).await;
     keep(lake, key, &outcome).await?;
     outcome
+}
+
+/// The key of the call that is being made, for the transaction that makes it true.
+pub(super) fn key() -> Option<Arc<str>> {
+    KEY.try_with(Arc::clone).ok()
+}
+
+/// Notes that the call is made.
+pub(super) async fn note(tx: &mut Tx, key: Option<&str>) -> Result<()> {
+    let Some(key) = key else { return Ok(()) };
+    let sql = "UPDATE lake_rest_answers SET status = $1 WHERE name = $2 AND status = $3";
+    tx.execute(sql, &[MADE.into(), key.into(), RUNNING.into()]).await.map(|_| ())
+}
+
+/// The table that a call makes or changes.
+fn table_of(call: &Call, body: &Json) -> Option<Ident> {
+    match call {
+        Call::CommitTable(table) => Some(table.clone()),
+        Call::CreateTable(namespace) | Call::RegisterTable(namespace) => {
+            Some(Ident { namespace: namespace.clone(), name: part(body, "name").ok()? })
+        }
+        _ => None,
+    }
+}
+
+/// What a call would be answered after it was made: how things are now.
+async fn present(lake: &Lake, call: &Call, body: &Json) -> Outcome {
+    if let Some(table) = table_of(call, body) {
+        return tables::load(lake, &table, Snapshots::All).await;
+    }
+    match call {
+        Call::ReplaceView(view) => views::load(lake, view).await,
+        Call::CreateView(namespace) | Call::RegisterView(namespace) => {
+            let view = Ident { namespace: namespace.clone(), name: part(body, "name")? };
+            views::load(lake, &view).await
+        }
+        _ => Ok(Answer::empty()),
+    }
+}
+
+/// A kept answer with what credentials must reach, which is not kept.
+async fn with_reach(lake: &Lake, call: &Call, body: &Json, outcome: Outcome) -> Outcome {
+    let mut answer = outcome?;
+    if let Some(table) = table_of(call, body)
+        && let Ok(found) = tables::reach(lake, &table).await
+    {
+        answer.reach = found.reach;
+    }
+    Ok(answer)
 }
 
 /// What a key stands for.
@@ -69,6 +131,7 @@ async fn take(lake: &Lake, key: &str, request: &str, now: i64) -> Result<bool> {
 /// What is known of a key that is taken.
 enum Earlier {
     Answered(Box<Outcome>),
+    Made,
     Other,
     Running,
 }
@@ -82,8 +145,10 @@ async fn earlier(lake: &Lake, key: &str, request: &str) -> Result<Earlier> {
         return Ok(Earlier::Other);
     }
     let status = u16::try_from(row.int("status")?).unwrap_or(0);
-    if status == 0 {
-        return Ok(Earlier::Running);
+    match i64::from(status) {
+        RUNNING => return Ok(Earlier::Running),
+        MADE => return Ok(Earlier::Made),
+        _ => {}
     }
     let body: Option<Json> = serde_json::from_str(&row.text("body")?)
         .map_err(crate::failure::failed("read an earlier answer"))?;
@@ -104,8 +169,8 @@ async fn keep(lake: &Lake, key: &str, outcome: &Outcome) -> Result<()> {
         Err(refusal) => (refusal.status, refusal.body()),
     };
     if status >= 500 {
-        let sql = "DELETE FROM lake_rest_answers WHERE name = $1";
-        return database.execute(sql, &[key.into()]).await.map(|_| ());
+        let sql = "DELETE FROM lake_rest_answers WHERE name = $1 AND status = $2";
+        return database.execute(sql, &[key.into(), RUNNING.into()]).await.map(|_| ());
     }
     let sql = "UPDATE lake_rest_answers SET status = $1, body = $2 WHERE name = $3";
     let params = [i64::from(status).into(), body.to_string().into(), key.into()];

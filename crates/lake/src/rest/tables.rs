@@ -18,7 +18,9 @@ use serde_json::{Value as Json, json};
 use super::foreign::{self, Foreign, Shown, Step, shown};
 use super::json::{check_name, ident, maybe, ordered, paged, part, properties};
 use super::namespaces::{module, must_exist, refuse_module};
-use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal, Snapshots, versions};
+use super::{
+    Answer, Ident, Namespace, Outcome, Page, Reach, Refusal, Snapshots, idempotency, versions,
+};
 use crate::commit::snapshot::write_metadata_file;
 use crate::failure::failed;
 use crate::{Lake, Table};
@@ -185,10 +187,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     write_metadata_file(lake, &metadata, &file).await?;
     let location = file.to_string();
     let step = Step::Create { ident: table, kind: Shown::Table, location: location.clone() };
-    if let Err(refusal) = run(lake, step).await {
-        lake.discard_location(&location).await;
-        return Err(refusal);
-    }
+    run_or_discard(lake, step, &location).await?;
     let metadata = Arc::new(metadata);
     lake.catalog().remember(&location, Arc::clone(&metadata));
     loaded(Some(&location), &metadata, Snapshots::All, false)
@@ -196,11 +195,37 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
 
 /// Carries one step out.
 pub(super) async fn run(lake: &Lake, step: Step) -> Result<(), Refusal> {
+    publish(lake, step).await?
+}
+
+/// Carries one step to a metadata file out that was written for it; the file goes when nothing happened.
+pub(super) async fn run_or_discard(lake: &Lake, step: Step, location: &str) -> Result<(), Refusal> {
+    let done = publish(lake, step).await;
+    let is_needed = match &done {
+        Ok(done) => done.is_ok(),
+        Err(error) => !error.nothing_happened(),
+    };
+    if !is_needed {
+        lake.discard_location(location).await;
+    }
+    done?
+}
+
+/// The outer error is one of the transaction.
+async fn publish(lake: &Lake, step: Step) -> Result<Result<(), Refusal>> {
+    let key = idempotency::key();
     let done = lake.catalog().publish(move |tx| {
-        let step = step.clone();
-        async move { foreign::step(tx, &step).await }.boxed()
+        let (step, key) = (step.clone(), key.clone());
+        async move {
+            let done = foreign::step(tx, &step).await?;
+            if done.is_ok() {
+                idempotency::note(tx, key.as_deref()).await?;
+            }
+            Ok(done)
+        }
+        .boxed()
     });
-    done.await?
+    done.await
 }
 
 async fn refuse_taken(lake: &Lake, table: &Ident) -> Result<(), Refusal> {
@@ -335,10 +360,17 @@ pub(super) async fn removed(lake: &Lake, wanted: &Ident, kind: Shown) -> Result<
     };
     let found = foreign::find(lake, wanted).await?.filter(|found| found.kind == kind);
     let found = found.ok_or_else(missing)?;
-    let row = found.clone();
+    let (row, key) = (found.clone(), idempotency::key());
     let gone = lake.catalog().database().write(move |tx| {
-        let row = row.clone();
-        async move { foreign::remove(tx, &row).await }.boxed()
+        let (row, key) = (row.clone(), key.clone());
+        async move {
+            let gone = foreign::remove(tx, &row).await?;
+            if gone {
+                idempotency::note(tx, key.as_deref()).await?;
+            }
+            Ok(gone)
+        }
+        .boxed()
     });
     if gone.await? {
         return Ok(found);
@@ -389,9 +421,17 @@ pub(super) async fn moved(lake: &Lake, body: &Json, kind: Shown) -> Outcome {
             Shown::View => Refusal::no_view(&source.shown()),
         });
     };
+    let key = idempotency::key();
     let outcome = lake.catalog().database().write(move |tx| {
-        let (found, target) = (found.clone(), target.clone());
-        async move { foreign::rename(tx, &found, &target).await }.boxed()
+        let (found, target, key) = (found.clone(), target.clone(), key.clone());
+        async move {
+            let moved = foreign::rename(tx, &found, &target).await?;
+            if moved.is_ok() {
+                idempotency::note(tx, key.as_deref()).await?;
+            }
+            Ok(moved)
+        }
+        .boxed()
     });
     outcome.await?.map(|()| Answer::empty())
 }

@@ -11,7 +11,9 @@ use serde_json::{Value as Json, json};
 use super::foreign::{self, Foreign, Shown, Step};
 use super::json::{check_name, maybe, ordered, paged, part, properties};
 use super::namespaces::{module, must_exist, refuse_module};
-use super::tables::{check_free, idents, location_for, moved, of_iceberg, removed, run};
+use super::tables::{
+    check_free, idents, location_for, moved, of_iceberg, removed, run, run_or_discard,
+};
 use super::{Answer, Ident, Namespace, Outcome, Page, Reach, Refusal};
 use crate::Lake;
 use crate::failure::failed;
@@ -82,10 +84,7 @@ pub(super) async fn create(lake: &Lake, namespace: &Namespace, body: &Json) -> O
     let metadata = built.map_err(|error| Refusal::argument(error.message().to_owned()))?.metadata;
     let location = write(lake, &metadata, 0).await?;
     let step = Step::Create { ident: view, kind: Shown::View, location: location.clone() };
-    if let Err(refusal) = run(lake, step).await {
-        lake.discard_location(&location).await;
-        return Err(refusal);
-    }
+    run_or_discard(lake, step, &location).await?;
     loaded(&location, &metadata)
 }
 
@@ -127,10 +126,7 @@ pub(super) async fn replace(lake: &Lake, view: &Ident, body: &Json) -> Outcome {
     }
     let location = write(lake, &built.metadata, from.version).await?;
     let step = Step::Move { from, location: location.clone() };
-    if let Err(refusal) = run(lake, step).await {
-        lake.discard_location(&location).await;
-        return Err(refusal);
-    }
+    run_or_discard(lake, step, &location).await?;
     loaded(&location, &built.metadata)
 }
 

@@ -99,7 +99,7 @@ async fn under_hold(
     };
     // When the answer was lost the switch may have happened, and then the files are needed.
     if let Err(error) = &result
-        && matches!(error.kind(), Kind::Conflict | Kind::AlreadyExists | Kind::Stale)
+        && error.nothing_happened()
     {
         context.lake.undo_all(&made.written).await;
     }

@@ -8,6 +8,7 @@ use frame::WriteOp;
 use lake::Lake;
 use lake::catalog::Swap;
 use lake::rest::{Answer, Call, Ident, Refusal};
+use object_store::ObjectStoreExt as _;
 use serde_json::json;
 
 use crate::lab::{Lab, batch, film, row, write};
@@ -91,4 +92,89 @@ async fn a_commit_of_another_tool_waits_for_a_held_table() {
     assert_eq!(answer["metadata"]["properties"]["said"], "late");
     assert_eq!(answer["metadata"]["last-updated-ms"], end, "it was made after the hold");
     assert_eq!((lab.lake.table("Film").await.unwrap().version, holds(&lab).await), (before + 1, 0));
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_was_lost_is_answered_by_how_things_are() {
+    let lab = Lab::new(vec![film()]).await;
+    let (lake, who) = (&lab.lake, Principal::local());
+    let key = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
+    let namespace = vec!["tools".to_owned()];
+    lake.rest(&Call::CreateNamespace, &json!({ "namespace": namespace }), &who, None)
+        .await
+        .unwrap();
+    let call = Call::CreateTable(namespace);
+    let field = json!({ "id": 1, "name": "id", "required": false, "type": "long" });
+    let schema = json!({ "type": "struct", "schema-id": 0, "fields": [field] });
+    let body = json!({ "name": "told", "schema": schema });
+    let first = lake.rest(&call, &body, &who, Some(key)).await.unwrap();
+    let location = |answer: &Answer| answer.body.as_ref().unwrap()["metadata-location"].clone();
+    let kept = lake.rest(&call, &body, &who, Some(key)).await.unwrap();
+    assert_eq!((location(&kept), &kept.reach), (location(&first), &first.reach));
+    assert!(first.reach.is_some());
+    // The node died after the commit and before the answer was kept.
+    let sql = "UPDATE lake_rest_answers SET status = 1, body = '' WHERE name = $1";
+    assert_eq!(lake.catalog().database().execute(sql, &[key.into()]).await.unwrap(), 1);
+    let again = lake.rest(&call, &body, &who, Some(key)).await.unwrap();
+    assert_eq!((location(&again), &again.reach), (location(&first), &first.reach));
+}
+
+#[tokio::test]
+async fn a_commit_prepared_for_a_table_does_not_reach_another_one_of_its_name() {
+    let lab = Lab::new(vec![film()]).await;
+    let (lake, who) = (&lab.lake, Principal::local());
+    let namespace = vec!["tools".to_owned()];
+    lake.rest(&Call::CreateNamespace, &json!({ "namespace": namespace }), &who, None)
+        .await
+        .unwrap();
+    let field = json!({ "id": 1, "name": "id", "required": false, "type": "long" });
+    let schema = json!({ "type": "struct", "schema-id": 0, "fields": [field] });
+    let body = json!({ "name": "told", "schema": schema });
+    let table = Ident { namespace: namespace.clone(), name: "told".to_owned() };
+    let create = Call::CreateTable(namespace);
+    let first = lake.rest(&create, &body, &who, None).await.unwrap();
+    let uuid = first.body.as_ref().unwrap()["metadata"]["table-uuid"].clone();
+    lake.rest(&Call::DropTable { table: table.clone(), purge: false }, &json!({}), &who, None)
+        .await
+        .unwrap();
+    lake.rest(&create, &body, &who, None).await.unwrap();
+    let requirement = json!({ "type": "assert-table-uuid", "uuid": uuid });
+    let update = json!({ "action": "set-properties", "updates": { "said": "x" } });
+    let body = json!({ "requirements": [requirement], "updates": [update] });
+    let refused = lake.rest(&Call::CommitTable(table), &body, &who, None).await.unwrap_err();
+    assert_eq!(refused.kind, "CommitFailedException");
+}
+
+#[tokio::test]
+async fn old_metadata_of_a_tools_table_goes_when_the_table_wants_it() {
+    let lab = Lab::new(vec![film()]).await;
+    let (lake, who) = (&lab.lake, Principal::local());
+    let namespace = vec!["tools".to_owned()];
+    lake.rest(&Call::CreateNamespace, &json!({ "namespace": namespace }), &who, None)
+        .await
+        .unwrap();
+    let field = json!({ "id": 1, "name": "id", "required": false, "type": "long" });
+    let schema = json!({ "type": "struct", "schema-id": 0, "fields": [field] });
+    let properties = json!({
+        "write.metadata.delete-after-commit.enabled": "true",
+        "write.metadata.previous-versions-max": "2",
+    });
+    let body = json!({ "name": "told", "schema": schema, "properties": properties });
+    let made = lake.rest(&Call::CreateTable(namespace.clone()), &body, &who, None).await.unwrap();
+    let mut locations = vec![made.body.unwrap()["metadata-location"].as_str().unwrap().to_owned()];
+    let commit = Call::CommitTable(Ident { namespace, name: "told".to_owned() });
+    for number in 0..4 {
+        let said = json!({ "said": number.to_string() });
+        let update = json!({ "action": "set-properties", "updates": said });
+        let body = json!({ "requirements": [], "updates": [update] });
+        let answer = lake.rest(&commit, &body, &who, None).await.unwrap();
+        let location = &answer.body.unwrap()["metadata-location"];
+        locations.push(location.as_str().unwrap().to_owned());
+    }
+    let mut there = Vec::new();
+    for location in &locations {
+        let path = lake.locations().path(location).unwrap();
+        there.push(lake.config().objects.head(&path).await.is_ok());
+    }
+    assert_eq!(there, [false, false, true, true, true]);
 }

@@ -202,6 +202,7 @@ pub(super) async fn compact(
         report(Progress { what: format!("compact {type_name}"), ..Progress::default() });
         let before = project.lake.status_of(&type_name).await?;
         project.lake.compact(&type_name).await?;
+        project.lake.expire(&type_name, None).await?;
         let after = project.lake.status_of(&type_name).await?;
         answers.push(CompactAnswer {
             type_name,

@@ -101,6 +101,12 @@ pub(super) async fn apply(
     Ok(apply_answer(project, &applied))
 }
 
+/// Gives an apply up that was paused, interrupted or refused before its switch.
+pub(super) async fn abandon(project: &Project) -> Result<ApplyState, ErrorBody> {
+    let text = apply::abandon(project).await?;
+    Ok(ApplyState { text, version: project.live().deployed.version })
+}
+
 /// Asks the running apply to pause before its next unit.
 pub(super) async fn pause(project: &Project) -> Result<ApplyState, ErrorBody> {
     let text = apply::pause(project).await?;

@@ -604,8 +604,7 @@ impl S3 for Objects {
         if bytes.end - bytes.start > self.project.settings.limits.upload_body.0 {
             return Err(refuse(S3ErrorCode::EntityTooLarge, "the part is too large"));
         }
-        let bytes = self.store().get_range(&path, bytes).await.map_err(failed)?;
-        let done = upload.copy(input.part_number, bytes).await?;
+        let done = upload.copy(input.part_number, &path, bytes).await?;
         let e_tag = done.e_tag.map(|tag| ETag::Strong(tag.trim_matches('"').to_owned()));
         let result = CopyPartResult { e_tag, ..CopyPartResult::default() };
         Ok(S3Response::new(UploadPartCopyOutput {
@@ -727,9 +726,8 @@ impl Objects {
     /// The Lance dataset of ours that a name would be a version of.
     async fn lance_dataset(&self, key: &str) -> S3Result<Option<String>> {
         let Some((dataset, _)) = key.split_once("/_versions/") else { return Ok(None) };
-        let versions = self.project.lake.lance_manifests(dataset).await;
-        let versions = versions.map_err(|error| of_ours(&error))?;
-        Ok((!versions.is_empty()).then(|| dataset.to_owned()))
+        let is_ours = self.project.lake.is_lance_dataset(dataset).await;
+        Ok(is_ours.map_err(|error| of_ours(&error))?.then(|| dataset.to_owned()))
     }
 
     /// Commits a version of one of our Lance tables that another tool has written.
@@ -748,7 +746,10 @@ impl Objects {
         match live.lake.commit_lance_version(dataset, key, &path, &claims.subject).await {
             Ok(()) => Ok(done),
             Err(error) => {
-                let _removed_with_the_orphans = self.store().delete(&path).await;
+                // When the answer was lost the version may be there, and this is its manifest.
+                if error.nothing_happened() {
+                    let _removed_with_the_orphans = self.store().delete(&path).await;
+                }
                 Err(of_ours(&error))
             }
         }

@@ -4,6 +4,8 @@
 //! stored object, or nothing: a body that breaks off, is too large or does not match its checksum
 //! leaves no object.
 
+use std::ops::Range;
+
 use base::size::format_bytes;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -86,8 +88,40 @@ pub(super) async fn store(
         let text = format!("the object `{path}` exists already");
         return Err(given_up(upload, refuse(S3ErrorCode::PreconditionFailed, text)).await);
     }
+    complete(upload, path).await
+}
+
+/// Stores some bytes of an object as another one, a part at a time.
+pub(super) async fn copied(
+    objects: &dyn ObjectStore,
+    from: &Path,
+    bytes: Range<u64>,
+    to: &Path,
+) -> S3Result<PutResult> {
+    let failed = |error| of_store(from.as_ref(), error);
+    let part = |start: u64| start..bytes.end.min(start + PART as u64);
+    if bytes.end - bytes.start <= PART as u64 {
+        let whole = objects.get_range(from, bytes).await.map_err(failed)?;
+        let stored = objects.put(to, PutPayload::from(whole)).await;
+        return stored.map_err(|error| of_store(to.as_ref(), error));
+    }
+    let mut upload = None;
+    for start in bytes.clone().step_by(PART) {
+        let read = objects.get_range(from, part(start)).await.map_err(failed);
+        let sent = match read {
+            Ok(read) => send(objects, to, &mut upload, read).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            return Err(given_up(upload, error).await);
+        }
+    }
+    complete(upload, to).await
+}
+
+async fn complete(upload: Option<Box<dyn MultipartUpload>>, path: &Path) -> S3Result<PutResult> {
     match upload {
-        Some(mut upload) => upload.complete().await.map_err(failed),
+        Some(mut upload) => upload.complete().await.map_err(|error| of_store(path.as_ref(), error)),
         None => Err(refuse(S3ErrorCode::InternalError, "an upload was lost")),
     }
 }

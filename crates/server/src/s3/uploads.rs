@@ -4,8 +4,9 @@
 //! all its parts are there. Nothing is kept in memory between the requests, so that a node may
 //! die; what a client never completed is removed with the orphans. Not here: `PutObject`.
 
+use std::ops::Range;
+
 use base::rng::Rng;
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, PutResult};
@@ -90,10 +91,13 @@ impl<'a> Upload<'a> {
     }
 
     /// Stores a part that is a range of another object.
-    pub(super) async fn copy(&self, number: i32, bytes: Bytes) -> S3Result<PutResult> {
-        let path = self.part(number)?;
-        let stored = self.objects.put(&path, PutPayload::from(bytes)).await;
-        stored.map_err(|error| of_store(self.key, error))
+    pub(super) async fn copy(
+        &self,
+        number: i32,
+        from: &Path,
+        bytes: Range<u64>,
+    ) -> S3Result<PutResult> {
+        receive::copied(self.objects, from, bytes, &self.part(number)?).await
     }
 
     /// The parts that are there, by number.

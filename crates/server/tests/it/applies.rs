@@ -266,3 +266,43 @@ fn a_client_that_goes_away_leaves_an_apply_that_can_be_resumed() {
     lab.call("apply", apply_request(SHOP)).done();
     assert_eq!(lab.import(&json!({"typeName": "Item"}), ITEMS.as_bytes()).done()["rows"], 3);
 }
+
+/// A field with a default, and one that rows without a value refuse.
+fn sized(size: i32, price: &str) -> String {
+    let fields = format!("price: {price}\n  size: Int! @column(default: \"{size}\")");
+    SHOP.replace("price: Float", &fields)
+}
+
+#[test]
+fn an_apply_that_the_rows_refuse_is_given_up_and_leaves_nothing_behind() {
+    let lab = Lab::new().with_items();
+    let unpriced = json!({"query": "mutation { upsertItem(input: {id: \"z\", name: \"z\"}) { node { id } } }"});
+    lab.post("/graphql", &unpriced);
+    let refused = lab.call("apply", apply_request(&sized(1, "Float!"))).error();
+    assert!(refused["message"].as_str().unwrap().starts_with("failed to "), "{refused}");
+    let waits = lab.call("apply", apply_request(&with_color())).error();
+    assert!(waits["hint"].as_str().unwrap().contains("apply --abandon"), "{waits}");
+    let done = lab.call("applyAbandon", json!({})).done();
+    assert_eq!(done["version"], 1, "{done}");
+    assert!(done["text"].as_str().unwrap().starts_with("the apply is given up"), "{done}");
+    assert_eq!(lab.call("status", json!({})).done()["running"], json!([]));
+    // What the first one filled in is not found by the next one.
+    let wanted = apply_request(&sized(2, "Float"));
+    assert_eq!(lab.call("apply", wanted).done()["version"], 2);
+    assert_eq!(lab.rows("SELECT DISTINCT size FROM items"), json!([[2]]));
+    assert_eq!(lab.call("applyAbandon", json!({})).error()["code"], "NOT_FOUND");
+}
+
+#[test]
+fn a_module_does_not_take_the_name_of_another_tools_namespace() {
+    let lab = Lab::new();
+    lab.post("/iceberg/v1/namespaces", &json!({"namespace": ["stock"]}));
+    let request = json!({"schema": {"files": [
+        ["shop.graphql", SHOP],
+        ["stock.graphql", "extend schema @module(name: \"stock\", owner: \"stock\")\n\
+          type Shelf @key(fields: \"id\") @table(plural: \"shelves\") { id: ID! }"],
+    ]}});
+    let error = lab.call("apply", request).error();
+    assert_eq!(error["code"], "ALREADY_EXISTS", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("another tool"), "{error}");
+}

@@ -33,10 +33,9 @@ fn bad(operation: &str) -> (Value, &'static str, &'static str) {
         "undo" => (json!({"expectedBase": "x"}), "STALE", "changed since it was planned"),
         "undoPlan" => (json!({"dryRun": "x"}), "INVALID_INPUT", "wrong shape"),
         "usage" => (json!({"days": 0}), "INVALID_INPUT", "`days` is 0"),
-        "applyContract" | "applyPause" | "documentList" | "pendingPlan" | "schema"
-        | "schemaVersions" | "sources" | "status" | "tables" | "tokenList" | "upgrade" => {
-            (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request")
-        }
+        "applyAbandon" | "applyContract" | "applyPause" | "documentList" | "pendingPlan"
+        | "schema" | "schemaVersions" | "sources" | "status" | "tables" | "tokenList"
+        | "upgrade" => (json!({"typeName": "Item"}), "INVALID_INPUT", "takes no request"),
         other => panic!("`{other}` has no bad request here"),
     }
 }
@@ -81,7 +80,7 @@ fn every_operation_does_its_work() {
             "tokenRevoke" => json!({ "id": token }),
             // These have tests of their own: one needs a file, one a schema to go back to, one an apply
             // that runs.
-            "import" | "undo" | "applyPause" => continue,
+            "import" | "undo" | "applyAbandon" | "applyPause" => continue,
             _ => json!({}),
         };
         let answer = lab.call(operation, request);
