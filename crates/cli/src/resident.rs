@@ -38,8 +38,8 @@ fn advise(range: Range<usize>) {
     }
 }
 
-/// The mappings of a file that are not writable and hold no page of the process's own: what the loader filled
-/// in would be lost.
+/// The mappings of a file that are not writable and hold no page of the process's own, in memory or swapped
+/// out: what the loader filled in would be lost. The kernel ends what it says of each with its flags.
 fn unchanged(mappings: &str, file: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut candidate = None;
@@ -48,8 +48,12 @@ fn unchanged(mappings: &str, file: &str) -> Vec<Range<usize>> {
             let is_writable = line.split(' ').nth(1).is_none_or(|rights| rights.contains('w'));
             let is_of_file = line.split_once('/').is_some_and(|(_, path)| path == &file[1..]);
             candidate = Some(range).filter(|_| is_of_file && !is_writable);
-        } else if let Some(size) = line.strip_prefix("Anonymous:") {
-            found.extend(candidate.take().filter(|_| size.trim() == "0 kB"));
+        } else if let Some((name, size)) = line.split_once(':') {
+            match name {
+                "Anonymous" | "Swap" if size.trim() != "0 kB" => candidate = None,
+                "VmFlags" => found.extend(candidate.take()),
+                _ => {}
+            }
         }
     }
     found
@@ -69,12 +73,13 @@ mod tests {
     #[test]
     fn only_what_is_as_in_the_file_is_given_back() {
         let mappings = "\
-1000-3000 r--p 00000000 fe:00 7  /opt/bin/headwater\nRss: 8 kB\nAnonymous:             0 kB\nVmFlags: rd
-3000-9000 r-xp 00002000 fe:00 7  /opt/bin/headwater\nAnonymous:             0 kB
-9000-a000 r--p 00008000 fe:00 7  /opt/bin/headwater\nAnonymous:             4 kB
-a000-b000 rw-p 00009000 fe:00 7  /opt/bin/headwater\nAnonymous:             0 kB
-c000-d000 r-xp 00000000 fe:00 8  /usr/lib/libc.so.6\nAnonymous:             0 kB
-e000-f000 r-xp 00000000 00:00 0\nAnonymous:             0 kB
+1000-3000 r--p 00000000 fe:00 7  /opt/bin/headwater\nRss: 8 kB\nAnonymous:             0 kB\nSwap: 0 kB\nVmFlags: rd
+3000-9000 r-xp 00002000 fe:00 7  /opt/bin/headwater\nAnonymous:             0 kB\nSwap: 0 kB\nVmFlags: rd
+9000-a000 r--p 00008000 fe:00 7  /opt/bin/headwater\nAnonymous:             4 kB\nSwap: 0 kB\nVmFlags: rd
+9800-a000 r--p 00008000 fe:00 7  /opt/bin/headwater\nAnonymous:             0 kB\nSwap: 4 kB\nVmFlags: rd
+a000-b000 rw-p 00009000 fe:00 7  /opt/bin/headwater\nAnonymous:             0 kB\nSwap: 0 kB\nVmFlags: rd
+c000-d000 r-xp 00000000 fe:00 8  /usr/lib/libc.so.6\nAnonymous:             0 kB\nSwap: 0 kB\nVmFlags: rd
+e000-f000 r-xp 00000000 00:00 0\nAnonymous:             0 kB\nSwap: 0 kB\nVmFlags: rd
 ";
         assert_eq!(unchanged(mappings, "/opt/bin/headwater"), [0x1000..0x3000, 0x3000..0x9000]);
         assert!(unchanged(mappings, "/opt/bin/other").is_empty());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apollo_compiler::ast::OperationType;
 use apollo_compiler::collections::HashMap as ApolloMap;
 use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
@@ -455,7 +456,10 @@ impl Engine {
             Ok(plan) => plan,
             Err(errors) => return Answer::Whole(Response::refusal(&errors)),
         };
-        let (engine, plan) = self.direct_shared(plan);
+        let (engine, plan) = match self.direct_shared(plan, &request) {
+            Ok(direct) => direct,
+            Err(errors) => return Answer::Whole(Response::refusal(&errors)),
+        };
         let variables = match engine.admit(&plan, &request, &self.settings.limits, terms) {
             Ok(variables) => variables,
             Err(errors) => return Answer::Whole(Response::refusal(&errors)),
@@ -480,7 +484,10 @@ impl Engine {
     pub fn is_mutation(&self, query: &str, operation_name: Option<&str>) -> bool {
         match self.prepare(query, operation_name) {
             Ok(plan) => plan.is_mutation,
-            Err(_) => parse::is_mutation(query, operation_name, &self.settings.limits),
+            Err(_) => {
+                let wanted = OperationType::Mutation;
+                parse::is_of(wanted, query, operation_name, &self.settings.limits)
+            }
         }
     }
 
@@ -528,7 +535,7 @@ impl Engine {
         };
         let plan =
             self.prepare(&request.query, request.operation_name.as_deref()).map_err(refuse)?;
-        let (engine, plan) = self.direct(&plan);
+        let (engine, plan) = self.direct(&plan, request).map_err(refuse)?;
         let limits = &self.settings.limits;
         let variables = engine.variables(plan, &request.variables, limits).map_err(refuse)?;
         let cost = engine.cost(plan, &variables).map_err(|error| refuse(vec![error]))?;
@@ -542,11 +549,12 @@ impl Engine {
     }
 
     async fn run(&self, request: Request, terms: &Terms<'_>) -> Response {
-        match self.planned(&request, terms) {
-            Ok(plan) => {
-                let (engine, plan) = self.direct(&plan);
-                engine.answer(plan, request, &self.settings.limits, terms).await
-            }
+        let plan = match self.planned(&request, terms) {
+            Ok(plan) => plan,
+            Err(errors) => return Response::refusal(&errors),
+        };
+        match self.direct(&plan, &request) {
+            Ok((engine, plan)) => engine.answer(plan, request, &self.settings.limits, terms).await,
             Err(errors) => Response::refusal(&errors),
         }
     }
@@ -564,19 +572,34 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Who runs a plan, and the plan as they have it: what asks the tables alone, the tables' engine.
-    fn direct<'a>(&'a self, plan: &'a Plan) -> (&'a Engine, &'a Plan) {
+    /// Who runs a plan, and the plan as they have it: what asks the tables alone, the tables' engine. That
+    /// one knows what the caller may not see, so that values of variables are held against this API first.
+    fn direct<'a>(
+        &'a self,
+        plan: &'a Plan,
+        request: &Request,
+    ) -> std::result::Result<(&'a Engine, &'a Plan), Vec<GraphqlError>> {
         match (&self.tables, &plan.direct) {
-            (Some(tables), Some(direct)) => (tables, direct),
-            _ => (self, plan),
+            (Some(tables), Some(direct)) => {
+                self.variables(plan, &request.variables, &self.settings.limits)?;
+                Ok((tables, direct))
+            }
+            _ => Ok((self, plan)),
         }
     }
 
     /// Likewise, for as long as a stream lasts.
-    pub(crate) fn direct_shared(self: &Arc<Self>, plan: Arc<Plan>) -> (Arc<Engine>, Arc<Plan>) {
+    pub(crate) fn direct_shared(
+        self: &Arc<Self>,
+        plan: Arc<Plan>,
+        request: &Request,
+    ) -> std::result::Result<(Arc<Engine>, Arc<Plan>), Vec<GraphqlError>> {
         match (&self.tables, &plan.direct) {
-            (Some(tables), Some(direct)) => (Arc::clone(tables), Arc::clone(direct)),
-            _ => (Arc::clone(self), plan),
+            (Some(tables), Some(direct)) => {
+                self.variables(&plan, &request.variables, &self.settings.limits)?;
+                Ok((Arc::clone(tables), Arc::clone(direct)))
+            }
+            _ => Ok((Arc::clone(self), plan)),
         }
     }
 

@@ -55,8 +55,13 @@ pub(crate) fn syntax(text: &str, limits: &Limits) -> Vec<GraphqlError> {
     }
 }
 
-/// Whether the text alone says that the operation which would run is a mutation.
-pub(crate) fn is_mutation(text: &str, operation_name: Option<&str>, limits: &Limits) -> bool {
+/// Whether the text alone says that the operation which would run is of this type.
+pub(crate) fn is_of(
+    wanted_type: OperationType,
+    text: &str,
+    operation_name: Option<&str>,
+    limits: &Limits,
+) -> bool {
     let Ok(document) = parser(limits).parse_ast(text, DOCUMENT) else { return false };
     let operations = document.definitions.iter().filter_map(|definition| match definition {
         Definition::OperationDefinition(operation) => Some(operation),
@@ -66,7 +71,7 @@ pub(crate) fn is_mutation(text: &str, operation_name: Option<&str>, limits: &Lim
         Some(name) => operation.name.as_ref().is_some_and(|own| *own == name),
         None => true,
     });
-    wanted.any(|operation| operation.operation_type == OperationType::Mutation)
+    wanted.any(|operation| operation.operation_type == wanted_type)
 }
 
 fn parser(limits: &Limits) -> Parser {

@@ -16,6 +16,7 @@ pub(crate) mod watch;
 
 use std::sync::Arc;
 
+use apollo_compiler::ast::OperationType;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::HeaderMap;
@@ -26,6 +27,7 @@ use crate::engine::{Data, Engine, Request, Response};
 use crate::error::GraphqlError;
 use crate::fetch::Session;
 use crate::input::Variables;
+use crate::parse;
 use crate::plan::Plan;
 use crate::terms::Terms;
 
@@ -74,9 +76,10 @@ impl Asker {
 
 impl Engine {
     /// Whether the operation that a request would run is a subscription, which [`Engine::subscribe`]
-    /// answers. A document that cannot be planned is none: running it says what is wrong with it.
+    /// answers. The text alone decides: whether it fits is said to each caller by what that one sees.
     pub fn is_subscription(&self, query: &str, operation_name: Option<&str>) -> bool {
-        self.prepare(query, operation_name).is_ok_and(|plan| plan.is_subscription)
+        let wanted = OperationType::Subscription;
+        parse::is_of(wanted, query, operation_name, &self.settings.limits)
     }
 
     /// Starts a subscription on the terms that hold for whoever asks.
@@ -111,8 +114,8 @@ impl Engine {
             let error = GraphqlError::new(Kind::InvalidInput, "the operation is no subscription");
             return Err(vec![error.with("hint", "ask for it with an ordinary request")]);
         }
-        let (engine, plan) = self.direct_shared(plan);
         let limits = &self.settings.limits;
+        let (engine, plan) = self.direct_shared(plan, &request)?;
         let variables = engine.admit(&plan, &request, limits, terms)?;
         let Request { principal, headers, .. } = request;
         let asker = Asker { engine, plan, variables, principal, headers };

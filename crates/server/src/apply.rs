@@ -178,6 +178,7 @@ async fn apply_leased(
         Direction::Undo => plan_undo(&deployed.schema, &wanted.schema)?,
     };
     refuse_losses(&plan, wanted.allowed)?;
+    refuse_laxer_clients(&plan, wanted.pace)?;
     refuse_taken_names(project, &deployed.schema, &wanted.schema).await?;
     if plan.is_empty() && deployed.version > 0 {
         project.refresh().await?;
@@ -246,6 +247,24 @@ fn refuse_losses(plan: &Plan, allowed: &[String]) -> Result<()> {
     let names: Vec<String> = lossy().map(|(_, name)| name).collect();
     Err(Error::new(Kind::Denied, format!("this would lose {}", unnamed.join("; ")))
         .hint(format!("add `--allow-destructive {}`", names.join(","))))
+}
+
+/// Whoever names the version before is served by its policies: a change of policies is not for some only.
+fn refuse_laxer_clients(plan: &Plan, pace: Pace) -> Result<()> {
+    use schema::diff::ChangeKind;
+    let kinds = [ChangeKind::TypePolicy, ChangeKind::FieldPolicy, ChangeKind::SourceScope];
+    let changed = plan.changes.iter().find(|change| kinds.contains(&change.kind));
+    match changed.filter(|_| pace.keep_old.is_some()) {
+        None => Ok(()),
+        Some(change) => Err(Error::new(
+            Kind::Denied,
+            format!(
+                "policies change ({}), and clients of the schema before would be served by the old ones",
+                change.message
+            ),
+        )
+        .hint("apply the change of policies by itself, without `--keep-old`")),
+    }
 }
 
 /// A new module whose name another tool's namespace has would hide the tables in it.
@@ -347,6 +366,7 @@ async fn resume(
         )
         .hint("run `headwater apply --resume` to finish it first, or `headwater apply --abandon` to give it up"));
     }
+    refuse_laxer_clients(&unfinished.plan, wanted.pace)?;
     let pace = run::unpause(project, &unfinished.id, wanted.pace).await?;
     let run = Run { id: unfinished.id, from: unfinished.steps_done, resumed: true, pace };
     let schema = Arc::clone(&wanted.schema);

@@ -359,6 +359,33 @@ async fn what_is_hidden_of_a_service_is_not_asked_for() {
         let open = ask(query, &[audience]).await;
         assert_eq!(open["errors"], Json::Null, "{query}");
     }
+    // Values of variables are held against the same API: names that are hidden are as good as made up.
+    for (query, variables) in [
+        (
+            "query($w: ThingWhere) { things(where: $w) { nodes { id } } }",
+            json!({"w": {"price": {"eq": 1}}}),
+        ),
+        (
+            "query($o: [ThingOrderBy!]) { things(orderBy: $o) { nodes { id } } }",
+            json!({"o": [{"price": "ASC"}]}),
+        ),
+        (
+            "mutation($i: ThingInput!) { createThing(input: $i) { snapshot } }",
+            json!({"i": {"id": "x", "price": 1, "cost": 2}}),
+        ),
+    ] {
+        let ask = async |variables: Json| {
+            let mut request = Request::new(query, caller("u9", &[]));
+            request.variables = variables.as_object().expect("variables").clone();
+            engine.execute(request).await.json().expect("JSON")
+        };
+        let refused = ask(variables.clone()).await;
+        let made_up = variables.to_string().replace("price", "prise");
+        let as_made_up = ask(serde_json::from_str(&made_up).expect("JSON")).await;
+        let same = as_made_up.to_string().replace("prise", "price");
+        assert_ne!(refused["errors"], Json::Null, "{query}: {refused}");
+        assert_eq!(refused.to_string(), same, "{query}");
+    }
     // What is left is answered, and names nothing that is hidden.
     let seen = ask("{ note { text } things { nodes { id cost } totalCount } }", &[]).await;
     assert_eq!(seen["data"]["note"], json!({"text": "seen"}), "{seen}");

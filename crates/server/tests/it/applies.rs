@@ -306,3 +306,15 @@ fn a_module_does_not_take_the_name_of_another_tools_namespace() {
     assert_eq!(error["code"], "ALREADY_EXISTS", "{error}");
     assert!(error["message"].as_str().unwrap().contains("another tool"), "{error}");
 }
+
+#[test]
+fn nobody_is_served_by_policies_that_were_replaced() {
+    let lab = Lab::new().with_items();
+    let stricter = SHOP.replace("price: Float", "price: Float @classified(as: \"PAY\")");
+    let mut request = apply_request(&stricter);
+    request["keepOld"] = json!(1000);
+    let error = lab.call("apply", request).error();
+    assert_eq!(error["code"], "DENIED", "{error}");
+    assert!(error["message"].as_str().unwrap().starts_with("policies change"), "{error}");
+    assert_eq!(lab.call("apply", apply_request(&stricter)).done()["version"], 2);
+}
